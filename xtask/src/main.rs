@@ -1,0 +1,2 @@
+//! Development commands: `cargo xtask <command>`.
+fn main() {}
