@@ -1,0 +1,20 @@
+//! Power: VMs started and stopped on QEMU.
+
+use serde::{Deserialize, Serialize};
+
+/// How a VM is started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartSpec {
+    /// Show a window, where there is a display.
+    pub gui: bool,
+}
+
+/// How a VM is stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopMode {
+    /// Ask the guest, and wait for it.
+    #[default]
+    Soft,
+    /// Cut the power.
+    Hard,
+}
