@@ -5,12 +5,14 @@
 
 mod local;
 mod mem;
+mod undo;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use local::Local;
 pub use mem::Mem;
+pub use undo::Undo;
 
 use crate::error::{Error, Kind, Result, quoted};
 
