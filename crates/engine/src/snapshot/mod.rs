@@ -1,5 +1,7 @@
 //! Snapshots of a VM: the tree, and what is done with it.
 
+mod tree;
+
 use serde::{Deserialize, Serialize};
 
 /// One snapshot.
