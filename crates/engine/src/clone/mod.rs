@@ -1,5 +1,8 @@
 //! Clones: planned, made, named, found again, deleted.
 
+#[cfg(feature = "local")]
+mod naming;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
