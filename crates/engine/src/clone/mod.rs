@@ -2,6 +2,8 @@
 
 #[cfg(feature = "local")]
 mod naming;
+#[cfg(feature = "local")]
+mod stage;
 
 use std::path::PathBuf;
 

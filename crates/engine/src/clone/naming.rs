@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, Kind, Result, quoted};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Returns the stem of a clone's disk: the source's stem without its snapshot number, with `-cl1`
 /// added or an existing `-clK` counted up.
@@ -45,6 +45,11 @@ fn numbered<'a>(stem: &'a str, mark: &str) -> Option<(&'a str, u32)> {
 pub(crate) struct Names(HashSet<String>);
 
 impl Names {
+    /// Says that `name` is taken.
+    pub(crate) fn take(&mut self, name: &str) {
+        self.0.insert(name.to_lowercase());
+    }
+
     /// Returns `stem` + `ending`, with a number between them where that name is taken.
     pub(crate) fn unique(&mut self, stem: &str, ending: &str) -> String {
         let mut name = format!("{stem}{ending}");
@@ -88,17 +93,8 @@ pub(crate) fn checked_destination(path: &Path) -> Result<PathBuf> {
     if name.len() > 230 {
         return Err(bad("is too long"));
     }
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                plain.pop();
-            }
-            Component::CurDir => {}
-            part => plain.push(part),
-        }
-    }
-    Ok(plain)
+    // Taking it apart and putting it together drops doubled separators and single dots.
+    Ok(path.components().collect())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Snapshots of a VM: the tree, and what is done with it.
 
+#[cfg(feature = "local")]
+mod links;
 mod tree;
 
 use serde::{Deserialize, Serialize};
