@@ -1,9 +1,15 @@
 //! On-disk formats: bytes <-> types, no files. Lossless on what they do not understand.
 
+pub mod charset;
+pub mod dict;
+
 use std::fmt;
 use std::path::Path;
 
 use crate::error::{Error, Kind, quoted};
+
+pub use charset::Charset;
+pub use dict::{Dictionary, LineEnd};
 
 /// Why bytes are not what they should be: where, and what is wrong there.
 ///

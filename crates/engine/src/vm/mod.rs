@@ -1,8 +1,26 @@
 //! A virtual machine as its files describe it: what it is, which files make it, what state it is in.
 
+#[cfg(feature = "local")]
+pub mod config;
+#[cfg(feature = "local")]
+pub mod devices;
+#[cfg(feature = "local")]
+pub mod files;
+#[cfg(feature = "local")]
+pub mod identity;
+#[cfg(feature = "local")]
+pub mod open;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "local")]
+pub use config::{Firmware, VmConfig};
+#[cfg(feature = "local")]
+pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
+#[cfg(feature = "local")]
+pub use open::VmFolder;
 
 /// The power state of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
