@@ -1,33 +1,20 @@
 //! How VMware names the files of a clone.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result, quoted};
-use std::path::{Path, PathBuf};
+use crate::snapshot::names::without_number;
 
 /// Returns the stem of a clone's disk: the source's stem without its snapshot number, with `-cl1`
 /// added or an existing `-clK` counted up.
 ///
 /// Source: disks of real clones; `disk1-000002` gave `disk1-cl1`, `disk-cl1-000002` gave `disk-cl2`.
 pub(crate) fn clone_disk_stem(source_stem: &str) -> String {
-    let base = without_snapshot_number(source_stem);
+    let base = without_number(source_stem);
     match numbered(base, "-cl") {
         Some((stem, number)) => format!("{stem}-cl{}", number.saturating_add(1)),
         None => format!("{base}-cl1"),
-    }
-}
-
-/// Returns `stem` without a trailing `-NNNNNN`, the mark of a disk made by a snapshot.
-pub(crate) fn without_snapshot_number(stem: &str) -> &str {
-    match stem.rsplit_once('-') {
-        Some((base, digits))
-            if digits.len() == 6
-                && digits.bytes().all(|b| b.is_ascii_digit())
-                && !base.is_empty() =>
-        {
-            base
-        }
-        _ => stem,
     }
 }
 

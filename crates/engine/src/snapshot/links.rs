@@ -52,15 +52,37 @@ impl Links {
         self.pinned.insert(link.to_path_buf());
     }
 
+    /// Tells whether `link` was added.
+    pub(super) fn contains(&self, link: &Path) -> bool {
+        self.all.contains(link)
+    }
+
+    /// Pins `top` and all that it stands on.
+    pub(super) fn pin_chain(&mut self, top: &Path) {
+        let mut link = Some(top.to_path_buf());
+        while let Some(path) = link {
+            link = self.parents.get(&path).cloned();
+            self.pinned.insert(path);
+        }
+    }
+
+    /// The number of links between `link` and its base.
+    fn depth(&self, link: &Path) -> usize {
+        let mut depth = 0;
+        let mut link = link;
+        while let Some(parent) = self.parents.get(link) {
+            depth += 1;
+            link = parent;
+        }
+        depth
+    }
+
     /// Returns the steps that rid the VM of `freed`, the links of the removed states, in order; and
     /// those of `freed` that must stay in their chains.
     pub(super) fn plan(mut self, freed: &[PathBuf]) -> (Vec<Step>, Vec<PathBuf>) {
         let mut open: BTreeSet<PathBuf> = freed.iter().cloned().collect();
         let mut steps = Vec::new();
-        while let Some((link, step)) = open
-            .iter()
-            .find_map(|link| Some((link.clone(), self.step(link)?)))
-        {
+        while let Some((link, step)) = self.next(&open) {
             self.apply(&step, &mut open);
             // A link that took its child in may be the child of another freed one, or done with.
             if !matches!(&step, Step::Merge { into, .. } if !self.needed.contains(into)) {
@@ -70,6 +92,12 @@ impl Links {
         }
         open.retain(|link| self.all.contains(link) && !self.needed.contains(link));
         (steps, open.into_iter().collect())
+    }
+
+    /// The next step: nearest the base first, so that data moves once, straight to where it stays.
+    fn next(&self, open: &BTreeSet<PathBuf>) -> Option<(PathBuf, Step)> {
+        let possible = open.iter().filter_map(|link| Some((link.clone(), self.step(link)?)));
+        possible.min_by_key(|(link, _)| self.depth(link))
     }
 
     fn children<'a>(&'a self, link: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
@@ -172,8 +200,7 @@ mod tests {
         let (steps, kept) = links.plan(&[path("base"), path("1"), path("2")]);
         assert!(kept.is_empty());
         assert_eq!(steps.len(), 3);
-        assert!(steps.iter().all(|step| matches!(step, Step::Merge { .. })));
-        assert!(matches!(steps.last(), Some(Step::Merge { into, .. }) if *into == path("base")));
+        assert!(steps.iter().all(|s| matches!(s, Step::Merge { into, .. } if *into == path("base"))));
     }
 
     #[test]
