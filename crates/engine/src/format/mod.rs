@@ -2,6 +2,10 @@
 
 pub mod charset;
 pub mod dict;
+pub mod nvram;
+pub mod vmsd;
+pub mod vmsn;
+pub mod vmxf;
 
 use std::fmt;
 use std::path::Path;
@@ -10,6 +14,9 @@ use crate::error::{Error, Kind, quoted};
 
 pub use charset::Charset;
 pub use dict::{Dictionary, LineEnd};
+pub use vmsd::{FrozenDisk, SnapshotEntry, Vmsd};
+pub use vmsn::{SnapshotFiles, StateFile};
+pub use vmxf::Vmxf;
 
 /// Why bytes are not what they should be: where, and what is wrong there.
 ///

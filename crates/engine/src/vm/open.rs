@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use super::config::VmConfig;
 use super::files::{self, Found, How};
 use crate::error::{Error, Kind, Result, escaped, quoted};
+use crate::format::Vmsd;
 use crate::store::{FileKind, Store, folder_of, read_small};
 
 /// No `.vmx` is larger.
 const VMX_LIMIT: u64 = 1 << 20;
+/// Nor any `.vmsd`, not with thousands of snapshots and clones.
+const VMSD_LIMIT: u64 = 16 << 20;
 
 /// A VM as its files describe it, opened and not locked.
 #[derive(Clone, Debug)]
@@ -55,6 +58,21 @@ impl VmFolder {
     /// Returns where the `.vmsd` is or would be.
     pub fn vmsd_path(&self, store: &dyn Store) -> PathBuf {
         files::beside(store, &self.vmx, "vmsd")
+    }
+
+    /// Reads the bookkeeping of snapshots; a file that is missing or empty has none.
+    ///
+    /// # Errors
+    /// `SnapshotBroken` where it contradicts itself; what the system says.
+    pub fn read_vmsd(&self, store: &dyn Store) -> Result<Vmsd> {
+        let path = self.vmsd_path(store);
+        let bytes = match read_small(store, &path, VMSD_LIMIT) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == Kind::FileNotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Vmsd::parse(&bytes, self.config.line_end())
+            .map_err(|fault| fault.in_file(Kind::SnapshotBroken, &path))
     }
 
     /// Returns the folder in which snapshots and their disks are made.
@@ -196,6 +214,21 @@ mod tests {
         assert_eq!(
             vm.search_folders(&store),
             [Path::new("/v/web"), Path::new("/v/base")]
+        );
+    }
+
+    #[test]
+    fn bookkeeping_may_be_missing_or_broken() {
+        let store = store();
+        let vm = VmFolder::open(&store, Path::new("/v/web/web.vmx")).unwrap();
+        assert!(vm.read_vmsd(&store).unwrap().snapshots().is_empty());
+        let text = b"snapshot.numSnapshots = \"2\"\n";
+        write_new(&store, Path::new("/v/web/web.vmsd"), text).unwrap();
+        let error = vm.read_vmsd(&store).unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotBroken);
+        assert_eq!(
+            error.to_string(),
+            "\"/v/web/web.vmsd\": snapshot0 has no uid"
         );
     }
 
