@@ -1,5 +1,7 @@
 //! On-disk formats: bytes <-> types, no files. Lossless on what they do not understand.
 
+pub mod vmdk;
+
 use std::fmt;
 use std::path::Path;
 
