@@ -1,6 +1,49 @@
 //! Virtual disks: chains of links, read through, made, copied, checked.
+//!
+//! A [`Chain`] is opened by an [`Opener`], which knows the [`Places`] that files may lie in. What
+//! stands here is portable; the rest needs the feature `local`.
+
+#[cfg(feature = "local")]
+pub mod chain;
+#[cfg(feature = "local")]
+pub mod create;
+#[cfg(feature = "local")]
+pub mod edit;
+#[cfg(feature = "local")]
+mod files;
+#[cfg(feature = "local")]
+mod find;
+#[cfg(feature = "local")]
+mod geometry;
+#[cfg(feature = "local")]
+pub mod link;
+#[cfg(feature = "local")]
+pub mod map;
+#[cfg(feature = "local")]
+pub mod place;
+#[cfg(feature = "local")]
+pub mod pool;
+#[cfg(feature = "local")]
+mod read;
+#[cfg(feature = "local")]
+mod report;
+#[cfg(feature = "local")]
+mod sparse_file;
+#[cfg(feature = "local")]
+mod tables;
 
 use std::path::PathBuf;
+
+#[cfg(feature = "local")]
+pub use chain::{Chain, Opener, Survey};
+#[cfg(feature = "local")]
+pub use create::{NewDisk, create, create_child};
+#[cfg(feature = "local")]
+pub use edit::{relink, set_content_id};
+#[cfg(feature = "local")]
+pub use link::Link;
+#[cfg(feature = "local")]
+pub use place::Places;
 
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 pub mod charset;
 pub mod dict;
 pub mod nvram;
+pub mod vmdk;
 pub mod vmsd;
 pub mod vmsn;
 pub mod vmxf;
