@@ -3,8 +3,10 @@
 //! What is said on the way goes to standard error; standard output carries results only, so that
 //! `$(cargo xtask guest)` is a path.
 
+mod check;
 mod deps;
 mod guest;
+mod rules;
 mod run;
 mod workspace;
 
@@ -26,6 +28,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Formatting, lints, layers and the other house rules
+    Check,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
     Deps,
     /// Builds the test guests and prints their folder, or writes a marked copy of one
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result {
     match command {
+        Command::Check => check::run(&Workspace::find()?),
         Command::Deps => {
             deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
             deps::install_nextest()

@@ -11,6 +11,8 @@ use crate::run::{Doing, Result, Run, command, fail};
 
 /// The folders of this workspace.
 pub struct Workspace {
+    /// The folder of the workspace's `Cargo.toml`.
+    pub root: PathBuf,
     /// Cargo's target folder: `CARGO_TARGET_DIR`, the configuration's, or `target`.
     pub target: PathBuf,
 }
@@ -23,12 +25,14 @@ impl Workspace {
     pub fn find() -> Result<Self> {
         let text = cargo(["metadata", "--no-deps", "--format-version=1"]).text()?;
         let facts: Value = serde_json::from_str(&text).doing("cargo metadata")?;
-        match facts["target_directory"].as_str() {
-            Some(path) => Ok(Self {
-                target: PathBuf::from(path),
-            }),
-            None => fail("cargo metadata tells no target_directory"),
-        }
+        let folder = |name: &str| match facts[name].as_str() {
+            Some(path) => Ok(PathBuf::from(path)),
+            None => fail(format!("cargo metadata tells no {name}")),
+        };
+        Ok(Self {
+            root: folder("workspace_root")?,
+            target: folder("target_directory")?,
+        })
     }
 }
 
