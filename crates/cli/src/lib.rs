@@ -8,6 +8,7 @@ mod interrupt;
 mod progress;
 pub mod replix;
 mod text;
+pub mod vmrun;
 mod watch;
 
 #[cfg(test)]
