@@ -41,7 +41,8 @@ pub(super) fn rewrite(config: &mut VmConfig, wanted: &Wanted) -> Vec<String> {
     warnings.extend(own_outputs(config));
     if wanted.keep_identity {
         warnings.push(
-            "uuids and MAC addresses are those of the source: do not run both on one network".into(),
+            "uuids and MAC addresses are those of the source: do not run both on one network"
+                .into(),
         );
     } else {
         warnings.extend(identity::renew(config).warnings);
@@ -61,12 +62,15 @@ fn link_to(config: &mut VmConfig, parent_dir: Option<&Path>) {
 /// absolutely.
 fn carry_images(config: &mut VmConfig, source_dir: &Path) {
     let drives = config.cd_drives().into_iter().chain(config.floppy_drives());
-    let named: Vec<(String, String)> =
-        drives.filter_map(|drive| Some((drive.device, drive.image?))).collect();
+    let named: Vec<(String, String)> = drives
+        .filter_map(|drive| Some((drive.device, drive.image?)))
+        .collect();
     for (device, image) in named {
         if !files::is_absolute(&image) {
             let path = files::join(source_dir, &image);
-            config.dict_mut().set(&format!("{device}.fileName"), &path.to_string_lossy());
+            config
+                .dict_mut()
+                .set(&format!("{device}.fileName"), &path.to_string_lossy());
         }
     }
 }
@@ -75,12 +79,18 @@ fn carry_images(config: &mut VmConfig, source_dir: &Path) {
 /// for each port that stays as the source has it.
 fn own_outputs(config: &mut VmConfig) -> Vec<String> {
     let mut shared = Vec::new();
-    let ports: Vec<_> = config.serial_ports().into_iter().chain(config.parallel_ports()).collect();
+    let ports: Vec<_> = config
+        .serial_ports()
+        .into_iter()
+        .chain(config.parallel_ports())
+        .collect();
     for port in ports {
         match port.end {
             PortEnd::File(name) => {
                 let own = files::last_part(&name);
-                config.dict_mut().set(&format!("{}.fileName", port.device), own);
+                config
+                    .dict_mut()
+                    .set(&format!("{}.fileName", port.device), own);
             }
             PortEnd::Pipe { name, .. } if files::is_absolute(&name) => shared.push(format!(
                 "{} uses the pipe \"{name}\" of the source: give the clone another before both run",
@@ -139,7 +149,10 @@ mod tests {
         assert_eq!(get("extendedConfigFile"), "copy.vmxf");
         assert_eq!(get("unknown.key"), "kept");
         assert_eq!(get("uuid.bios"), get("uuid.location"));
-        assert_ne!(get("uuid.bios"), "56 4d 00 00 00 00 00 00-00 00 00 00 00 00 00 01");
+        assert_ne!(
+            get("uuid.bios"),
+            "56 4d 00 00 00 00 00 00-00 00 00 00 00 00 00 01"
+        );
         assert!(!config.is_template());
         assert_eq!(config.suspended_to(), None);
         assert!(config.to_bytes().ends_with(b"\r\n"));

@@ -17,14 +17,21 @@ use crate::vm::{Claim, Env, PowerState, Standing, VmLock, clone_standing, files,
 /// `VmRunning`; `Busy` where living linked clones stand on it; what the system says.
 pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
     let claim = Claim::alone(env, vmx, job)?;
-    if !matches!(claim.observed.state, PowerState::Off | PowerState::Suspended) {
+    if !matches!(
+        claim.observed.state,
+        PowerState::Off | PowerState::Suspended
+    ) {
         return Err(claim.not_off());
     }
     let vmsd = env.vmsd(&claim.vm)?;
     if !spec.force && !env.settings.delete_parents {
         refuse_parents(env, &claim, &vmsd)?;
     }
-    let links = if spec.disks { own_links(env, &claim, &vmsd, job) } else { Vec::new() };
+    let links = if spec.disks {
+        own_links(env, &claim, &vmsd, job)
+    } else {
+        Vec::new()
+    };
     let small = small_files(env, &claim, &vmsd);
     job.check()?;
     // From here on it goes through to the end: half a VM is of no use to anybody.
@@ -60,7 +67,11 @@ fn refuse_parents(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Result<()> {
         return Ok(());
     }
     let vmx = claim.vm.vmx();
-    let text = format!("linked clones stand on {}: {}", quoted(vmx), named.join(", "));
+    let text = format!(
+        "linked clones stand on {}: {}",
+        quoted(vmx),
+        named.join(", ")
+    );
     let hint = "delete those first; without its disks they are lost";
     Err(Error::new(Kind::Busy, text).at(vmx).hint(hint))
 }
@@ -70,7 +81,11 @@ fn refuse_parents(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Result<()> {
 fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
     let vm = &claim.vm;
     let current = vm.config.disks().into_iter().map(|slot| slot.file_name);
-    let frozen = vmsd.snapshots().iter().flat_map(|s| &s.disks).map(|disk| disk.file_name.clone());
+    let frozen = vmsd
+        .snapshots()
+        .iter()
+        .flat_map(|s| &s.disks)
+        .map(|disk| disk.file_name.clone());
     let folders = [vm.dir().to_path_buf(), vm.working_dir(&*env.store)];
     let sentinels: Vec<PathBuf> = vmsd
         .sentinels()
@@ -90,7 +105,8 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
         };
         for link in links {
             let path = link.path().to_path_buf();
-            let ours = folders.iter().any(|dir| folder_of(&path) == dir) && !foreign.contains(&path);
+            let ours =
+                folders.iter().any(|dir| folder_of(&path) == dir) && !foreign.contains(&path);
             if !ours {
                 break;
             }
@@ -121,9 +137,18 @@ fn used_by_neighbours(env: &Env, claim: &Claim) -> BTreeSet<PathBuf> {
         if entry.kind != FileKind::File || path == claim.vm.vmx() {
             continue;
         }
-        let Ok(neighbour) = env.open(&path) else { continue };
-        let frozen = env.vmsd(&neighbour).map(|vmsd| frozen_names(&vmsd)).unwrap_or_default();
-        let current = neighbour.config.disks().into_iter().map(|slot| slot.file_name);
+        let Ok(neighbour) = env.open(&path) else {
+            continue;
+        };
+        let frozen = env
+            .vmsd(&neighbour)
+            .map(|vmsd| frozen_names(&vmsd))
+            .unwrap_or_default();
+        let current = neighbour
+            .config
+            .disks()
+            .into_iter()
+            .map(|slot| slot.file_name);
         for name in current.chain(frozen) {
             if let Ok(links) = survey(env, claim, &name) {
                 used.extend(links.iter().map(|link| link.path().to_path_buf()));
@@ -141,21 +166,34 @@ fn frozen_names(vmsd: &Vmsd) -> Vec<String> {
 /// The VM's files besides its disks and its `.vmx`, as far as they are there.
 fn small_files(env: &Env, claim: &Claim, vmsd: &Vmsd) -> BTreeSet<PathBuf> {
     let vm = &claim.vm;
-    let mut named: Vec<String> = [vm.config.nvram(), vm.config.extended_config(), vm.config.suspended_to()]
-        .into_iter()
-        .flatten()
-        .chain(vmsd.snapshots().iter().map(|entry| entry.file_name.clone()))
-        .collect();
+    let mut named: Vec<String> = [
+        vm.config.nvram(),
+        vm.config.extended_config(),
+        vm.config.suspended_to(),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(vmsd.snapshots().iter().map(|entry| entry.file_name.clone()))
+    .collect();
     let memories: Vec<String> = named
         .iter()
         .filter(|name| name.ends_with(".vmsn") || name.ends_with(".vmss"))
-        .map(|name| Path::new(name).with_extension("vmem").to_string_lossy().into_owned())
+        .map(|name| {
+            Path::new(name)
+                .with_extension("vmem")
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     named.extend(memories);
     let folders = [vm.dir().to_path_buf(), vm.working_dir(&*env.store)];
-    let found = named.iter().filter_map(|name| vm.find(&*env.store, name)).map(|found| found.path);
-    let mut files: BTreeSet<PathBuf> =
-        found.filter(|path| folders.iter().any(|dir| folder_of(path) == dir)).collect();
+    let found = named
+        .iter()
+        .filter_map(|name| vm.find(&*env.store, name))
+        .map(|found| found.path);
+    let mut files: BTreeSet<PathBuf> = found
+        .filter(|path| folders.iter().any(|dir| folder_of(path) == dir))
+        .collect();
     let entries = env.store.list(vm.dir()).unwrap_or_default();
     let stem = vm.stem().to_lowercase();
     for entry in entries.iter().filter(|entry| entry.kind != FileKind::Other) {
@@ -170,7 +208,8 @@ fn small_files(env: &Env, claim: &Claim, vmsd: &Vmsd) -> BTreeSet<PathBuf> {
 /// Whether VMware (or we) made a file of that name, in lower case, for the VM `stem`.
 fn is_by_product(name: &str, stem: &str) -> bool {
     let (base, ending) = name.rsplit_once('.').unwrap_or((name, ""));
-    let log = |start: &str| base == start || base.strip_prefix(start).is_some_and(|n| n.starts_with('-'));
+    let log =
+        |start: &str| base == start || base.strip_prefix(start).is_some_and(|n| n.starts_with('-'));
     match ending {
         "vmsd" | "vmxf" | "nvram" | "vmpl" => base == stem,
         "scoreboard" => base == stem || base == "vm",
@@ -194,7 +233,12 @@ fn remove(store: &dyn Store, path: &Path) -> Result<()> {
 fn leave_parent(env: &Env, claim: &Claim, vmsd: &Vmsd, vmx: &Path, job: &Job) {
     let Some(name) = vmsd.clone_of() else { return };
     let left = kin::locate(env, claim.vm.dir(), &name)
-        .ok_or_else(|| Error::new(Kind::VmNotFound, format!("{} is not to be found", quoted(&name))))
+        .ok_or_else(|| {
+            Error::new(
+                Kind::VmNotFound,
+                format!("{} is not to be found", quoted(&name)),
+            )
+        })
         .and_then(|parent| take_out(env, claim, &parent, vmx, job));
     if let Err(error) = left {
         job.warn(format!("the parent still lists the deleted clone: {error}"));
@@ -216,7 +260,11 @@ fn take_out(env: &Env, claim: &Claim, parent: &Path, vmx: &Path, job: &Job) -> R
     let mut vmsd = env.vmsd(&parent)?;
     let is_it = |clone: &str| files::join(parent.dir(), clone) == vmx;
     if vmsd.remove_clones(is_it) > 0 {
-        replace(&*env.store, &parent.vmsd_path(&*env.store), &vmsd.to_bytes())?;
+        replace(
+            &*env.store,
+            &parent.vmsd_path(&*env.store),
+            &vmsd.to_bytes(),
+        )?;
     }
     Ok(())
 }
@@ -227,10 +275,23 @@ mod tests {
 
     #[test]
     fn by_products_are_told_from_the_users_files() {
-        for name in ["web.nvram", "web.vmsd", "vmware.log", "vmware-0.log", "vm.scoreboard"] {
+        for name in [
+            "web.nvram",
+            "web.vmsd",
+            "vmware.log",
+            "vmware-0.log",
+            "vm.scoreboard",
+        ] {
             assert!(is_by_product(name, "web"), "{name}");
         }
-        for name in ["notes.log", "web2.nvram", "web.iso", "web.vmdk", "vmwarenotes.log", "web.vmx"] {
+        for name in [
+            "notes.log",
+            "web2.nvram",
+            "web.iso",
+            "web.vmdk",
+            "vmwarenotes.log",
+            "web.vmx",
+        ] {
             assert!(!is_by_product(name, "web"), "{name}");
         }
     }

@@ -24,15 +24,25 @@ pub(crate) fn lineage(env: &Env, vmx: &Path) -> Result<Lineage> {
 fn of_vm(env: &Env, vm: &VmFolder, seen: &mut BTreeSet<PathBuf>, depth: usize) -> Result<Lineage> {
     seen.insert(vm.vmx().to_path_buf());
     let tree = snapshot::list(env, vm.vmx())?;
-    let mut builder = Builder { env, vm, tree: &tree, seen, depth };
+    let mut builder = Builder {
+        env,
+        vm,
+        tree: &tree,
+        seen,
+        depth,
+    };
     let mut children = builder.below(None);
     let present = builder.present();
     if tree.current.is_none() {
         children.push(present.0.clone());
     }
-    let own = children.iter().filter(|child| !is_vm(child)).map(total_own).sum();
-    let running =
-        state::observe(&*env.store, vm).is_ok_and(|seen| matches!(seen.state, PowerState::On | PowerState::Paused));
+    let own = children
+        .iter()
+        .filter(|child| !is_vm(child))
+        .map(total_own)
+        .sum();
+    let running = state::observe(&*env.store, vm)
+        .is_ok_and(|seen| matches!(seen.state, PowerState::On | PowerState::Paused));
     Ok(Lineage {
         node: LineageNode::Vm {
             name: vm.display_name(),
@@ -52,7 +62,11 @@ fn is_vm(lineage: &Lineage) -> bool {
 
 /// The space of a state and those below it, linked clones not counted.
 fn total_own(lineage: &Lineage) -> u64 {
-    let below = lineage.children.iter().filter(|child| !is_vm(child)).map(total_own);
+    let below = lineage
+        .children
+        .iter()
+        .filter(|child| !is_vm(child))
+        .map(total_own);
     lineage.own_bytes + lineage.shared_bytes + below.sum::<u64>()
 }
 
@@ -67,12 +81,17 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn below(&mut self, parent: Option<u32>) -> Vec<Lineage> {
         let tree = self.tree;
-        tree.children(parent).map(|snapshot| self.of_snapshot(snapshot)).collect()
+        tree.children(parent)
+            .map(|snapshot| self.of_snapshot(snapshot))
+            .collect()
     }
 
     fn of_snapshot(&mut self, snapshot: &Snapshot) -> Lineage {
-        let mut children: Vec<Lineage> =
-            snapshot.clones.iter().map(|clone| self.of_clone(clone)).collect();
+        let mut children: Vec<Lineage> = snapshot
+            .clones
+            .iter()
+            .map(|clone| self.of_clone(clone))
+            .collect();
         children.extend(self.below(Some(snapshot.uid)));
         if self.tree.current == Some(snapshot.uid) {
             children.push(self.present().0);
@@ -121,19 +140,32 @@ impl Builder<'_> {
             foreign += others;
         }
         let node = LineageNode::Current;
-        (Lineage { node, own_bytes: own, shared_bytes: 0, children: Vec::new() }, foreign)
+        (
+            Lineage {
+                node,
+                own_bytes: own,
+                shared_bytes: 0,
+                children: Vec::new(),
+            },
+            foreign,
+        )
     }
 
     /// The space of a disk's own link, and of its links in other VMs' folders.
     fn link_bytes(&self, name: &str) -> (u64, u64) {
         let store = &*self.env.store;
-        let survey = self.vm.find(store, name).and_then(|found| {
-            self.env.opener(self.vm).ok()?.survey(&found.path).ok()
-        });
+        let survey = self
+            .vm
+            .find(store, name)
+            .and_then(|found| self.env.opener(self.vm).ok()?.survey(&found.path).ok());
         let Some(survey) = survey else { return (0, 0) };
         let bytes = |link: &crate::disk::Link| link.allocated_bytes(store).unwrap_or(0);
         let top = survey.links.first().map_or(0, bytes);
-        let elsewhere = survey.links.iter().skip(1).filter(|l| folder_of(l.path()) != self.vm.dir());
+        let elsewhere = survey
+            .links
+            .iter()
+            .skip(1)
+            .filter(|l| folder_of(l.path()) != self.vm.dir());
         (top, elsewhere.map(bytes).sum())
     }
 
@@ -141,7 +173,11 @@ impl Builder<'_> {
         let vmsd = self.env.vmsd(self.vm);
         let entry = vmsd.ok().and_then(|vmsd| snapshot::entry(&vmsd, uid).ok());
         entry.map_or(0, |entry| {
-            entry.disks.iter().map(|disk| self.link_bytes(&disk.file_name).0).sum()
+            entry
+                .disks
+                .iter()
+                .map(|disk| self.link_bytes(&disk.file_name).0)
+                .sum()
         })
     }
 }

@@ -45,7 +45,11 @@ pub(super) fn prepare(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Res
     stage::refuse_existing(&*env.store, &destination)?;
     let source = Source::open(env, vmx, spec, job)?;
     let mut names = stage::taken_names(&*env.store, &destination);
-    let disk_names: Vec<String> = source.disks.iter().map(|disk| disk_name(disk, &mut names)).collect();
+    let disk_names: Vec<String> = source
+        .disks
+        .iter()
+        .map(|disk| disk_name(disk, &mut names))
+        .collect();
     let plan = plan_of(env, &source, spec, &destination, &disk_names)?;
     if plan.bytes.saturating_add(SMALL_FILES) > plan.free_bytes {
         let text = format!(
@@ -56,7 +60,12 @@ pub(super) fn prepare(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Res
         );
         return Err(Error::new(Kind::NoSpace, text).at(&destination));
     }
-    Ok(Prepared { source, destination, disk_names, plan })
+    Ok(Prepared {
+        source,
+        destination,
+        disk_names,
+        plan,
+    })
 }
 
 fn disk_name(disk: &SourceDisk, names: &mut naming::Names) -> String {
@@ -73,7 +82,13 @@ fn plan_of(
     names: &[String],
 ) -> Result<ClonePlan> {
     let dir = destination.parent().unwrap_or(Path::new("/"));
-    let stem = files::stem(&destination.file_name().unwrap_or_default().to_string_lossy()).to_owned();
+    let stem = files::stem(
+        &destination
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy(),
+    )
+    .to_owned();
     let mut disks = Vec::new();
     for (disk, name) in source.disks.iter().zip(names) {
         disks.push(planned(env, disk, dir.join(name))?);
@@ -85,10 +100,16 @@ fn plan_of(
         source: source.claim.vm.vmx().to_path_buf(),
         destination: destination.to_path_buf(),
         kind: spec.kind,
-        snapshot: source.snapshot.as_ref().map(|entry| entry.display_name.clone()),
+        snapshot: source
+            .snapshot
+            .as_ref()
+            .map(|entry| entry.display_name.clone()),
         new_snapshot: new_base.then(|| BASE_NAME.to_owned()),
         disks,
-        files: endings.iter().map(|ending| dir.join(format!("{stem}.{ending}"))).collect(),
+        files: endings
+            .iter()
+            .map(|ending| dir.join(format!("{stem}.{ending}")))
+            .collect(),
         bytes,
         free_bytes: free_bytes(env, dir)?,
         seconds: bytes.div_ceil(BYTES_PER_SECOND),
@@ -125,6 +146,9 @@ fn data_bytes(env: &Env, disk: &SourceDisk) -> Result<u64> {
 
 /// The space at the nearest folder that exists.
 fn free_bytes(env: &Env, dir: &Path) -> Result<u64> {
-    let there = dir.ancestors().find(|dir| env.store.exists(dir)).unwrap_or(Path::new("/"));
+    let there = dir
+        .ancestors()
+        .find(|dir| env.store.exists(dir))
+        .unwrap_or(Path::new("/"));
     env.store.free_bytes(there)
 }

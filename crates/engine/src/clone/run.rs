@@ -9,7 +9,7 @@ use super::config::{self, Wanted};
 use super::plan::{BASE_DESCRIPTION, BASE_NAME, Prepared, prepare};
 use super::stage::Stage;
 use super::{CloneKind, ClonePlan, CloneReport, CloneSpec};
-use crate::disk;
+use crate::disk::{self, ContentId, Copy};
 use crate::error::{Result, quoted};
 use crate::format::{Vmsd, Vmxf};
 use crate::job::Job;
@@ -69,9 +69,14 @@ fn enter_in_parent(env: &Env, ready: &mut Prepared, undo: &mut Undo, job: &Job) 
         source.snapshot = Some(snapshot::entry(&source.vmsd, made.uid)?);
     }
     if let Some(base) = &source.snapshot {
-        source.vmsd.add_clone(base.uid, &ready.destination.to_string_lossy());
+        source
+            .vmsd
+            .add_clone(base.uid, &ready.destination.to_string_lossy());
     }
-    undo.replace(&source.claim.vm.vmsd_path(&*env.store), &source.vmsd.to_bytes())
+    undo.replace(
+        &source.claim.vm.vmsd_path(&*env.store),
+        &source.vmsd.to_bytes(),
+    )
 }
 
 /// Makes the clone's disks in `dir` and returns the bytes written.
@@ -85,7 +90,13 @@ fn make_disks(env: &Env, ready: &Prepared, dir: &Path, job: &Job) -> Result<u64>
             disk::create_child(&*env.store, &disk.chain, &to, &hint)?;
         } else {
             job.phase(format!("copying {}", quoted(disk.chain.top().path())));
-            bytes += disk::copy(&disk.chain, &to, disk.chain.own_type(), job)?.bytes;
+            let copy = Copy {
+                path: &to,
+                create_type: None,
+                uuid: Some(Uuid::new_disk()),
+                content_id: ContentId::Fresh,
+            };
+            bytes += disk::copy(&*env.store, &disk.chain, &copy, job)?.bytes;
         }
     }
     Ok(bytes)
@@ -99,11 +110,16 @@ fn parent_hint(destination: &Path, parent: &Path) -> String {
     let relative = if own == theirs {
         Some(PathBuf::from(name))
     } else if own.parent() == theirs.parent() {
-        theirs.file_name().map(|folder| Path::new("..").join(folder).join(name))
+        theirs
+            .file_name()
+            .map(|folder| Path::new("..").join(folder).join(name))
     } else {
         None
     };
-    relative.unwrap_or_else(|| parent.to_path_buf()).to_string_lossy().into_owned()
+    relative
+        .unwrap_or_else(|| parent.to_path_buf())
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Writes everything but the disks to `dir`, the `.vmx` last; returns what the user should know.
@@ -115,9 +131,15 @@ fn make_small_files(
 ) -> Result<Vec<String>> {
     let store = &*env.store;
     let source = &mut ready.source;
-    let vmx_name = ready.destination.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let vmx_name = ready
+        .destination
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let stem = files::stem(&vmx_name).to_owned();
-    let write = |ending: &str, bytes: &[u8]| write_new(store, &dir.join(format!("{stem}.{ending}")), bytes);
+    let write =
+        |ending: &str, bytes: &[u8]| write_new(store, &dir.join(format!("{stem}.{ending}")), bytes);
     if let Some(nvram) = &source.nvram {
         write("nvram", nvram)?;
     }
@@ -145,7 +167,10 @@ fn make_small_files(
 fn vmxf_of(env: &Env, source: &super::source::Source, vmx_name: &str) -> Result<Vmxf> {
     let id = Uuid::new_part().to_string();
     let vm = &source.claim.vm;
-    let found = vm.config.extended_config().and_then(|name| vm.find(&*env.store, &name));
+    let found = vm
+        .config
+        .extended_config()
+        .and_then(|name| vm.find(&*env.store, &name));
     if let Some(found) = found {
         let bytes = read_small(&*env.store, &found.path, VMXF_LIMIT)?;
         if let Ok(mut vmxf) = Vmxf::parse(&bytes)
@@ -166,8 +191,10 @@ fn vmsd_of(ready: &Prepared, kind: CloneKind) -> Vec<u8> {
     }
     let source = &ready.source;
     let disks = source.disks.iter().zip(&ready.disk_names);
-    let sentinels: Vec<String> =
-        disks.filter(|(disk, _)| disk.linked).map(|(_, name)| name.clone()).collect();
+    let sentinels: Vec<String> = disks
+        .filter(|(disk, _)| disk.linked)
+        .map(|(_, name)| name.clone())
+        .collect();
     let parent = source.claim.vm.vmx().to_string_lossy();
     Vmsd::of_linked_clone(&parent, &sentinels, source.config.line_end()).to_bytes()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Base, CloneKind, CloneSpec};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped};
-use crate::format::vmsd::{SnapshotEntry, Vmsd};
+use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::snapshot;
 use crate::store::{LockMode, folder_of, read_small};
@@ -74,7 +74,11 @@ impl Source {
     }
 
     fn of_now(env: &Env, claim: Claim, vmsd: Vmsd) -> Result<Self> {
-        let found = claim.vm.config.nvram().and_then(|name| claim.vm.find(&*env.store, &name));
+        let found = claim
+            .vm
+            .config
+            .nvram()
+            .and_then(|name| claim.vm.find(&*env.store, &name));
         let nvram = match found {
             Some(found) => Some(read_small(&*env.store, &found.path, NVRAM_LIMIT)?),
             None => None,
@@ -105,7 +109,8 @@ impl Source {
         self.warnings.extend(frozen.warnings);
         if entry.with_memory && spec.without_memory {
             self.warnings.push(
-                "the snapshot was taken of a running guest: the clone starts as after a power cut".into(),
+                "the snapshot was taken of a running guest: the clone starts as after a power cut"
+                    .into(),
             );
         }
         self.snapshot = Some(entry);
@@ -127,7 +132,11 @@ impl Source {
             if self.snapshot.is_none() || independent {
                 chain.top().require_unused(&*env.store)?;
             }
-            self.disks.push(SourceDisk { slot, chain, linked });
+            self.disks.push(SourceDisk {
+                slot,
+                chain,
+                linked,
+            });
         }
         Ok(())
     }
@@ -163,7 +172,9 @@ fn check_state(claim: &Claim, spec: &CloneSpec, snapshot: Option<&SnapshotEntry>
         let name = escaped(&entry.display_name);
         let text = format!("snapshot \"{name}\" was taken of a running guest");
         let hint = "replix clone --without-memory clones its disks alone, as after a power cut";
-        return Err(Error::new(Kind::VmRunning, text).at(claim.vm.vmx()).hint(hint));
+        return Err(Error::new(Kind::VmRunning, text)
+            .at(claim.vm.vmx())
+            .hint(hint));
     }
     Ok(())
 }

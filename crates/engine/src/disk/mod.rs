@@ -100,3 +100,7 @@ pub struct CheckReport {
     /// Grains in use, over all links.
     pub allocated_grains: u64,
 }
+#[cfg(feature = "local")]
+mod stub;
+#[cfg(feature = "local")]
+pub use stub::*;

@@ -1,13 +1,9 @@
 //! The state that a snapshot holds: configuration, firmware memory, disks.
 
 use crate::error::{Error, Kind, Result, quoted};
-use crate::format::vmsd::SnapshotEntry;
-use crate::format::vmsn::PoweredOff;
-use crate::store::read_small;
+use crate::format::{SnapshotEntry, StateFile};
+use crate::store::Access;
 use crate::vm::{Claim, Env, VmConfig};
-
-/// A powered-off state file holds a `.vmx`, an `.nvram` and a `.vmxf`.
-const STATE_LIMIT: u64 = 16 << 20;
 
 /// What a snapshot holds.
 pub(crate) struct Frozen {
@@ -35,7 +31,10 @@ pub(crate) fn read(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Frozen {
             )],
         },
     };
-    frozen.config.dict_mut().set_line_end(claim.vm.config.line_end());
+    frozen
+        .config
+        .dict_mut()
+        .set_line_end(claim.vm.config.line_end());
     for disk in &entry.disks {
         if let Ok(node) = disk.node.parse() {
             frozen.config.set_disk_file(node, &disk.file_name);
@@ -45,13 +44,25 @@ pub(crate) fn read(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Frozen {
 }
 
 fn read_state(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Result<Frozen> {
-    let found = claim.vm.find(&*env.store, &entry.file_name).ok_or_else(|| {
-        Error::new(Kind::SnapshotBroken, format!("{} is missing", quoted(&entry.file_name)))
+    let found = claim
+        .vm
+        .find(&*env.store, &entry.file_name)
+        .ok_or_else(|| {
+            Error::new(
+                Kind::SnapshotBroken,
+                format!("{} is missing", quoted(&entry.file_name)),
+            )
+        })?;
+    let file = env.store.open(&found.path, Access::Read)?;
+    let files = StateFile::read(&*file)?.files(&*file)?.ok_or_else(|| {
+        let text = format!("{} holds no configuration", quoted(&found.path));
+        Error::new(Kind::SnapshotBroken, text).at(&found.path)
     })?;
-    let bytes = read_small(&*env.store, &found.path, STATE_LIMIT)?;
-    let state =
-        PoweredOff::parse(&bytes).map_err(|m| m.in_file(Kind::SnapshotBroken, &found.path))?;
-    let config = VmConfig::parse(&state.config)
-        .map_err(|m| m.in_file(Kind::SnapshotBroken, &found.path))?;
-    Ok(Frozen { config, nvram: state.nvram, warnings: Vec::new() })
+    let config =
+        VmConfig::parse(&files.config).map_err(|m| m.in_file(Kind::SnapshotBroken, &found.path))?;
+    Ok(Frozen {
+        config,
+        nvram: files.nvram.unwrap_or_default(),
+        warnings: Vec::new(),
+    })
 }

@@ -96,7 +96,9 @@ impl Links {
 
     /// The next step: nearest the base first, so that data moves once, straight to where it stays.
     fn next(&self, open: &BTreeSet<PathBuf>) -> Option<(PathBuf, Step)> {
-        let possible = open.iter().filter_map(|link| Some((link.clone(), self.step(link)?)));
+        let possible = open
+            .iter()
+            .filter_map(|link| Some((link.clone(), self.step(link)?)));
         possible.min_by_key(|(link, _)| self.depth(link))
     }
 
@@ -200,7 +202,11 @@ mod tests {
         let (steps, kept) = links.plan(&[path("base"), path("1"), path("2")]);
         assert!(kept.is_empty());
         assert_eq!(steps.len(), 3);
-        assert!(steps.iter().all(|s| matches!(s, Step::Merge { into, .. } if *into == path("base"))));
+        assert!(
+            steps
+                .iter()
+                .all(|s| matches!(s, Step::Merge { into, .. } if *into == path("base")))
+        );
     }
 
     #[test]

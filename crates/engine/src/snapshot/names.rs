@@ -25,8 +25,10 @@ pub(super) fn next_disk(store: &dyn Store, dir: &Path, disk: &Path) -> String {
     let name = disk.file_name().unwrap_or_default().to_string_lossy();
     let stem = without_number(files::stem(&name)).to_owned();
     let entries = store.list(dir).unwrap_or_default();
-    let taken: Vec<String> =
-        entries.iter().map(|entry| entry.name.to_string_lossy().to_lowercase()).collect();
+    let taken: Vec<String> = entries
+        .iter()
+        .map(|entry| entry.name.to_string_lossy().to_lowercase())
+        .collect();
     let mut number = 1;
     loop {
         // Its extents begin alike: "web-000001-s001.vmdk".
@@ -63,6 +65,9 @@ mod tests {
         for name in ["/web.vmdk", "/WEB-000001-s001.vmdk", "/web-000003.vmdk"] {
             write_new(&mem, Path::new(name), b"").unwrap();
         }
-        assert_eq!(next_disk(&mem, Path::new("/"), Path::new("/web-000003.vmdk")), "web-000002.vmdk");
+        assert_eq!(
+            next_disk(&mem, Path::new("/"), Path::new("/web-000003.vmdk")),
+            "web-000002.vmdk"
+        );
     }
 }

@@ -12,7 +12,7 @@ use super::links::{Links, Step};
 use super::{SnapshotRef, take};
 use crate::disk::{self, Chain};
 use crate::error::{Error, Kind, Result, escaped, quoted};
-use crate::format::vmsd::{SnapshotEntry, Vmsd};
+use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::store::{folder_of, replace};
 use crate::vm::{Claim, Env, Standing, clone_standing};
@@ -40,7 +40,10 @@ pub(crate) fn remove(
     if children {
         doomed.extend(tree.descendants(uid));
     }
-    let entries = doomed.iter().map(|uid| super::entry(&vmsd, *uid)).collect::<Result<Vec<_>>>()?;
+    let entries = doomed
+        .iter()
+        .map(|uid| super::entry(&vmsd, *uid))
+        .collect::<Result<Vec<_>>>()?;
     for entry in &entries {
         refuse_if_cloned(env, &claim, entry)?;
     }
@@ -53,9 +56,16 @@ pub(crate) fn remove(
     add_states(env, &claim, &vmsd, &mut links)?;
     let (steps, kept) = links.plan(&freed);
     for link in &kept {
-        job.warn(format!("{} stays: other disks or linked clones stand on it", quoted(link)));
+        job.warn(format!(
+            "{} stays: other disks or linked clones stand on it",
+            quoted(link)
+        ));
     }
-    replace(&*env.store, &claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
+    replace(
+        &*env.store,
+        &claim.vm.vmsd_path(&*env.store),
+        &vmsd.to_bytes(),
+    )?;
     let mut merged = Merged::default();
     let result = merge_all(env, &claim, &steps, &mut merged, job);
     // What was merged is put to use even if the rest was not.
@@ -79,8 +89,13 @@ fn refuse_if_cloned(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Result<(
     }
     let name = escaped(&entry.display_name);
     let clones: Vec<String> = standing.iter().map(quoted).collect();
-    let text = format!("snapshot \"{name}\" is used by linked clones: {}", clones.join(", "));
-    Err(Error::new(Kind::SnapshotLocked, text).at(claim.vm.vmx()).hint("delete those clones first"))
+    let text = format!(
+        "snapshot \"{name}\" is used by linked clones: {}",
+        clones.join(", ")
+    );
+    Err(Error::new(Kind::SnapshotLocked, text)
+        .at(claim.vm.vmx())
+        .hint("delete those clones first"))
 }
 
 /// Adds the chains of a snapshot that goes; returns its own links. One that cannot be opened is
@@ -110,8 +125,10 @@ pub(super) fn add_states(env: &Env, claim: &Claim, vmsd: &Vmsd, links: &mut Link
         links.need(&top);
     }
     for entry in vmsd.snapshots() {
-        let cloned =
-            entry.clones.iter().any(|c| clone_standing(env, &claim.vm, c) != Standing::Gone);
+        let cloned = entry
+            .clones
+            .iter()
+            .any(|c| clone_standing(env, &claim.vm, c) != Standing::Gone);
         for disk in &entry.disks {
             let path = claim.vm.require(&*env.store, "disk", &disk.file_name)?;
             if !links.contains(&path) {
@@ -128,8 +145,15 @@ pub(super) fn add_states(env: &Env, claim: &Claim, vmsd: &Vmsd, links: &mut Link
 
 /// Adds a chain and returns its top; links outside of the VM's folders are not ours to touch.
 pub(super) fn add(env: &Env, claim: &Claim, chain: &Chain, links: &mut Links) -> PathBuf {
-    let own = [claim.vm.dir().to_path_buf(), claim.vm.working_dir(&*env.store)];
-    let paths: Vec<PathBuf> = chain.links().iter().map(|link| link.path().to_path_buf()).collect();
+    let own = [
+        claim.vm.dir().to_path_buf(),
+        claim.vm.working_dir(&*env.store),
+    ];
+    let paths: Vec<PathBuf> = chain
+        .links()
+        .iter()
+        .map(|link| link.path().to_path_buf())
+        .collect();
     links.add_chain(&paths);
     for path in &paths {
         if !own.iter().any(|dir| folder_of(path) == dir) {
@@ -157,7 +181,14 @@ fn merge_all(
     job: &Job,
 ) -> Result<()> {
     for step in steps {
-        let Step::Merge { child, into, orphans } = step else { continue };
+        let Step::Merge {
+            child,
+            into,
+            orphans,
+        } = step
+        else {
+            continue;
+        };
         job.check()?;
         job.phase(format!("merging {} into {}", quoted(child), quoted(into)));
         let opener = env.opener(&claim.vm)?;
@@ -169,7 +200,9 @@ fn merge_all(
             disk::relink(&*env.store, &opener.open_link(orphan)?, &hint, parent.cid())?;
         }
         if orphans.is_empty() {
-            merged.ids.insert(into.clone(), (chain.top().cid(), chain.long_content_id()));
+            merged
+                .ids
+                .insert(into.clone(), (chain.top().cid(), chain.long_content_id()));
         }
         for stands_for in merged.renames.values_mut().filter(|now| *now == child) {
             stands_for.clone_from(into);
@@ -201,12 +234,14 @@ fn rename_disks(
     }
     let new_name = |claim: &Claim, old: &str| -> Option<String> {
         let path = claim.vm.find(&*env.store, old)?.path;
-        renames.get(&path).map(|now| take::hint(claim.vm.dir(), now))
+        renames
+            .get(&path)
+            .map(|now| take::hint(claim.vm.dir(), now))
     };
-    for entry in vmsd.snapshots() {
+    for entry in vmsd.snapshots().to_vec() {
         for disk in &entry.disks {
             if let Some(name) = new_name(claim, &disk.file_name) {
-                vmsd.set_disk(entry.uid, &disk.node, &name);
+                vmsd.set_disk_file(entry.uid, &disk.node, &name);
             }
         }
     }
@@ -215,7 +250,11 @@ fn rename_disks(
             claim.vm.config.set_disk_file(slot.node, &name);
         }
     }
-    replace(&*env.store, &claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
+    replace(
+        &*env.store,
+        &claim.vm.vmsd_path(&*env.store),
+        &vmsd.to_bytes(),
+    )?;
     replace(&*env.store, claim.vm.vmx(), &claim.vm.config.to_bytes())
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn revert(env: &Env, vmx: &Path, wanted: &SnapshotRef, job: &Job) -> 
     let entry = super::entry(&vmsd, uid)?;
     if entry.with_memory {
         let name = escaped(&entry.display_name);
-        let text = format!("snapshot \"{name}\" was taken with memory, which cannot be restored here");
+        let text =
+            format!("snapshot \"{name}\" was taken with memory, which cannot be restored here");
         let hint = "replix clone --snapshot NAME --without-memory makes a VM of its disks";
         return Err(Error::new(Kind::NotSupported, text).hint(hint));
     }
@@ -42,7 +43,10 @@ pub(crate) fn revert(env: &Env, vmx: &Path, wanted: &SnapshotRef, job: &Job) -> 
     env.store.sync_dir(&claim.vm.working_dir(&*env.store))?;
     if let (false, Some(name)) = (state.nvram.is_empty(), claim.vm.config.nvram()) {
         let found = claim.vm.find(&*env.store, &name).map(|found| found.path);
-        undo.replace(&found.unwrap_or_else(|| claim.vm.dir().join(&name)), &state.nvram)?;
+        undo.replace(
+            &found.unwrap_or_else(|| claim.vm.dir().join(&name)),
+            &state.nvram,
+        )?;
     }
     undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
     vmsd.set_current(Some(uid));

@@ -9,9 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{NewSnapshot, Snapshot, names};
 use crate::disk;
-use crate::error::Result;
-use crate::format::vmsd::{SnapshotDisk, SnapshotEntry, Vmsd};
-use crate::format::vmsn;
+use crate::error::{Kind, Result};
+use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
 use crate::job::Job;
 use crate::store::{Undo, folder_of, read_small, write_new};
 use crate::vm::{Claim, DiskSlot, Env, files};
@@ -38,7 +37,9 @@ pub(crate) fn take(
         let child = grow(env, claim, slot, undo)?;
         claim.vm.config.set_disk_file(slot.node, &child);
     }
-    let uid = vmsd.next_uid();
+    let vmsd_path = claim.vm.vmsd_path(&*env.store);
+    let broken = |m: Malformed| m.in_file(Kind::SnapshotBroken, &vmsd_path);
+    let uid = vmsd.next_uid().map_err(broken)?;
     let entry = SnapshotEntry {
         uid,
         file_name: names::state_file(&claim.vm.stem(), uid),
@@ -51,24 +52,30 @@ pub(crate) fn take(
         clones: Vec::new(),
     };
     let state = claim.vm.working_dir(&*env.store).join(&entry.file_name);
-    let text = vmsn::PoweredOff {
+    let files = SnapshotFiles {
         config: old_config.dict().to_lf_bytes(),
         nvram: part(env, claim, claim.vm.config.nvram())?,
         extended_config: part(env, claim, claim.vm.config.extended_config())?,
     };
     undo.made_file(&state);
-    write_new(&*env.store, &state, &text.to_bytes())?;
+    write_new(&*env.store, &state, &files.to_bytes())?;
     env.store.sync_dir(folder_of(&state))?;
     undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
-    vmsd.add_snapshot(&entry, claim.vm.config.line_end());
+    vmsd.add_snapshot(entry.clone()).map_err(broken)?;
     vmsd.set_current(Some(uid));
-    undo.replace(&claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
-    Ok(entry.into())
+    vmsd.touch(uid);
+    undo.replace(&vmsd_path, &vmsd.to_bytes())?;
+    Ok(Snapshot::from(&entry))
 }
 
 /// The disks that snapshots cover.
 pub(super) fn covered_disks(claim: &Claim) -> impl Iterator<Item = DiskSlot> {
-    claim.vm.config.disks().into_iter().filter(|slot| !slot.mode.is_independent())
+    claim
+        .vm
+        .config
+        .disks()
+        .into_iter()
+        .filter(|slot| !slot.mode.is_independent())
 }
 
 /// Makes the disk that takes over from the one in `slot`; returns the name for the `.vmx`.
@@ -106,35 +113,40 @@ pub(super) fn hint(dir: &Path, parent: &Path) -> String {
     }
 }
 
-fn frozen_disk(slot: &DiskSlot) -> SnapshotDisk {
-    SnapshotDisk { file_name: slot.file_name.clone(), node: slot.node.to_string() }
-}
-
-/// The bytes of a small file of the VM; none where it has no such file yet.
-fn part(env: &Env, claim: &Claim, name: Option<String>) -> Result<Vec<u8>> {
-    let found: Option<PathBuf> =
-        name.and_then(|name| claim.vm.find(&*env.store, &name)).map(|found| found.path);
-    match found {
-        Some(path) => read_small(&*env.store, &path, PART_LIMIT),
-        None => Ok(Vec::new()),
+fn frozen_disk(slot: &DiskSlot) -> FrozenDisk {
+    FrozenDisk {
+        file_name: slot.file_name.clone(),
+        node: slot.node.to_string(),
     }
 }
 
+/// The bytes of a small file of the VM; none where it has no such file yet.
+fn part(env: &Env, claim: &Claim, name: Option<String>) -> Result<Option<Vec<u8>>> {
+    let found: Option<PathBuf> = name
+        .and_then(|name| claim.vm.find(&*env.store, &name))
+        .map(|found| found.path);
+    found
+        .map(|path| read_small(&*env.store, &path, PART_LIMIT))
+        .transpose()
+}
+
 fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-impl From<SnapshotEntry> for Snapshot {
-    fn from(entry: SnapshotEntry) -> Self {
+impl From<&SnapshotEntry> for Snapshot {
+    fn from(entry: &SnapshotEntry) -> Self {
         Self {
             uid: entry.uid,
             parent: entry.parent,
-            name: entry.display_name,
-            description: entry.description,
+            name: entry.display_name.clone(),
+            description: entry.description.clone(),
             created_us: entry.created_us,
             with_memory: entry.with_memory,
-            clones: entry.clones,
+            clones: entry.clones.clone(),
         }
     }
 }
@@ -142,7 +154,7 @@ impl From<SnapshotEntry> for Snapshot {
 /// Reads the bookkeeping as the tree that callers see.
 pub(super) fn tree_of(vmsd: &Vmsd) -> super::SnapshotTree {
     super::SnapshotTree {
-        snapshots: vmsd.snapshots().into_iter().map(Snapshot::from).collect(),
+        snapshots: vmsd.snapshots().iter().map(Snapshot::from).collect(),
         current: vmsd.current(),
     }
 }

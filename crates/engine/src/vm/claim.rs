@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use super::PowerState;
 use super::env::Env;
 use super::lock::{VmLock, VmwareLock};
 use super::open::VmFolder;
 use super::state::{self, Observed};
-use super::PowerState;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::store::LockMode;
@@ -52,7 +52,12 @@ impl Claim {
             }
             _ => None,
         };
-        Ok(Self { vm, observed, _vmware: vmware, _folder: folder })
+        Ok(Self {
+            vm,
+            observed,
+            _vmware: vmware,
+            _folder: folder,
+        })
     }
 
     /// Demands that the VM is powered off.
@@ -60,7 +65,11 @@ impl Claim {
     /// # Errors
     /// `VmRunning`; `FileLocked` where another program holds a VM that does not run.
     pub fn require_off(&self) -> Result<()> {
-        if self.observed.state == PowerState::Off { Ok(()) } else { Err(self.not_off()) }
+        if self.observed.state == PowerState::Off {
+            Ok(())
+        } else {
+            Err(self.not_off())
+        }
     }
 
     /// Returns the error that says in what state the VM is, and that it must not be.
@@ -71,21 +80,31 @@ impl Claim {
             None => String::new(),
         };
         let (kind, text, hint) = match self.observed.state {
-            PowerState::Locked => (Kind::FileLocked, format!("{vmx} is held{by}"), "close it there"),
+            PowerState::Locked => (
+                Kind::FileLocked,
+                format!("{vmx} is held{by}"),
+                "close it there",
+            ),
             PowerState::Suspended => {
-                let hint = "resume it and power it off first: its saved memory fits its disks of now";
+                let hint =
+                    "resume it and power it off first: its saved memory fits its disks of now";
                 (Kind::VmRunning, format!("{vmx} is suspended"), hint)
             }
-            PowerState::Paused => {
-                (Kind::VmRunning, format!("{vmx} is paused"), "power it off first")
-            }
+            PowerState::Paused => (
+                Kind::VmRunning,
+                format!("{vmx} is paused"),
+                "power it off first",
+            ),
             PowerState::Foreign => {
-                let hint = "power it off there; if nothing runs it any more, remove its .lck folders";
+                let hint =
+                    "power it off there; if nothing runs it any more, remove its .lck folders";
                 (Kind::VmRunning, format!("{vmx} is in use{by}"), hint)
             }
-            PowerState::On | PowerState::Off => {
-                (Kind::VmRunning, format!("{vmx} is running"), "power it off first")
-            }
+            PowerState::On | PowerState::Off => (
+                Kind::VmRunning,
+                format!("{vmx} is running"),
+                "power it off first",
+            ),
         };
         Error::new(kind, text).at(self.vm.vmx()).hint(hint)
     }
@@ -100,7 +119,9 @@ impl Claim {
         if let Some(reason) = self.vm.config.encryption() {
             let text = format!("{vmx} is encrypted ({})", escaped(&reason));
             let hint = "remove the encryption in VMware first; its key is not ours to have";
-            return Err(Error::new(Kind::Encrypted, text).at(self.vm.vmx()).hint(hint));
+            return Err(Error::new(Kind::Encrypted, text)
+                .at(self.vm.vmx())
+                .hint(hint));
         }
         for slot in self.vm.config.disks() {
             let node = slot.node;
@@ -112,7 +133,9 @@ impl Claim {
                 let redo = escaped(redo);
                 let text = format!("{vmx}: {node} is in a session that was not ended (\"{redo}\")");
                 let hint = "end the session in VMware: keep or discard its changes";
-                return Err(Error::new(Kind::NotSupported, text).at(self.vm.vmx()).hint(hint));
+                return Err(Error::new(Kind::NotSupported, text)
+                    .at(self.vm.vmx())
+                    .hint(hint));
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::open::VmFolder;
 use super::settings::Settings;
 use crate::disk::{Chain, Opener, Places};
 use crate::error::{Kind, Result};
-use crate::format::vmsd::Vmsd;
+use crate::format::{LineEnd, Vmsd};
 use crate::store::{FileKind, Store, folder_of, read_small};
 
 /// No `.vmsd` is larger: one that lists 5,000 clones has less than 1 MiB.
@@ -37,7 +37,11 @@ impl Env {
     /// # Errors
     /// `SnapshotBroken` where it makes no sense.
     pub fn vmsd(&self, vm: &VmFolder) -> Result<Vmsd> {
-        read_vmsd(&*self.store, &vm.vmsd_path(&*self.store))
+        read_vmsd(
+            &*self.store,
+            &vm.vmsd_path(&*self.store),
+            vm.config.line_end(),
+        )
     }
 
     /// Returns what opens the disks of a VM: its own, and parents that it may reach.
@@ -74,25 +78,37 @@ impl Env {
     }
 }
 
-fn read_vmsd(store: &dyn Store, path: &Path) -> Result<Vmsd> {
+fn read_vmsd(store: &dyn Store, path: &Path, line_end: LineEnd) -> Result<Vmsd> {
     let bytes = match read_small(store, path, VMSD_LIMIT) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == Kind::FileNotFound => Vec::new(),
         Err(error) => return Err(error),
     };
-    Vmsd::parse(&bytes).map_err(|m| m.in_file(Kind::SnapshotBroken, path))
+    Vmsd::parse(&bytes, line_end).map_err(|m| m.in_file(Kind::SnapshotBroken, path))
 }
 
 /// Tells whether a VM in `folder` names a VM in the folder of the disk `child` as its linked clone.
 fn vouches(store: &dyn Store, folder: &Path, child: &Path) -> bool {
     let child_dir = folder_of(child);
-    let is_vmsd = |name: &Path| name.extension().is_some_and(|e| e.eq_ignore_ascii_case("vmsd"));
+    let is_vmsd = |name: &Path| {
+        name.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("vmsd"))
+    };
     let entries = store.list(folder).unwrap_or_default();
-    let vmsds = entries.iter().filter(|e| e.kind == FileKind::File && is_vmsd(Path::new(&e.name)));
-    vmsds.filter_map(|entry| read_vmsd(store, &folder.join(&entry.name)).ok()).any(|vmsd| {
-        vmsd.snapshots().iter().flat_map(|snapshot| &snapshot.clones).any(|clone| {
-            let vmx = files::join(folder, clone);
-            store.canonical(folder_of(&vmx)).is_ok_and(|dir| dir == child_dir)
+    let vmsds = entries
+        .iter()
+        .filter(|e| e.kind == FileKind::File && is_vmsd(Path::new(&e.name)));
+    vmsds
+        .filter_map(|entry| read_vmsd(store, &folder.join(&entry.name), LineEnd::Lf).ok())
+        .any(|vmsd| {
+            vmsd.snapshots()
+                .iter()
+                .flat_map(|snapshot| &snapshot.clones)
+                .any(|clone| {
+                    let vmx = files::join(folder, clone);
+                    store
+                        .canonical(folder_of(&vmx))
+                        .is_ok_and(|dir| dir == child_dir)
+                })
         })
-    })
 }

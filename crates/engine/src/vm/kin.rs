@@ -58,9 +58,22 @@ mod tests {
         for dir in ["/vms/base", "/vms/web", "/mnt/usb"] {
             create_dirs(&mem, Path::new(dir)).unwrap();
         }
-        write_new(&mem, Path::new("/vms/base/base.vmx"), b"config.version = \"8\"\n").unwrap();
-        write_new(&mem, Path::new("/vms/web/web.vmx"), b"config.version = \"8\"\n").unwrap();
-        let env = Env { store: Arc::new(mem), settings: Settings::default() };
+        write_new(
+            &mem,
+            Path::new("/vms/base/base.vmx"),
+            b"config.version = \"8\"\n",
+        )
+        .unwrap();
+        write_new(
+            &mem,
+            Path::new("/vms/web/web.vmx"),
+            b"config.version = \"8\"\n",
+        )
+        .unwrap();
+        let env = Env {
+            store: Arc::new(mem),
+            settings: Settings::default(),
+        };
         let vm = env.open(Path::new("/vms/base/base.vmx")).unwrap();
         let standing = |clone| clone_standing(&env, &vm, clone);
         assert_eq!(standing("/vms/web/web.vmx"), Standing::Living);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result, escaped, quoted};
-use crate::format::dict::Dictionary;
+use crate::format::Dictionary;
 use crate::store::{Local, read_small};
 
 /// No settings file is larger.
@@ -76,9 +76,10 @@ impl Settings {
                     let words = [("kvm", Accelerator::Kvm), ("tcg", Accelerator::Tcg)];
                     choice(&value, &words).map(|found| self.accelerator = Some(found))
                 }
-                "lock.seconds" => {
-                    value.parse().ok().map(|s| self.patience = Duration::from_secs(s))
-                }
+                "lock.seconds" => value
+                    .parse()
+                    .ok()
+                    .map(|s| self.patience = Duration::from_secs(s)),
                 // A setting of another version of ours, or of the text itself.
                 _ => Some(()),
             };
@@ -103,7 +104,10 @@ impl Settings {
 }
 
 fn choice<T: Copy>(value: &str, words: &[(&str, T)]) -> Option<T> {
-    words.iter().find(|(word, _)| word.eq_ignore_ascii_case(value)).map(|(_, meaning)| *meaning)
+    words
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(value))
+        .map(|(_, meaning)| *meaning)
 }
 
 fn files() -> Vec<PathBuf> {
@@ -112,7 +116,9 @@ fn files() -> Vec<PathBuf> {
     }
     let mut files = vec![PathBuf::from("/etc/replix/settings")];
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
-    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or(home);
+    let config = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or(home);
     files.extend(config.map(|config| config.join("replix/settings")));
     files
 }
@@ -123,7 +129,9 @@ mod tests {
 
     fn read(text: &str) -> Result<Settings> {
         let mut settings = Settings::default();
-        settings.read(text.as_bytes(), Path::new("s")).map(|()| settings)
+        settings
+            .read(text.as_bytes(), Path::new("s"))
+            .map(|()| settings)
     }
 
     #[test]
@@ -138,7 +146,10 @@ mod tests {
     #[test]
     fn senseless_value_is_refused() {
         let error = read("power.accelerator = \"fast\"\n").unwrap_err();
-        assert_eq!(error.to_string(), "\"s\": power.accelerator cannot be \"fast\"");
+        assert_eq!(
+            error.to_string(),
+            "\"s\": power.accelerator cannot be \"fast\""
+        );
         assert!(read("places.allow = \"a\"\n").is_err());
     }
 }
