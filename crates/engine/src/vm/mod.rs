@@ -1,6 +1,8 @@
 //! A virtual machine as its files describe it: what it is, which files make it, what state it is in.
 
 #[cfg(feature = "local")]
+pub mod belongings;
+#[cfg(feature = "local")]
 pub mod config;
 #[cfg(feature = "local")]
 pub mod devices;
@@ -9,7 +11,11 @@ pub mod files;
 #[cfg(feature = "local")]
 pub mod identity;
 #[cfg(feature = "local")]
+pub mod lock;
+#[cfg(feature = "local")]
 pub mod open;
+#[cfg(feature = "local")]
+pub mod state;
 
 use std::path::PathBuf;
 
@@ -20,7 +26,11 @@ pub use config::{Firmware, VmConfig};
 #[cfg(feature = "local")]
 pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
 #[cfg(feature = "local")]
+pub use lock::{VmLock, VmwareLock};
+#[cfg(feature = "local")]
 pub use open::VmFolder;
+#[cfg(feature = "local")]
+pub use state::StateReport;
 
 /// The power state of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
