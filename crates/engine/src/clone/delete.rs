@@ -9,20 +9,19 @@ use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
 use crate::store::{FileKind, LockMode, Store, folder_of, remove_tree, replace};
-use crate::vm::{Claim, Env, PowerState, Standing, VmLock, clone_standing, files, kin};
+use crate::vm::belongings::{self, Role};
+use crate::vm::{Claim, Env, Standing, VmLock, clone_standing, files, kin};
 
 /// Deletes the VM at `vmx`.
 ///
 /// # Errors
 /// `VmRunning`; `Busy` where living linked clones stand on it; what the system says.
 pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
-    let claim = Claim::alone(env, vmx, job)?;
-    if !matches!(
-        claim.observed.state,
-        PowerState::Off | PowerState::Suspended
-    ) {
-        return Err(claim.not_off());
-    }
+    let claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
+    claim
+        .state
+        .refusal(claim.vm.vmx(), true)
+        .map_or(Ok(()), Err)?;
     let vmsd = env.vmsd(&claim.vm)?;
     if !spec.force && !env.settings.delete_parents {
         refuse_parents(env, &claim, &vmsd)?;
@@ -32,14 +31,16 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
     } else {
         Vec::new()
     };
-    let small = small_files(env, &claim, &vmsd);
+    let others = belongings::list(&*env.store, &claim.vm, &vmsd)?;
     job.check()?;
     // From here on it goes through to the end: half a VM is of no use to anybody.
     for link in &links {
         link.remove(&*env.store)?;
     }
-    for path in &small {
-        remove(&*env.store, path)?;
+    for belonging in others {
+        if !matches!(belonging.role, Role::Config | Role::Disk | Role::Lock) {
+            remove(&*env.store, &belonging.path)?;
+        }
     }
     let path = claim.vm.vmx().to_path_buf();
     env.store.remove_file(&path)?;
@@ -163,62 +164,6 @@ fn frozen_names(vmsd: &Vmsd) -> Vec<String> {
     disks.map(|disk| disk.file_name.clone()).collect()
 }
 
-/// The VM's files besides its disks and its `.vmx`, as far as they are there.
-fn small_files(env: &Env, claim: &Claim, vmsd: &Vmsd) -> BTreeSet<PathBuf> {
-    let vm = &claim.vm;
-    let mut named: Vec<String> = [
-        vm.config.nvram(),
-        vm.config.extended_config(),
-        vm.config.suspended_to(),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(vmsd.snapshots().iter().map(|entry| entry.file_name.clone()))
-    .collect();
-    let memories: Vec<String> = named
-        .iter()
-        .filter(|name| name.ends_with(".vmsn") || name.ends_with(".vmss"))
-        .map(|name| {
-            Path::new(name)
-                .with_extension("vmem")
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    named.extend(memories);
-    let folders = [vm.dir().to_path_buf(), vm.working_dir(&*env.store)];
-    let found = named
-        .iter()
-        .filter_map(|name| vm.find(&*env.store, name))
-        .map(|found| found.path);
-    let mut files: BTreeSet<PathBuf> = found
-        .filter(|path| folders.iter().any(|dir| folder_of(path) == dir))
-        .collect();
-    let entries = env.store.list(vm.dir()).unwrap_or_default();
-    let stem = vm.stem().to_lowercase();
-    for entry in entries.iter().filter(|entry| entry.kind != FileKind::Other) {
-        let name = entry.name.to_string_lossy().to_lowercase();
-        if is_by_product(&name, &stem) {
-            files.insert(vm.dir().join(&entry.name));
-        }
-    }
-    files
-}
-
-/// Whether VMware (or we) made a file of that name, in lower case, for the VM `stem`.
-fn is_by_product(name: &str, stem: &str) -> bool {
-    let (base, ending) = name.rsplit_once('.').unwrap_or((name, ""));
-    let log =
-        |start: &str| base == start || base.strip_prefix(start).is_some_and(|n| n.starts_with('-'));
-    match ending {
-        "vmsd" | "vmxf" | "nvram" | "vmpl" => base == stem,
-        "scoreboard" => base == stem || base == "vm",
-        "log" => log("vmware") || log("mkssandbox") || log("vprintproxy"),
-        "hlog" | "vswp" => base.starts_with(stem),
-        _ => name == "startmenu.plist",
-    }
-}
-
 fn remove(store: &dyn Store, path: &Path) -> Result<()> {
     match store.meta(path) {
         Ok(meta) if meta.kind == FileKind::Dir => remove_tree(store, path),
@@ -250,7 +195,7 @@ fn take_out(env: &Env, claim: &Claim, parent: &Path, vmx: &Path, job: &Job) -> R
     let _lock = match parent.dir() == claim.vm.dir() {
         true => None,
         false => Some(VmLock::acquire(
-            &env.store,
+            &*env.store,
             parent.dir(),
             LockMode::Exclusive,
             job,
@@ -267,32 +212,4 @@ fn take_out(env: &Env, claim: &Claim, parent: &Path, vmx: &Path, job: &Job) -> R
         )?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn by_products_are_told_from_the_users_files() {
-        for name in [
-            "web.nvram",
-            "web.vmsd",
-            "vmware.log",
-            "vmware-0.log",
-            "vm.scoreboard",
-        ] {
-            assert!(is_by_product(name, "web"), "{name}");
-        }
-        for name in [
-            "notes.log",
-            "web2.nvram",
-            "web.iso",
-            "web.vmdk",
-            "vmwarenotes.log",
-            "web.vmx",
-        ] {
-            assert!(!is_by_product(name, "web"), "{name}");
-        }
-    }
 }

@@ -41,14 +41,13 @@ fn of_vm(env: &Env, vm: &VmFolder, seen: &mut BTreeSet<PathBuf>, depth: usize) -
         .filter(|child| !is_vm(child))
         .map(total_own)
         .sum();
-    let running = state::observe(&*env.store, vm)
-        .is_ok_and(|seen| matches!(seen.state, PowerState::On | PowerState::Paused));
+    let state = state::read(&*env.store, vm).state;
     Ok(Lineage {
         node: LineageNode::Vm {
             name: vm.display_name(),
             path: vm.vmx().to_path_buf(),
             found: true,
-            running,
+            running: matches!(state, PowerState::On | PowerState::Paused),
         },
         own_bytes: own,
         shared_bytes: present.1,

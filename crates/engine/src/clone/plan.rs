@@ -24,9 +24,9 @@ const BYTES_PER_SECOND: u64 = 300 << 20;
 const SMALL_FILES: u64 = 1 << 20;
 
 /// A clone that can be carried out: the source held, the names chosen.
-pub(super) struct Prepared {
+pub(super) struct Prepared<'a> {
     /// What is cloned.
-    pub(super) source: Source,
+    pub(super) source: Source<'a>,
     /// Where the clone's `.vmx` will be, resolved.
     pub(super) destination: PathBuf,
     /// File names of the clone's disks, in the order of the source's.
@@ -39,7 +39,12 @@ pub(super) struct Prepared {
 ///
 /// # Errors
 /// Those of the clone, as far as they can be seen beforehand.
-pub(super) fn prepare(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<Prepared> {
+pub(super) fn prepare<'a>(
+    env: &'a Env,
+    vmx: &Path,
+    spec: &CloneSpec,
+    job: &Job,
+) -> Result<Prepared<'a>> {
     let destination = naming::checked_destination(&spec.destination)?;
     let destination = stage::resolved(&*env.store, &destination);
     stage::refuse_existing(&*env.store, &destination)?;
@@ -91,7 +96,7 @@ fn plan_of(
     .to_owned();
     let mut disks = Vec::new();
     for (disk, name) in source.disks.iter().zip(names) {
-        disks.push(planned(env, disk, dir.join(name))?);
+        disks.push(planned(disk, dir.join(name))?);
     }
     let bytes = disks.iter().map(|disk| disk.bytes).sum();
     let new_base = spec.kind == CloneKind::Linked && source.snapshot.is_none();
@@ -117,12 +122,12 @@ fn plan_of(
     })
 }
 
-fn planned(env: &Env, disk: &SourceDisk, to: PathBuf) -> Result<PlannedDisk> {
+fn planned(disk: &SourceDisk, to: PathBuf) -> Result<PlannedDisk> {
     let own_type = disk.chain.own_type();
     let (create_type, bytes): (CreateType, u64) = match disk.linked {
         // A child of a disk is sparse, and has no data yet.
         true => (own_type.of_child(), 0),
-        false => (own_type, data_bytes(env, disk)?),
+        false => (own_type, disk.chain.data_bytes()?),
     };
     Ok(PlannedDisk {
         node: disk.slot.node.to_string(),
@@ -133,15 +138,6 @@ fn planned(env: &Env, disk: &SourceDisk, to: PathBuf) -> Result<PlannedDisk> {
         capacity_bytes: disk.chain.capacity_bytes(),
         bytes,
     })
-}
-
-/// What a copy of the disk takes at most: what its links take together, but no more than it holds.
-fn data_bytes(env: &Env, disk: &SourceDisk) -> Result<u64> {
-    let mut bytes: u64 = 0;
-    for link in disk.chain.links() {
-        bytes = bytes.saturating_add(link.allocated_bytes(&*env.store)?);
-    }
-    Ok(bytes.min(disk.chain.capacity_bytes()))
 }
 
 /// The space at the nearest folder that exists.

@@ -15,9 +15,9 @@ use crate::vm::{Claim, DiskSlot, Env, PowerState, VmConfig, VmLock};
 const NVRAM_LIMIT: u64 = 4 << 20;
 
 /// The state to be cloned.
-pub(super) struct Source {
+pub(super) struct Source<'a> {
     /// The VM, held: alone for a linked clone, with other readers for a full one.
-    pub(super) claim: Claim,
+    pub(super) claim: Claim<'a>,
     /// Its bookkeeping.
     pub(super) vmsd: Vmsd,
     /// The snapshot to be cloned, or to stand on; `None` is the present state.
@@ -44,15 +44,15 @@ pub(super) struct SourceDisk {
     pub(super) linked: bool,
 }
 
-impl Source {
+impl<'a> Source<'a> {
     /// Finds and holds what `spec` wants cloned of the VM at `vmx`.
     ///
     /// # Errors
     /// By the table of states; those of snapshots and of disks.
-    pub(super) fn open(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<Self> {
+    pub(super) fn open(env: &'a Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<Self> {
         let claim = match spec.kind {
-            CloneKind::Full => Claim::shared(env, vmx, job)?,
-            CloneKind::Linked => Claim::alone(env, vmx, job)?,
+            CloneKind::Full => Claim::take(env, vmx, LockMode::Shared, job)?,
+            CloneKind::Linked => Claim::take(env, vmx, LockMode::Exclusive, job)?,
         };
         claim.require_plain()?;
         let vmsd = env.vmsd(&claim.vm)?;
@@ -73,7 +73,7 @@ impl Source {
         Ok(source)
     }
 
-    fn of_now(env: &Env, claim: Claim, vmsd: Vmsd) -> Result<Self> {
+    fn of_now(env: &Env, claim: Claim<'a>, vmsd: Vmsd) -> Result<Self> {
         let found = claim
             .vm
             .config
@@ -84,7 +84,7 @@ impl Source {
             None => None,
         };
         let mut warnings = Vec::new();
-        if claim.observed.state == PowerState::Suspended {
+        if claim.state.state == PowerState::Suspended {
             warnings.push("the source is suspended: the clone is off, without its memory".into());
         }
         Ok(Self {
@@ -152,7 +152,7 @@ impl Source {
         }
         let patience = env.settings.patience;
         for folder in folders {
-            let lock = VmLock::acquire(&env.store, &folder, LockMode::Shared, job, patience)?;
+            let lock = VmLock::acquire(&*env.store, &folder, LockMode::Shared, job, patience)?;
             self._parents.push(lock);
         }
         Ok(())
@@ -162,11 +162,13 @@ impl Source {
 /// The table of what may be cloned: state × kind × snapshot.
 fn check_state(claim: &Claim, spec: &CloneSpec, snapshot: Option<&SnapshotEntry>) -> Result<()> {
     let linked = spec.kind == CloneKind::Linked;
-    match claim.observed.state {
-        PowerState::Off => {}
-        PowerState::Suspended if !linked => {}
+    match claim.state.state {
+        // The disks that a snapshot froze are still while the VM runs on others.
         PowerState::On | PowerState::Paused if linked && snapshot.is_some() => {}
-        _ => return Err(claim.not_off()),
+        _ => claim
+            .state
+            .refusal(claim.vm.vmx(), !linked)
+            .map_or(Ok(()), Err)?,
     }
     if let Some(entry) = snapshot.filter(|entry| entry.with_memory && !spec.without_memory) {
         let name = escaped(&entry.display_name);

@@ -17,8 +17,9 @@ use crate::vm::{
 pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
     let vm = env.open(vmx)?;
     let config = &vm.config;
-    let observed = power::observe(env, &vm)?;
+    let state = power::state(env, &vm);
     let mut warnings = config.warnings();
+    warnings.extend(state.cure());
     let vmsd = env
         .vmsd(&vm)
         .map_err(|error| warnings.push(with_cure(&error)))
@@ -55,8 +56,8 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         cpus: config.cpus(),
         firmware: config.firmware().as_str().to_owned(),
         uuid_bios: config.uuid_bios(),
-        state: observed.state,
-        holder: observed.holder,
+        state: state.state,
+        holder: state.holder(),
         disks,
         media,
         nics: nics(&vm),

@@ -54,7 +54,7 @@ impl Provider for Machine {
     }
 
     fn state(&self, vm: &Path) -> Result<PowerState> {
-        Ok(power::observe(&self.env, &self.env.open(vm)?)?.state)
+        Ok(power::state(&self.env, &self.env.open(vm)?).state)
     }
 
     fn running(&self) -> Result<Vec<PathBuf>> {

@@ -2,11 +2,11 @@
 use super::*;
 use crate::error::*;
 use crate::job::Job;
-use crate::vm::state::{self, Observed};
+use crate::vm::StateReport;
 use crate::vm::{Env, VmFolder};
 use std::path::{Path, PathBuf};
-pub fn observe(e: &Env, v: &VmFolder) -> Result<Observed> {
-    state::observe(&*e.store, v)
+pub fn state(e: &Env, v: &VmFolder) -> StateReport {
+    crate::vm::state::read(&*e.store, v)
 }
 pub fn running(_e: &Env) -> Result<Vec<PathBuf>> {
     Ok(vec![])

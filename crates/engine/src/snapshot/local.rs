@@ -7,7 +7,7 @@ use crate::disk::Chain;
 use crate::error::{Error, Kind, Result};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::store::Undo;
+use crate::store::{LockMode, Undo};
 use crate::vm::{Claim, Env, VmConfig};
 
 /// Returns the snapshots of the VM at `vmx`.
@@ -23,9 +23,8 @@ pub(crate) fn list(env: &Env, vmx: &Path) -> Result<SnapshotTree> {
 /// # Errors
 /// `VmRunning`, `FileLocked`; what is wrong with a disk; `NoSpace`. Nothing is left then.
 pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot> {
-    let mut claim = Claim::alone(env, vmx, job)?;
+    let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     claim.require_off()?;
-    claim.require_plain()?;
     let mut undo = Undo::new(env.store.clone());
     let snapshot = take::take(env, &mut claim, new, &mut undo, job)?;
     undo.keep();

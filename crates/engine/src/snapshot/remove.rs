@@ -14,7 +14,7 @@ use crate::disk::{self, Chain};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::store::{folder_of, replace};
+use crate::store::{LockMode, folder_of, replace};
 use crate::vm::{Claim, Env, Standing, clone_standing};
 
 /// Removes the snapshot `wanted` of the VM at `vmx`, and with `children` all that descend from it.
@@ -30,9 +30,8 @@ pub(crate) fn remove(
     children: bool,
     job: &Job,
 ) -> Result<()> {
-    let mut claim = Claim::alone(env, vmx, job)?;
+    let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     claim.require_off()?;
-    claim.require_plain()?;
     let mut vmsd = env.vmsd(&claim.vm)?;
     let tree = take::tree_of(&vmsd);
     let uid = tree.find(wanted)?.uid;

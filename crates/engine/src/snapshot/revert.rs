@@ -6,7 +6,7 @@ use super::links::{Links, Step};
 use super::{SnapshotRef, frozen, remove, take};
 use crate::error::{Error, Kind, Result, escaped};
 use crate::job::Job;
-use crate::store::Undo;
+use crate::store::{LockMode, Undo};
 use crate::vm::{Claim, DiskSlot, Env};
 
 /// Puts the VM at `vmx` back to the snapshot `wanted`: what was written since it was taken and since
@@ -15,9 +15,8 @@ use crate::vm::{Claim, DiskSlot, Env};
 /// # Errors
 /// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; what is wrong with the snapshot's disks.
 pub(crate) fn revert(env: &Env, vmx: &Path, wanted: &SnapshotRef, job: &Job) -> Result<()> {
-    let mut claim = Claim::alone(env, vmx, job)?;
+    let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     claim.require_off()?;
-    claim.require_plain()?;
     let mut vmsd = env.vmsd(&claim.vm)?;
     let uid = take::tree_of(&vmsd).find(wanted)?.uid;
     let entry = super::entry(&vmsd, uid)?;

@@ -4,6 +4,7 @@
 //! failing disk in place of [`Local`]. What stands here knows nothing of formats.
 
 mod local;
+pub mod machine;
 mod mem;
 mod undo;
 

@@ -6,107 +6,56 @@ use super::PowerState;
 use super::env::Env;
 use super::lock::{VmLock, VmwareLock};
 use super::open::VmFolder;
-use super::state::{self, Observed};
+use super::state::{self, StateReport};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::store::LockMode;
 
 /// A VM held for an operation; let go when dropped.
-pub struct Claim {
+pub struct Claim<'a> {
     /// The VM as it was once it was held.
     pub vm: VmFolder,
     /// Its state then.
-    pub observed: Observed,
-    _vmware: Option<VmwareLock>,
+    pub state: StateReport,
+    _vmware: Option<VmwareLock<'a>>,
     _folder: VmLock,
 }
 
-impl Claim {
-    /// Holds the VM at `vmx` alone, to change its bookkeeping.
+impl<'a> Claim<'a> {
+    /// Holds the VM at `vmx`: alone to change its bookkeeping, else together with other readers.
     ///
     /// # Errors
     /// Those of opening; `FileLocked` where another process holds it for too long.
-    pub fn alone(env: &Env, vmx: &Path, job: &Job) -> Result<Self> {
-        Self::take(env, vmx, LockMode::Exclusive, job)
-    }
-
-    /// Holds the VM at `vmx` together with other readers.
-    ///
-    /// # Errors
-    /// As [`Claim::alone`].
-    pub fn shared(env: &Env, vmx: &Path, job: &Job) -> Result<Self> {
-        Self::take(env, vmx, LockMode::Shared, job)
-    }
-
-    fn take(env: &Env, vmx: &Path, mode: LockMode, job: &Job) -> Result<Self> {
+    pub fn take(env: &'a Env, vmx: &Path, mode: LockMode, job: &Job) -> Result<Self> {
+        let store = &*env.store;
         let found = env.open(vmx)?;
-        let folder = VmLock::acquire(&env.store, found.dir(), mode, job, env.settings.patience)?;
+        let folder = VmLock::acquire(store, found.dir(), mode, job, env.settings.patience)?;
         // It may have changed, or gone, while we waited.
         let vm = env.open(vmx)?;
-        let observed = state::observe(&*env.store, &vm)?;
+        let state = state::read(store, &vm);
         // Who runs it holds VMware's lock already; what we do then does not touch the `.vmx`.
-        let vmware = match observed.state {
-            PowerState::Off | PowerState::Suspended => {
-                let alone = mode == LockMode::Exclusive;
-                Some(VmwareLock::take(&env.store, vm.vmx(), alone)?)
-            }
-            _ => None,
-        };
+        let free = matches!(state.state, PowerState::Off | PowerState::Suspended);
+        let vmware = free
+            .then(|| VmwareLock::take(store, vm.vmx(), mode))
+            .transpose()?;
         Ok(Self {
             vm,
-            observed,
+            state,
             _vmware: vmware,
             _folder: folder,
         })
     }
 
-    /// Demands that the VM is powered off.
+    /// Demands that the VM is powered off and that nothing forbids to change it.
     ///
     /// # Errors
-    /// `VmRunning`; `FileLocked` where another program holds a VM that does not run.
+    /// `VmRunning`; `FileLocked` where another program holds a VM that does not run; those of
+    /// [`Claim::require_plain`].
     pub fn require_off(&self) -> Result<()> {
-        if self.observed.state == PowerState::Off {
-            Ok(())
-        } else {
-            Err(self.not_off())
-        }
-    }
-
-    /// Returns the error that says in what state the VM is, and that it must not be.
-    pub fn not_off(&self) -> Error {
-        let vmx = quoted(self.vm.vmx());
-        let by = match &self.observed.holder {
-            Some(holder) => format!(" by {}", escaped(holder)),
-            None => String::new(),
-        };
-        let (kind, text, hint) = match self.observed.state {
-            PowerState::Locked => (
-                Kind::FileLocked,
-                format!("{vmx} is held{by}"),
-                "close it there",
-            ),
-            PowerState::Suspended => {
-                let hint =
-                    "resume it and power it off first: its saved memory fits its disks of now";
-                (Kind::VmRunning, format!("{vmx} is suspended"), hint)
-            }
-            PowerState::Paused => (
-                Kind::VmRunning,
-                format!("{vmx} is paused"),
-                "power it off first",
-            ),
-            PowerState::Foreign => {
-                let hint =
-                    "power it off there; if nothing runs it any more, remove its .lck folders";
-                (Kind::VmRunning, format!("{vmx} is in use{by}"), hint)
-            }
-            PowerState::On | PowerState::Off => (
-                Kind::VmRunning,
-                format!("{vmx} is running"),
-                "power it off first",
-            ),
-        };
-        Error::new(kind, text).at(self.vm.vmx()).hint(hint)
+        self.state
+            .refusal(self.vm.vmx(), false)
+            .map_or(Ok(()), Err)?;
+        self.require_plain()
     }
 
     /// Refuses what a VM's configuration does not allow: encryption, sessions that were not ended,

@@ -1,6 +1,8 @@
 //! A virtual machine as its files describe it: what it is, which files make it, what state it is in.
 
 #[cfg(feature = "local")]
+pub mod belongings;
+#[cfg(feature = "local")]
 mod claim;
 #[cfg(feature = "local")]
 pub mod config;
@@ -43,6 +45,8 @@ pub use lock::{VmLock, VmwareLock};
 pub use open::VmFolder;
 #[cfg(feature = "local")]
 pub use settings::{Accelerator, Settings};
+#[cfg(feature = "local")]
+pub use state::StateReport;
 
 /// The power state of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
