@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod clone_linked;
+mod clone_refused;
 mod disk_create;
+mod snapshots;
 mod tools;
+mod vms;
