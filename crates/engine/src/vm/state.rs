@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::PowerState;
+use super::files::join;
 use super::lock::{self, Holder, Life};
 use super::open::VmFolder;
 use crate::error::{Error, Kind, quoted};
@@ -74,10 +75,13 @@ pub fn read(store: &dyn Store, vm: &VmFolder) -> StateReport {
 
 /// The files by whose locks a running VM shows: its configuration, its disks, its memory.
 fn lockable(store: &dyn Store, vm: &VmFolder) -> Vec<(PathBuf, bool)> {
-    let disks = vm.config.disks().into_iter();
-    let disks = disks.filter_map(|disk| vm.find(store, &disk.file_name));
     let mut files = vec![(vm.vmx().to_path_buf(), true)];
-    files.extend(disks.map(|found| (found.path, false)));
+    for disk in vm.config.disks() {
+        let found = vm.find(store, &disk.file_name).map(|found| found.path);
+        // Its lock may be there though the disk itself is not.
+        let path = found.unwrap_or_else(|| join(vm.dir(), &disk.file_name));
+        files.push((path, false));
+    }
     files.extend(memory_files(store, vm).map(|file| (file, false)));
     files
 }

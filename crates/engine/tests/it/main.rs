@@ -1,0 +1,6 @@
+//! Integration tests of the engine: real files, real programs; a module for each promise.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+mod format_properties;
+mod samples;
