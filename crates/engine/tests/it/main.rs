@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 mod format_properties;
+mod locks;
 mod samples;
