@@ -26,8 +26,8 @@ pub(super) struct Wanted<'a> {
 /// Turns the source's configuration into the clone's; returns what its user should know.
 pub(super) fn rewrite(config: &mut VmConfig, wanted: &Wanted) -> Vec<String> {
     let mut warnings = Vec::new();
-    link_to(config, wanted.parent_dir.as_deref());
     identity::leave_behind(config);
+    link_to(config, wanted.parent_dir.as_deref());
     config.dict_mut().remove("templateVM");
     config.set_display_name(wanted.name);
     config.set_nvram(&format!("{}.nvram", wanted.stem));

@@ -11,7 +11,7 @@ use super::stage::Stage;
 use super::{CloneKind, ClonePlan, CloneReport, CloneSpec};
 use crate::disk::{self, ContentId, Copy};
 use crate::error::{Result, quoted};
-use crate::format::{Vmsd, Vmxf};
+use crate::format::{LineEnd, Vmsd, Vmxf};
 use crate::job::Job;
 use crate::snapshot::{self, NewSnapshot};
 use crate::store::{Undo, folder_of, read_small, write_new};
@@ -180,7 +180,8 @@ fn vmxf_of(env: &Env, source: &super::source::Source, vmx_name: &str) -> Result<
             return Ok(vmxf);
         }
     }
-    Ok(Vmxf::new(&id, vmx_name, source.config.line_end()))
+    // VMware's own end their lines so, also beside a `.vmx` that does not.
+    Ok(Vmxf::new(&id, vmx_name, LineEnd::Lf))
 }
 
 /// The clone's `.vmsd`: empty for a full clone; a linked one's names its parent, and its own disks

@@ -44,19 +44,20 @@ impl Charset {
         self.0.decode_without_bom_handling(bytes).0.into_owned()
     }
 
-    /// Decodes `bytes`, or returns `None` where some are no character or would not come back the
-    /// same.
+    /// Decodes `bytes`, or returns `None` where some are no character.
     pub fn decode_exact(self, bytes: &[u8]) -> Option<String> {
         let text = self
             .0
             .decode_without_bom_handling_and_without_replacement(bytes)?;
-        (self.encode(&text)? == bytes).then(|| text.into_owned())
+        Some(text.into_owned())
     }
 
     /// Encodes `text`, or returns `None` where it does not fit the set.
     pub fn encode(self, text: &str) -> Option<Vec<u8>> {
         let (bytes, _, unmappable) = self.0.encode(text);
-        (!unmappable).then(|| bytes.into_owned())
+        // Some letters fit and come back as others: the yen sign of Shift_JIS is its backslash.
+        let fits = !unmappable && (text.is_ascii() || self.decode(&bytes) == text);
+        fits.then(|| bytes.into_owned())
     }
 }
 
@@ -125,6 +126,7 @@ mod tests {
     #[test]
     fn text_that_does_not_fit_is_refused() {
         assert_eq!(Charset::WINDOWS_1252.encode("位"), None);
+        assert_eq!(Charset::from_label("Shift_JIS").unwrap().encode("¥"), None);
         assert_eq!(Charset::UTF_8.decode_exact(b"\xe9"), None);
     }
 

@@ -6,6 +6,9 @@
 use super::devices::Node;
 use crate::format::{Dictionary, LineEnd, Malformed};
 
+/// Warnings about more lines than these would bury everything else.
+const ODD_LINES_SHOWN: usize = 3;
+
 /// What the guest boots with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
@@ -280,6 +283,11 @@ impl VmConfig {
                  remove the others"
             ));
         }
+        for line in self.dict.odd_lines().into_iter().take(ODD_LINES_SHOWN) {
+            warnings.push(format!(
+                "line {line} of the configuration has no effect: write it as name = \"value\""
+            ));
+        }
         warnings
     }
 }
@@ -330,6 +338,15 @@ mod tests {
         assert_eq!(config("encryption.data = \"\"\n").encryption(), None);
         let why = config("encryption.data = \"x\"\nvmx.encryptionType = \"partial\"\n");
         assert!(why.encryption().unwrap().contains("partially"));
+    }
+
+    #[test]
+    fn oddities_are_told_with_their_cure() {
+        let vm = config("a = \"1\"\nb = x y\nA = \"2\"\n.encoding = \"x\"\n");
+        let warnings = vm.warnings();
+        assert_eq!(warnings.len(), 3);
+        assert!(warnings[1].starts_with("\"a\" stands"));
+        assert!(warnings[2].starts_with("line 2 "));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::config::VmConfig;
 use super::files::{self, Found, How};
 use crate::error::{Error, Kind, Result, escaped, quoted};
-use crate::format::Vmsd;
-use crate::store::{FileKind, Store, folder_of, read_small};
+use crate::format::{SnapshotFiles, StateFile, Vmsd};
+use crate::store::{Access, FileKind, Store, folder_of, read_small};
 
 /// No `.vmx` is larger.
 const VMX_LIMIT: u64 = 1 << 20;
@@ -73,6 +73,33 @@ impl VmFolder {
         };
         Vmsd::parse(&bytes, self.config.line_end())
             .map_err(|fault| fault.in_file(Kind::SnapshotBroken, &path))
+    }
+
+    /// Reads the state file of a snapshot, called `file_name` in the bookkeeping: its table and the
+    /// small files in it.
+    ///
+    /// # Errors
+    /// `SnapshotBroken` where it is missing, damaged, or holds no configuration.
+    pub fn read_state(
+        &self,
+        store: &dyn Store,
+        file_name: &str,
+    ) -> Result<(StateFile, SnapshotFiles)> {
+        let path = self
+            .require(store, "state file", file_name)
+            .map_err(|error| error.as_kind(Kind::SnapshotBroken))?;
+        let file = store.open(&path, Access::Read)?;
+        let broken = |error: Error| match error.kind() {
+            Kind::SnapshotBroken => error.context(quoted(&path)).at(&path),
+            _ => error,
+        };
+        let state = StateFile::read(&*file).map_err(broken)?;
+        let none = || {
+            let what = "there is no configuration in this state";
+            broken(Error::new(Kind::SnapshotBroken, what))
+        };
+        let files = state.files(&*file).map_err(broken)?.ok_or_else(none)?;
+        Ok((state, files))
     }
 
     /// Returns the folder in which snapshots and their disks are made.
@@ -230,6 +257,27 @@ mod tests {
             error.to_string(),
             "\"/v/web/web.vmsd\": snapshot0 has no uid"
         );
+    }
+
+    #[test]
+    fn state_of_a_snapshot_is_read_or_blamed() {
+        let store = store();
+        let vm = VmFolder::open(&store, Path::new("/v/web/web.vmx")).unwrap();
+        let files = SnapshotFiles {
+            config: b"a = \"1\"\n".to_vec(),
+            ..SnapshotFiles::default()
+        };
+        write_new(&store, Path::new("/v/web/1.vmsn"), &files.to_bytes()).unwrap();
+        let (state, again) = vm.read_state(&store, "1.vmsn").unwrap();
+        assert!(!state.is_live() && again == files);
+        write_new(&store, Path::new("/v/web/2.vmsn"), b"what is this?").unwrap();
+        let error = vm.read_state(&store, "2.vmsn").unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotBroken);
+        let place = "\"/v/web/2.vmsn\": byte 0: this is not the state of a VM";
+        assert_eq!(error.to_string(), place);
+        let error = vm.read_state(&store, "3.vmsn").unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotBroken);
+        assert_eq!(error.to_string(), "state file \"3.vmsn\" is missing");
     }
 
     #[test]

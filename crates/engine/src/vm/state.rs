@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::PowerState;
+use super::files::join;
 use super::lock::{self, Holder, Life};
 use super::open::VmFolder;
 use crate::error::{Error, Kind, quoted};
@@ -17,12 +18,16 @@ pub struct StateReport {
     pub state: PowerState,
     /// The file that is held, and by whom.
     pub held: Option<(PathBuf, Holder)>,
+    /// The disk that a QEMU which is none of ours has open for writing.
+    pub written: Option<PathBuf>,
 }
 
 impl StateReport {
     /// Says who runs or holds the VM.
     pub fn holder(&self) -> Option<String> {
-        self.held.as_ref().map(|(_, holder)| holder.to_string())
+        let holder = self.held.as_ref().map(|(_, holder)| holder.to_string());
+        let writer = |disk| format!("a QEMU that writes to {}", quoted(disk));
+        holder.or_else(|| self.written.as_ref().map(writer))
     }
 
     /// Says what to do about a lock that may have been copied with the VM.
@@ -54,30 +59,55 @@ impl StateReport {
 
 /// Returns the power state of a VM.
 pub fn read(store: &dyn Store, vm: &VmFolder) -> StateReport {
-    let report = |state, held| StateReport { state, held };
+    let files = lockable(store, vm);
+    let (state, held) = by_locks(store, &files);
+    let written = match state {
+        Some(_) => None,
+        None => files
+            .into_iter()
+            .map(|(file, _)| file)
+            .find(|file| store.is_written(file).unwrap_or(false)),
+    };
+    let state = match (state, &written, vm.config.suspended_to()) {
+        (Some(state), _, _) => state,
+        (None, Some(_), _) => PowerState::Foreign,
+        (None, None, Some(_)) => PowerState::Suspended,
+        (None, None, None) => PowerState::Off,
+    };
+    StateReport {
+        state,
+        held,
+        written,
+    }
+}
+
+/// What the locks of the files say; that somebody runs the VM counts more than that it is locked.
+fn by_locks(
+    store: &dyn Store,
+    files: &[(PathBuf, bool)],
+) -> (Option<PowerState>, Option<(PathBuf, Holder)>) {
     let mut locked = None;
-    for (file, is_vmx) in lockable(store, vm) {
-        for holder in lock::holders(store, &file) {
-            match meaning(&holder, is_vmx) {
+    for (file, is_vmx) in files {
+        for holder in lock::holders(store, file) {
+            match meaning(&holder, *is_vmx) {
                 Some(PowerState::Locked) => locked = locked.or(Some((file.clone(), holder))),
-                Some(state) => return report(state, Some((file, holder))),
+                Some(state) => return (Some(state), Some((file.clone(), holder))),
                 None => {}
             }
         }
     }
-    match (locked, vm.config.suspended_to()) {
-        (Some(held), _) => report(PowerState::Locked, Some(held)),
-        (None, Some(_)) => report(PowerState::Suspended, None),
-        (None, None) => report(PowerState::Off, None),
-    }
+    (locked.as_ref().map(|_| PowerState::Locked), locked)
 }
 
 /// The files by whose locks a running VM shows: its configuration, its disks, its memory.
 fn lockable(store: &dyn Store, vm: &VmFolder) -> Vec<(PathBuf, bool)> {
-    let disks = vm.config.disks().into_iter();
-    let disks = disks.filter_map(|disk| vm.find(store, &disk.file_name));
     let mut files = vec![(vm.vmx().to_path_buf(), true)];
-    files.extend(disks.map(|found| (found.path, false)));
+    for disk in vm.config.disks() {
+        let found = vm.find(store, &disk.file_name).map(|found| found.path);
+        // Its lock may be there though the disk itself is not.
+        let path = found.unwrap_or_else(|| join(vm.dir(), &disk.file_name));
+        files.push((path, false));
+    }
     files.extend(memory_files(store, vm).map(|file| (file, false)));
     files
 }
@@ -115,7 +145,7 @@ fn meaning(holder: &Holder, is_vmx: bool) -> Option<PowerState> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Mem, create_dirs, write_new};
+    use crate::store::{Local, Mem, create_dirs, write_new};
 
     fn vm(text: &str) -> (Mem, VmFolder) {
         let store = Mem::new();
@@ -203,5 +233,31 @@ mod tests {
         let (store, vm) = vm("");
         let _work = lock::VmwareLock::take(&store, vm.vmx(), LockMode::Exclusive).unwrap();
         assert_eq!(read(&store, &vm).state, PowerState::Off);
+    }
+
+    #[test]
+    fn vm_that_another_qemu_runs_is_foreign() {
+        use nix::fcntl::{FcntlArg, fcntl};
+        use nix::libc;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (vmx, disk) = (dir.path().join("a.vmx"), dir.path().join("a.vmdk"));
+        let text = "ide0:0.present = \"TRUE\"\nide0:0.fileName = \"a.vmdk\"\n";
+        std::fs::write(&vmx, text).unwrap();
+        let file = std::fs::File::create(&disk).unwrap();
+        let vm = VmFolder::open(&Local, &vmx).unwrap();
+        assert_eq!(read(&Local, &vm).state, PowerState::Off);
+        let lock = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: 101,
+            l_len: 1,
+            l_pid: 0,
+        };
+        fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+        let report = read(&Local, &vm);
+        assert_eq!(report.state, PowerState::Foreign);
+        assert!(report.holder().unwrap().contains("a.vmdk"));
+        assert_eq!(report.refusal(&vmx, true).unwrap().kind(), Kind::VmRunning);
     }
 }

@@ -5,6 +5,9 @@
 mod clone_linked;
 mod clone_refused;
 mod disk_create;
+mod format_properties;
+mod locks;
+mod samples;
 mod snapshots;
 mod tools;
 mod vms;

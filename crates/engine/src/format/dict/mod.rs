@@ -307,8 +307,12 @@ impl Dictionary {
     }
 
     fn end_last_line(&mut self) {
-        if let Some(last) = self.lines.last_mut().filter(|l| l.end().is_empty()) {
-            last.raw.extend(self.line_end.as_str().bytes());
+        let line_end = self.line_end.as_str();
+        match self.lines.last_mut() {
+            Some(last) if last.end().is_empty() => last.raw.extend(line_end.bytes()),
+            // A CR alone is half an end.
+            Some(last) if last.end() == b"\r" => last.raw.push(b'\n'),
+            _ => {}
         }
     }
 }
@@ -429,6 +433,13 @@ mod tests {
     }
 
     #[test]
+    fn half_a_line_end_is_made_whole() {
+        let mut dict = dict("a = \"1\"\r");
+        dict.set("b", "2");
+        assert_eq!(text(&dict), "a = \"1\"\r\nb = \"2\"\n");
+    }
+
+    #[test]
     fn new_lines_go_where_they_are_wanted() {
         let mut dict = dict("a = \"1\"\nc = \"3\"");
         dict.set_before("b", "2", "c");
@@ -480,6 +491,17 @@ mod tests {
             text(&dict),
             "#!x\n.encoding = \"UTF-8\"\na = \"éé\" # é\nb = \"位\"\n"
         );
+    }
+
+    #[test]
+    fn letters_with_two_codes_are_recoded_too() {
+        // 0xED40 and 0xFA5C are one letter; only the second is what an encoder makes of it.
+        let nec = b".encoding = \"Shift_JIS\"\na = \"\xed\x40\"\n";
+        let mut dict = Dictionary::parse(nec).unwrap();
+        let letter = dict.get("a");
+        dict.set("b", "é");
+        assert_eq!(dict.get("a"), letter);
+        assert_eq!(dict.charset(), Charset::UTF_8);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! The edits of the bookkeeping against the text that VMware writes, and what is refused.
+
 use super::*;
 
 fn vmsd(text: &str) -> Vmsd {
