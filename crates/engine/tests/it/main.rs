@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod disk_copy;
 mod disk_create;
 mod tools;
