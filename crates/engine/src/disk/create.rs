@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use super::chain::Chain;
 use super::files::Made;
 use super::geometry::{self, Ddb};
+use super::link::MAX_SECTORS;
 use super::sparse_file;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::sparse::Layout;
 use crate::format::vmdk::{CreateType, NEVER_WRITTEN, NewDescriptor, NewExtent, SECTOR};
-use crate::store::{Store, folder_of};
+use crate::store::{self, Bytes, Store, folder_of};
 
 /// The most sectors that one sparse file holds.
 const MAX_SPARSE: u64 = 1 << 32;
@@ -23,6 +24,8 @@ pub struct NewDisk {
     pub create_type: CreateType,
     /// Capacity in sectors.
     pub sectors: u64,
+    /// The most sectors in one extent of a split disk; `None` takes VMware's number.
+    pub cut: Option<u64>,
     /// `ide`, `buslogic` or `lsilogic`.
     pub adapter: String,
     /// `virtualHW.version` of the VM.
@@ -38,6 +41,14 @@ pub struct NewDisk {
 /// # Errors
 /// `Argument` for an impossible capacity; `FileExists`; what the system says. No file is left.
 pub fn create(store: &dyn Store, disk: &NewDisk) -> Result<Vec<PathBuf>> {
+    if disk.sectors == 0 || disk.sectors > MAX_SECTORS {
+        let text = format!(
+            "{} cannot have {} sectors",
+            quoted(&disk.path),
+            disk.sectors
+        );
+        return Err(Error::new(Kind::Argument, text).at(&disk.path));
+    }
     let mut ddb = geometry::of_new_disk(disk.sectors, &disk.adapter, disk.hardware_version);
     let random = rand::random::<u128>() >> 32;
     ddb.insert(
@@ -50,7 +61,7 @@ pub fn create(store: &dyn Store, disk: &NewDisk) -> Result<Vec<PathBuf>> {
     let blank = Blank {
         path: &disk.path,
         create_type: disk.create_type,
-        cut: cut(disk.sectors, disk.create_type.usual_cut()),
+        cut: new_cut(disk),
         cid: NEVER_WRITTEN,
         parent: None,
         ddb,
@@ -109,6 +120,19 @@ fn child_cut(chain: &Chain) -> (CreateType, Vec<u64>) {
     (split, cut(parent.sectors(), split.usual_cut()))
 }
 
+fn new_cut(disk: &NewDisk) -> Vec<u64> {
+    let piece = match disk.cut {
+        Some(sectors) if disk.create_type.is_split() => sectors.max(1),
+        _ => disk.create_type.usual_cut(),
+    };
+    cut(disk.sectors, piece)
+}
+
+/// Returns a new long content id that belongs to `cid`: its last digits are the short one.
+pub(super) fn long_content_id(cid: u32) -> String {
+    format!("{:024x}{cid:08x}", rand::random::<u128>() >> 32)
+}
+
 /// Cuts `sectors` into pieces of at most `piece`.
 pub(super) fn cut(sectors: u64, piece: u64) -> Vec<u64> {
     let mut pieces = Vec::new();
@@ -137,71 +161,58 @@ pub(super) struct Blank<'a> {
     pub ddb: Ddb,
 }
 
+/// The file of a new extent, still without data.
+pub(super) enum NewFile {
+    /// Raw.
+    Flat(Box<dyn Bytes>),
+    /// Sparse, with its tables where the layout says.
+    Sparse(Box<dyn Bytes>, Layout),
+}
+
 impl Blank<'_> {
-    /// Makes the files, durable.
+    /// Makes the disk without data, durable, and returns its files, the descriptor first.
     fn make(&self, store: &dyn Store) -> Result<Vec<PathBuf>> {
         let mut made = Made::new(store);
-        let extents = self.make_extents(&mut made, store)?;
-        if self.create_type.embeds_descriptor() {
-            made.sync()?;
-            return Ok(made.keep());
+        for extent in self.extents()? {
+            self.make_extent(&mut made, store, &extent)?;
         }
-        made.sync()?;
-        self.write_descriptor(&mut made, store, &extents)?;
-        let mut files = made.keep();
-        files.rotate_right(1);
-        Ok(files)
+        self.complete(made, store)
     }
 
-    /// Makes the extents, not yet durable; an embedded descriptor is in its place.
-    pub fn make_extents(&self, made: &mut Made<'_>, store: &dyn Store) -> Result<Vec<PathBuf>> {
-        self.check()?;
-        let text = self.text()?;
-        let mut paths = Vec::new();
-        for (name, sectors) in self.extents()?.into_iter().map(|e| (e.file, e.sectors)) {
-            let path = folder_of(self.path).join(name);
-            if self.create_type.is_sparse() {
-                let embeds = self.create_type.embeds_descriptor();
-                let layout = Layout::new(sectors, embeds)
-                    .map_err(|fault| fault.in_file(Kind::Argument, &path))?;
-                let file = sparse_file::create(store, &path, &layout, || made.add(path.clone()))?;
-                if embeds {
-                    sparse_file::write_descriptor(file.as_ref(), &path, &text)?;
-                }
-            } else {
-                let file = store.create(&path)?;
-                made.add(path.clone());
-                file.set_len(sectors * SECTOR)?;
-            }
-            paths.push(path);
-        }
-        Ok(paths)
-    }
-
-    /// Writes the stand-alone descriptor, durable.
-    pub fn write_descriptor(
+    /// Makes one extent, not yet durable; an embedded descriptor is in its place.
+    pub fn make_extent(
         &self,
         made: &mut Made<'_>,
         store: &dyn Store,
-        _extents: &[PathBuf],
-    ) -> Result<()> {
-        crate::store::write_new(store, self.path, &self.text()?)?;
-        made.add(self.path.to_path_buf());
-        Ok(())
+        extent: &NewExtent,
+    ) -> Result<NewFile> {
+        let path = folder_of(self.path).join(&extent.file);
+        if !self.create_type.is_sparse() {
+            let file = store.create(&path)?;
+            made.add(path);
+            file.set_len(extent.sectors * SECTOR)?;
+            return Ok(NewFile::Flat(file));
+        }
+        let embeds = self.create_type.embeds_descriptor();
+        let layout = Layout::new(extent.sectors, embeds)
+            .map_err(|fault| fault.in_file(Kind::Argument, &path))?;
+        let file = sparse_file::create(store, &path, &layout, || made.add(path.clone()))?;
+        if embeds {
+            sparse_file::write_descriptor(file.as_ref(), &path, &self.text()?)?;
+        }
+        Ok(NewFile::Sparse(file, layout))
     }
 
-    fn check(&self) -> Result<()> {
-        let sectors = self
-            .cut
-            .iter()
-            .try_fold(0u64, |sum, piece| sum.checked_add(*piece));
-        match sectors.and_then(|sectors| sectors.checked_mul(SECTOR)) {
-            Some(1..) => Ok(()),
-            _ => {
-                let text = format!("{} cannot have this capacity", quoted(self.path));
-                Err(Error::new(Kind::Argument, text).at(self.path))
-            }
+    /// Makes the extents durable, then the descriptor; returns all files, the descriptor first.
+    pub fn complete(&self, made: Made<'_>, store: &dyn Store) -> Result<Vec<PathBuf>> {
+        made.sync()?;
+        if self.create_type.embeds_descriptor() {
+            return Ok(made.keep());
         }
+        store::write_new(store, self.path, &self.text()?)?;
+        let mut files = made.keep();
+        files.insert(0, self.path.to_path_buf());
+        Ok(files)
     }
 
     fn text(&self) -> Result<Vec<u8>> {
@@ -218,7 +229,10 @@ impl Blank<'_> {
     }
 
     /// Returns the extents with the names that VMware gives them.
-    fn extents(&self) -> Result<Vec<NewExtent>> {
+    ///
+    /// # Errors
+    /// `FileName` where the disk has no usable name.
+    pub fn extents(&self) -> Result<Vec<NewExtent>> {
         let stem = stem(self.path)?;
         let name = |i: usize| match self.create_type {
             CreateType::MonolithicSparse => format!("{stem}.vmdk"),

@@ -31,6 +31,17 @@ impl Link {
         Ok(sum)
     }
 
+    /// Refuses a link of which a file was written or replaced since it was opened.
+    ///
+    /// # Errors
+    /// `Busy` names the file.
+    pub fn require_unchanged(&self) -> Result<()> {
+        self.pool().require_unchanged(self.file())?;
+        self.extents()
+            .iter()
+            .try_for_each(|extent| self.pool().require_unchanged(extent.file))
+    }
+
     /// Refuses a link that some process has open for writing, as QEMU does.
     ///
     /// # Errors

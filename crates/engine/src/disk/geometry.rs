@@ -8,6 +8,22 @@ use crate::format::vmdk::SECTOR;
 /// The disk data base of a disk: full keys and values, sorted as VMware writes them.
 pub type Ddb = BTreeMap<String, String>;
 
+/// Keys that belong to one disk, or one product's view of it, and never to a copy.
+const NOT_COPIED: [&str; 12] = [
+    "ddb.uuid",
+    "ddb.longcontentid",
+    "ddb.encoding",
+    "ddb.thinprovisioned",
+    "ddb.grain",
+    "ddb.objectparenturi",
+    "ddb.iofilters",
+    "ddb.sidecars",
+    "ddb.uuid.image",
+    "ddb.uuid.modification",
+    "ddb.uuid.parent",
+    "ddb.uuid.parentmodification",
+];
+
 /// Keys that a child repeats.
 const OF_CHILD: [&str; 5] = [
     "ddb.adapterType",
@@ -35,6 +51,21 @@ pub(super) fn of_child(chain: &Chain) -> Ddb {
         .iter()
         .filter_map(|key| Some(((*key).to_owned(), chain.ddb(key)?)))
         .collect()
+}
+
+/// Returns what a copy of `chain` keeps: each key's value nearest to the guest.
+pub(super) fn of_copy(chain: &Chain) -> Ddb {
+    let mut ddb = Ddb::new();
+    for link in chain.links().iter().rev() {
+        for (key, value) in link.descriptor().ddb() {
+            if NOT_COPIED.contains(&key.to_ascii_lowercase().as_str()) {
+                continue;
+            }
+            ddb.retain(|known, _| !known.eq_ignore_ascii_case(&key));
+            ddb.insert(key, value);
+        }
+    }
+    ddb
 }
 
 /// Returns cylinders, heads and sectors per track as VMware chooses them.

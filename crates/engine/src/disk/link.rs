@@ -10,14 +10,15 @@ use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::descriptor::MAX_BYTES;
 use crate::format::vmdk::sparse::{Embedded, HEADER_BYTES, Header, MAGIC};
 use crate::format::vmdk::{CreateType, Descriptor, ExtentKind, ExtentLine, NO_PARENT, SECTOR};
-use crate::store::{Access, Bytes, Store, folder_of};
+use crate::store::{Bytes, folder_of};
 
 /// The most sectors of a disk: far above the 62 TiB of VMware, far below any overflow.
-const MAX_SECTORS: u64 = 1 << 40;
+pub(super) const MAX_SECTORS: u64 = 1 << 40;
 
 /// A link of a chain.
 pub struct Link {
-    path: PathBuf,
+    path: Arc<Path>,
+    file: FileId,
     descriptor: Descriptor,
     create_type: CreateType,
     embedded: Option<Embedded>,
@@ -69,13 +70,13 @@ impl Extent {
 impl Link {
     /// Opens the link whose descriptor is at `path`, which the caller has checked.
     pub(super) fn open(pool: &Arc<Pool>, places: &Places, path: PathBuf) -> Result<Self> {
-        let store = pool.store().as_ref();
-        let file = store.open(&path, Access::Read)?;
-        let (descriptor, embedded) = read_descriptor(file.as_ref(), &path)?;
-        drop(file);
+        let file = pool.add(path)?;
+        let path = pool.path(file);
+        let (descriptor, embedded) = read_descriptor(pool.get(file)?.as_ref(), &path)?;
         let create_type = descriptor.layout().map_err(|fault| fault.in_file(&path))?;
         let mut link = Self {
             path,
+            file,
             descriptor,
             create_type,
             embedded,
@@ -142,6 +143,11 @@ impl Link {
             .map(|extent| self.extent_path(extent))
     }
 
+    /// Returns the file that holds the descriptor.
+    pub(super) fn file(&self) -> FileId {
+        self.file
+    }
+
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -177,10 +183,10 @@ impl Link {
         let finder = Finder::new(pool.store().as_ref());
         for line in lines {
             self.check_line(&line)?;
-            let path = self.locate(&finder, places, &line)?;
-            let data = self.open_extent(&path, &line)?;
+            let file = self.locate(&finder, places, &line)?;
+            let data = self.open_extent(file, &line)?;
             self.extents.push(Extent {
-                file: self.pool.add(path),
+                file,
                 first_sector: self.sectors,
                 sectors: line.sectors,
                 data,
@@ -214,13 +220,13 @@ impl Link {
         Ok(())
     }
 
-    /// Returns the true path of an extent's file, checked against the places.
+    /// Returns an extent's file, checked against the places.
     ///
     /// An extent that embeds the descriptor is the opened file, whatever name the line gives: the
     /// file may have been renamed since.
-    fn locate(&self, finder: &Finder<'_>, places: &Places, line: &ExtentLine) -> Result<PathBuf> {
+    fn locate(&self, finder: &Finder<'_>, places: &Places, line: &ExtentLine) -> Result<FileId> {
         if self.embedded.is_some() {
-            return Ok(self.path.clone());
+            return Ok(self.file);
         }
         let Some(name) = &line.file else {
             return Err(invalid(
@@ -237,18 +243,19 @@ impl Link {
             );
             Error::new(Kind::FileNotFound, text).at(&wanted)
         })?;
-        places.extent(self.pool.store().as_ref(), &found, &self.path)
+        let path = places.extent(self.pool.store().as_ref(), &found, &self.path)?;
+        self.pool.add(path)
     }
 
-    fn open_extent(&self, path: &Path, line: &ExtentLine) -> Result<ExtentData> {
-        let store = self.pool.store().as_ref();
+    fn open_extent(&self, file: FileId, line: &ExtentLine) -> Result<ExtentData> {
+        let (bytes, path) = (self.pool.get(file)?, &*self.pool.path(file));
         let needed = match line.kind {
             ExtentKind::Flat(offset) => {
                 let end = offset
                     .checked_add(line.sectors)
                     .and_then(|end| end.checked_mul(SECTOR));
                 let data = ExtentData::Flat { offset };
-                let len = store.meta(path)?.len;
+                let len = bytes.len()?;
                 if end.is_some_and(|end| end <= len) {
                     return Ok(data);
                 }
@@ -256,7 +263,7 @@ impl Link {
             }
             _ => line.sectors,
         };
-        let (header, file_len) = read_header(store, path)?;
+        let (header, file_len) = read_header(bytes.as_ref(), path)?;
         if header.capacity != needed {
             let text = format!(
                 "{} holds {} sectors, but its descriptor {} says {needed}",
@@ -313,8 +320,7 @@ fn invalid(path: &Path, what: &str) -> Error {
 }
 
 /// Reads and checks the header of the sparse extent at `path`; returns the file's length with it.
-fn read_header(store: &dyn Store, path: &Path) -> Result<(Header, u64)> {
-    let file = store.open(path, Access::Read)?;
+fn read_header(file: &dyn Bytes, path: &Path) -> Result<(Header, u64)> {
     let mut bytes = [0; HEADER_BYTES];
     if file.read_at(&mut bytes, 0)? < HEADER_BYTES {
         return Err(invalid(path, "it is too short for a sparse extent"));

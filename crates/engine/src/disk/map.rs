@@ -33,13 +33,25 @@ pub struct Run {
     pub sectors: u64,
     /// Number of links between the disk and the one that decides: 0 is the disk itself.
     pub depth: usize,
-    /// Where the data is, file and byte; `None` reads as zeros.
-    pub data: Option<(FileId, u64)>,
+    /// What that link has; `Nothing` where none of them has anything.
+    pub stored: Stored,
+}
+
+impl Run {
+    /// Returns the file and the byte where the data is; `None` where the run reads as zeros.
+    pub fn data(&self) -> Option<(FileId, u64)> {
+        match self.stored {
+            Stored::Data(file, offset) => Some((file, offset)),
+            Stored::Nothing | Stored::Zeros => None,
+        }
+    }
 }
 
 /// The runs of a stretch of a disk, in order, without gaps.
 pub struct Runs<'a> {
     chain: &'a Chain,
+    /// How many links, from the disk itself on, are asked.
+    links: usize,
     at: u64,
     end: u64,
     /// For each link: up to where it is known to have nothing.
@@ -52,12 +64,31 @@ impl Chain {
     /// What the tables say is remembered while the chain is open: a disk that is being written is
     /// opened anew.
     pub fn runs(&self, sector: u64, sectors: u64) -> Runs<'_> {
+        self.runs_of(self.links().len(), sector, sectors)
+    }
+
+    /// Returns the runs that the first `links` links have, as if they stood on nothing.
+    pub(super) fn runs_of(&self, links: usize, sector: u64, sectors: u64) -> Runs<'_> {
         Runs {
             chain: self,
+            links,
             at: sector,
             end: sector.saturating_add(sectors).min(self.sectors()),
-            nothing_until: vec![0; self.links().len()],
+            nothing_until: vec![0; links],
         }
+    }
+
+    /// Returns how many bytes of data the disk's links hold for it: what a copy has to read.
+    ///
+    /// # Errors
+    /// `DiskInvalid` for damaged tables; what reading says.
+    pub fn data_bytes(&self) -> Result<u64> {
+        let mut sum = 0;
+        for run in self.runs(0, self.sectors()) {
+            let run = run?;
+            sum += run.data().map_or(0, |_| run.sectors * SECTOR);
+        }
+        Ok(sum)
     }
 
     /// Returns the map of the whole disk, neighbours of one kind joined.
@@ -83,9 +114,9 @@ impl Chain {
             offset: run.sector * SECTOR,
             length: run.sectors * SECTOR,
             file: run
-                .data
+                .data()
                 .map(|(file, _)| self.pool().path(file).to_path_buf()),
-            file_offset: run.data.map_or(0, |(_, offset)| offset),
+            file_offset: run.data().map_or(0, |(_, offset)| offset),
             depth: run.depth,
         }
     }
@@ -94,7 +125,7 @@ impl Chain {
 /// Tells whether `next` lies behind `run` in the file as it does on the disk.
 fn continues(run: &Run, next: &Run) -> bool {
     run.depth == next.depth
-        && match (run.data, next.data) {
+        && match (run.data(), next.data()) {
             (None, None) => true,
             (Some((file, offset)), Some(other)) => (file, offset + run.sectors * SECTOR) == other,
             _ => false,
@@ -105,33 +136,28 @@ impl Runs<'_> {
     fn step(&mut self) -> Result<Run> {
         let chain = self.chain;
         let mut limit = self.end - self.at;
-        for (depth, link) in chain.links().iter().enumerate() {
+        for (depth, link) in chain.links()[..self.links].iter().enumerate() {
             let known = self.nothing_until[depth].saturating_sub(self.at);
             if known > 0 {
                 limit = limit.min(known);
                 continue;
             }
             let (stored, sectors) = link.stored(&chain.tables, self.at, limit)?;
-            match stored {
-                Stored::Nothing => {
-                    self.nothing_until[depth] = self.at + sectors;
-                    limit = sectors;
-                }
-                Stored::Zeros => return Ok(self.run(depth, sectors, None)),
-                Stored::Data(file, offset) => {
-                    return Ok(self.run(depth, sectors, Some((file, offset))));
-                }
+            if stored != Stored::Nothing {
+                return Ok(self.run(depth, sectors, stored));
             }
+            self.nothing_until[depth] = self.at + sectors;
+            limit = sectors;
         }
-        Ok(self.run(chain.links().len() - 1, limit, None))
+        Ok(self.run(self.links - 1, limit, Stored::Nothing))
     }
 
-    fn run(&self, depth: usize, sectors: u64, data: Option<(FileId, u64)>) -> Run {
+    fn run(&self, depth: usize, sectors: u64, stored: Stored) -> Run {
         Run {
             sector: self.at,
             sectors,
             depth,
-            data,
+            stored,
         }
     }
 }

@@ -6,6 +6,8 @@
 #[cfg(feature = "local")]
 pub mod chain;
 #[cfg(feature = "local")]
+pub mod copy;
+#[cfg(feature = "local")]
 pub mod create;
 #[cfg(feature = "local")]
 pub mod edit;
@@ -31,11 +33,15 @@ mod report;
 mod sparse_file;
 #[cfg(feature = "local")]
 mod tables;
+#[cfg(feature = "local")]
+mod window;
 
 use std::path::PathBuf;
 
 #[cfg(feature = "local")]
 pub use chain::{Chain, Opener, Survey};
+#[cfg(feature = "local")]
+pub use copy::{ContentId, Copied, Copy, copy};
 #[cfg(feature = "local")]
 pub use create::{NewDisk, create, create_child};
 #[cfg(feature = "local")]

@@ -12,6 +12,8 @@ use crate::store::{Access, Bytes, Store};
 /// process, and several may be open at once.
 pub const MAX_OPEN: usize = 64;
 
+type Stamp = [u64; 5];
+
 /// A file of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(u32);
@@ -24,9 +26,15 @@ pub struct Pool {
 
 #[derive(Default)]
 struct State {
-    paths: Vec<Arc<Path>>,
+    known: Vec<Known>,
     /// Most recently used last.
     open: Vec<(FileId, Arc<dyn Bytes>)>,
+}
+
+struct Known {
+    path: Arc<Path>,
+    /// What the file was when it was taken in.
+    stamp: Stamp,
 }
 
 impl Pool {
@@ -44,16 +52,40 @@ impl Pool {
     }
 
     /// Takes in the file at `path`, which its opener has checked, and returns its number.
-    pub fn add(&self, path: PathBuf) -> FileId {
+    ///
+    /// # Errors
+    /// `FileNotFound`.
+    pub fn add(&self, path: PathBuf) -> Result<FileId> {
+        let stamp = self.store.meta(&path)?.stamp;
         let mut state = self.state();
-        let id = FileId(u32::try_from(state.paths.len()).unwrap_or(u32::MAX));
-        state.paths.push(path.into());
-        id
+        let id = FileId(u32::try_from(state.known.len()).unwrap_or(u32::MAX));
+        state.known.push(Known {
+            path: path.into(),
+            stamp,
+        });
+        Ok(id)
+    }
+
+    /// Refuses a file that was written or replaced since it was taken in.
+    ///
+    /// # Errors
+    /// `Busy` names the file; `FileNotFound`.
+    pub fn require_unchanged(&self, id: FileId) -> Result<()> {
+        let (path, stamp) = {
+            let state = self.state();
+            let known = &state.known[id.0 as usize];
+            (Arc::clone(&known.path), known.stamp)
+        };
+        if self.store.meta(&path)?.stamp == stamp {
+            return Ok(());
+        }
+        let text = format!("{} changed while it was copied", quoted(&path));
+        Err(Error::new(Kind::Busy, text).at(&path))
     }
 
     /// Returns the path of a file.
     pub fn path(&self, id: FileId) -> Arc<Path> {
-        Arc::clone(&self.state().paths[id.0 as usize])
+        Arc::clone(&self.state().known[id.0 as usize].path)
     }
 
     /// Returns the file, open for reading; it is closed some time after its last use.
@@ -68,7 +100,7 @@ impl Pool {
             state.open.push(found);
             return Ok(file);
         }
-        let path = &state.paths[id.0 as usize];
+        let path = &state.known[id.0 as usize].path;
         let file: Arc<dyn Bytes> = Arc::from(self.store.open(path, Access::Read)?);
         if state.open.len() >= MAX_OPEN {
             state.open.remove(0);
@@ -112,7 +144,7 @@ mod tests {
             .map(|i| {
                 let path = PathBuf::from(format!("/f{i}"));
                 write_new(&store, &path, &[i as u8]).unwrap();
-                pool.add(path)
+                pool.add(path).unwrap()
             })
             .collect();
         for _ in 0..2 {
@@ -130,7 +162,7 @@ mod tests {
         let store = Mem::new();
         write_new(&store, Path::new("/a"), b"abc").unwrap();
         let pool = Pool::new(Arc::new(store));
-        let id = pool.add("/a".into());
+        let id = pool.add("/a".into()).unwrap();
         let error = pool.read(id, &mut [0; 4], 1).unwrap_err();
         assert_eq!(error.kind(), Kind::DiskInvalid);
         assert!(error.to_string().contains("\"/a\" ends before byte 5"));

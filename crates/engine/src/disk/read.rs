@@ -35,7 +35,7 @@ impl Chain {
 
     /// Fills `buf` from a run, beginning `skip` bytes into it.
     pub(super) fn read_run(&self, run: &Run, skip: u64, buf: &mut [u8]) -> Result<()> {
-        match run.data {
+        match run.data() {
             Some((file, offset)) => self.pool().read(file, buf, offset + skip),
             None => {
                 buf.fill(0);

@@ -1,10 +1,12 @@
-//! Making a new sparse extent: header, descriptor and empty tables.
+//! Making a new sparse extent: header, descriptor and tables, then its grains in order.
 
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
-use crate::format::vmdk::sparse::{DESCRIPTOR_SECTORS, Layout};
+use crate::format::vmdk::sparse::{
+    DESCRIPTOR_SECTORS, Layout, TABLE_BYTES, TABLE_ENTRIES, USUAL_GRAIN,
+};
 use crate::store::{Bytes, Store};
 
 /// Creates an extent without grains at `path`; nothing is durable yet.
@@ -43,4 +45,69 @@ pub(super) fn write_descriptor(file: &dyn Bytes, path: &Path, text: &[u8]) -> Re
         return Err(Error::new(Kind::FileName, what).at(path));
     }
     file.write_at(text, SECTOR)
+}
+
+/// Fills a new sparse extent from its start to its end: grains go one behind the other, in the
+/// order of the guest's addresses, and each table is written once.
+pub(super) struct Writer {
+    file: Box<dyn Bytes>,
+    layout: Layout,
+    next_sector: u64,
+    table: Vec<u8>,
+    /// Index of the table that `table` is, if it has entries.
+    current: Option<u64>,
+}
+
+impl Writer {
+    /// Returns a writer for the extent just made in `file`.
+    pub fn new(file: Box<dyn Bytes>, layout: Layout) -> Self {
+        Self {
+            file,
+            layout,
+            next_sector: layout.overhead,
+            table: vec![0; TABLE_BYTES as usize],
+            current: None,
+        }
+    }
+
+    /// Writes whole grains; `first` is the number of the first one, above all written before.
+    pub fn append(&mut self, first: u64, grains: &[u8]) -> Result<()> {
+        self.file.write_at(grains, self.next_sector * SECTOR)?;
+        let count = grains.len() as u64 / (USUAL_GRAIN * SECTOR);
+        for grain in first..first + count {
+            self.enter(grain)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the last table.
+    pub fn finish(&mut self) -> Result<()> {
+        let Some(table) = self.current.take() else {
+            return Ok(());
+        };
+        for start in [self.layout.rgt_offset, self.layout.gt_offset] {
+            self.file
+                .write_at(&self.table, start * SECTOR + table * TABLE_BYTES)?;
+        }
+        self.table.fill(0);
+        Ok(())
+    }
+
+    fn enter(&mut self, grain: u64) -> Result<()> {
+        let table = grain / TABLE_ENTRIES;
+        if self.current != Some(table) {
+            self.finish()?;
+            self.current = Some(table);
+        }
+        let sector = u32::try_from(self.next_sector).map_err(|_| {
+            Error::new(
+                Kind::DiskInvalid,
+                "the disk's data does not fit a sparse file of 2 TiB",
+            )
+        })?;
+        let at = (grain % TABLE_ENTRIES) as usize * 4;
+        self.table[at..at + 4].copy_from_slice(&sector.to_le_bytes());
+        self.next_sector += USUAL_GRAIN;
+        Ok(())
+    }
 }

@@ -99,7 +99,7 @@ mod tests {
                 .unwrap();
         }
         let pool = Pool::new(Arc::new(store));
-        let id = pool.add("/t".into());
+        let id = pool.add("/t".into()).unwrap();
         let tables = Tables::new();
         for i in (0..count).chain(0..count) {
             assert_eq!(

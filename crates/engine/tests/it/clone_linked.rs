@@ -162,5 +162,5 @@ fn independent_disk_is_copied() {
         .iter()
         .map(|disk| disk.depth)
         .collect();
-    assert_eq!(depths, [3, 1]);
+    assert_eq!(depths, [2, 1]);
 }

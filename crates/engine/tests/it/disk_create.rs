@@ -1,28 +1,12 @@
 //! What we create, every other program opens; children read as their parents and take writes.
 
-use std::path::{Path, PathBuf};
-
-use replix::disk::{NewDisk, create, create_child};
-use replix::format::vmdk::CreateType;
+use replix::disk::{NewDisk, create};
 use replix::store::Local;
 
 use crate::tools::{
-    assert_same, assert_sound, ok, open, qemu_create, qemu_io, qemu_read_all, read_all,
+    TYPES, assert_same, assert_sound, child_of, ok, open, qemu_create, qemu_io, qemu_read_all,
+    read_all,
 };
-
-const TYPES: [CreateType; 4] = [
-    CreateType::MonolithicSparse,
-    CreateType::MonolithicFlat,
-    CreateType::SplitSparse,
-    CreateType::SplitFlat,
-];
-
-fn child_of(parent: &Path, name: &str) -> PathBuf {
-    let path = parent.with_file_name(name);
-    let hint = parent.file_name().unwrap().to_str().unwrap();
-    create_child(&Local, &open(parent).unwrap(), &path, hint).unwrap();
-    path
-}
 
 #[test]
 fn empty_disks_open_elsewhere() {
@@ -32,6 +16,7 @@ fn empty_disks_open_elsewhere() {
             path: dir.path().join("d.vmdk"),
             create_type,
             sectors: (5 << 30) / 512 + 24,
+            cut: None,
             adapter: "lsilogic".into(),
             hardware_version: 16,
             uuid: None,

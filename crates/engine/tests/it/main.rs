@@ -4,6 +4,7 @@
 
 mod clone_linked;
 mod clone_refused;
+mod disk_copy;
 mod disk_create;
 mod format_properties;
 mod locks;

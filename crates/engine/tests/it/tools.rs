@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use replix::disk::{Chain, Opener, Places};
+use replix::disk::{Chain, NewDisk, Opener, Places, create, create_child};
+use replix::format::vmdk::CreateType;
 use replix::store::Local;
 
 /// Runs a program and returns what it said; fails the test where it cannot be run.
@@ -110,4 +111,127 @@ pub fn qemu_read_all(path: &Path) -> Vec<u8> {
     ];
     ok("qemu-img", &args, path.parent().unwrap());
     std::fs::read(raw.path()).unwrap()
+}
+
+/// The four create types that are read and written.
+pub const TYPES: [CreateType; 4] = [
+    CreateType::MonolithicSparse,
+    CreateType::MonolithicFlat,
+    CreateType::SplitSparse,
+    CreateType::SplitFlat,
+];
+
+/// Makes a child of the disk at `parent`, in the same folder.
+pub fn child_of(parent: &Path, name: &str) -> PathBuf {
+    let path = parent.with_file_name(name);
+    let hint = parent.file_name().unwrap().to_str().unwrap();
+    create_child(&Local, &open(parent).unwrap(), &path, hint).unwrap();
+    path
+}
+
+/// What a test puts on a disk.
+#[derive(Clone, Copy, Debug)]
+pub enum Content {
+    /// Bytes that do not repeat.
+    Random,
+    /// Nothing but zeros, written as such.
+    Zeros,
+    /// A little of everything, at odd places.
+    Mixed,
+}
+
+/// The contents that every promise about data is tried with.
+pub const CONTENTS: [Content; 3] = [Content::Random, Content::Zeros, Content::Mixed];
+
+/// Capacity of the disks that [`fill`] fills: three grain tables and a bit, no whole number of
+/// grains, and five extents where it is split.
+pub const SECTORS: u64 = (100 << 20) / 512 + 24;
+
+/// Writes `content` to a disk of [`SECTORS`]; `step` makes each link of a chain different.
+pub fn fill(disk: &Path, content: Content, step: u64) {
+    let shift = step * 1300;
+    let commands = match content {
+        Content::Random => {
+            let noise = disk.with_extension("noise");
+            std::fs::write(&noise, noise_of(700 << 10, step)).unwrap();
+            let noise = noise.display();
+            vec![
+                format!("write -s {noise} {}k 700k", 64 + shift),
+                format!("write -s {noise} {}k 131k", 60_000 + shift / 2),
+                format!("write -s {noise} {}k 12k", 100 << 10),
+            ]
+        }
+        Content::Zeros => vec![
+            format!("write -P 0 {shift}k 1M"),
+            format!("write -z {}k 128k", 60_000 + shift / 4),
+        ],
+        Content::Mixed => vec![
+            format!("write -P {} {} 512", 1 + step, 512 * (1 + step * 77)),
+            format!("write -P 0 {}k 200k", 128 + shift / 3),
+            format!("write -P {} {}k 65k", 40 + step, 400 + shift),
+            format!("write -P {} {}k 3M", 60 + step, 59_000 + shift / 5),
+            format!("write -P 0 {}k 64k", 59_540 + shift / 5),
+            format!("write -P {} {}k 12k", 80 + step, 100 << 10),
+        ],
+    };
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    qemu_io(disk, &commands);
+    let _ = std::fs::remove_file(disk.with_extension("noise"));
+}
+
+/// Returns bytes that look random, the same ones for each seed.
+pub fn noise_of(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    std::iter::repeat_with(|| next().to_le_bytes())
+        .flatten()
+        .take(len)
+        .collect()
+}
+
+/// Makes an empty disk of [`SECTORS`], in small extents where it is split.
+pub fn small_disk(path: &Path, create_type: CreateType) {
+    let disk = NewDisk {
+        path: path.to_path_buf(),
+        create_type,
+        sectors: SECTORS,
+        cut: Some(128 * 383),
+        adapter: "lsilogic".into(),
+        hardware_version: 16,
+        uuid: None,
+    };
+    create(&Local, &disk).unwrap();
+}
+
+/// Makes a chain of `depth` links with content in each, and returns the top.
+pub fn chain_of(dir: &Path, create_type: CreateType, content: Content, depth: u64) -> PathBuf {
+    let mut disk = dir.join("b.vmdk");
+    small_disk(&disk, create_type);
+    fill(&disk, content, 0);
+    for step in 1..depth {
+        disk = child_of(&disk, &format!("b-{step:06}.vmdk"));
+        fill(&disk, content, step);
+    }
+    disk
+}
+
+/// Returns a fingerprint of every file in a folder.
+pub fn fingerprints(dir: &Path) -> Vec<(PathBuf, String)> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+        .into_iter()
+        .map(|file| {
+            let said = ok("sha256sum", &[file.to_str().unwrap()], dir);
+            (file, said.split(' ').next().unwrap().to_owned())
+        })
+        .collect()
 }
