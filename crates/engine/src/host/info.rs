@@ -46,7 +46,7 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         .collect();
     warnings.extend(kin_warnings(env, &vm, clone_of.as_deref(), &clones));
     let machine = power::preview(env, &vm);
-    warnings.extend(machine.warnings);
+    warnings.extend(machine.remarks);
     Ok(VmInfo {
         path: vm.vmx().to_path_buf(),
         display_name: vm.display_name(),
