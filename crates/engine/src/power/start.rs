@@ -201,7 +201,7 @@ fn launch(
     machine: &Machine,
 ) -> Result<Record> {
     let store = &*env.store;
-    let log = rotated_log(store, vm);
+    let log = new_log(store, vm)?;
     let mut keeper = Command::new("setsid");
     keeper.args(["--fork", "sh", "-c", KEEPER, lock::RUNNER]);
     keeper
@@ -245,9 +245,9 @@ fn read_pid(child: &mut Child) -> Result<(u32, ChildStdin)> {
         .ok_or_else(|| Error::new(Kind::CannotStart, "the shell that keeps QEMU did not start"))
 }
 
-/// Moves older logs on, `vmware.log` to `vmware-0.log` and so on, as VMware does; returns the path of
-/// the new one.
-fn rotated_log(store: &dyn Store, vm: &VmFolder) -> PathBuf {
+/// Makes an empty log and returns its path. Older ones move on, `vmware.log` to `vmware-0.log` and so
+/// on, as VMware does.
+fn new_log(store: &dyn Store, vm: &VmFolder) -> Result<PathBuf> {
     let name = |number: Option<u8>| match number {
         Some(number) => vm.dir().join(format!("vmware-{number}.log")),
         None => vm.dir().join("vmware.log"),
@@ -256,7 +256,8 @@ fn rotated_log(store: &dyn Store, vm: &VmFolder) -> PathBuf {
         // A log that is not there need not be moved.
         let _ = store.rename(&name(from), &name(to));
     }
-    name(None)
+    store.create(&name(None))?;
+    Ok(name(None))
 }
 
 /// Callers look for ` pid=N` in the first line.
@@ -268,10 +269,7 @@ fn write_first_line(store: &dyn Store, log: &Path, pid: u32) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     let line =
         format!("{seconds} In(05) vmx Log for Replix pid={pid} version={version} option=Release\n");
-    let file = match store.open(log, Access::Write) {
-        Ok(file) => file,
-        Err(_) => store.create(log)?,
-    };
+    let file = store.open(log, Access::Write)?;
     file.write_at(line.as_bytes(), file.len()?)
 }
 
