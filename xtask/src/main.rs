@@ -4,10 +4,13 @@
 //! `$(cargo xtask guest)` is a path.
 
 mod check;
+mod demo;
 mod deps;
 mod guest;
 mod rules;
 mod run;
+mod tally;
+mod test;
 mod workspace;
 
 use std::path::{Path, PathBuf, absolute};
@@ -30,10 +33,18 @@ struct Args {
 enum Command {
     /// Formatting, lints, layers and the other house rules
     Check,
+    /// Shows the product end to end on the test guest
+    Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
     Deps,
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
+    /// Runs everything that CI runs, and counts the tests at the end
+    Test {
+        /// Run this stage only; may be repeated
+        #[arg(long, value_name = "STAGE")]
+        only: Vec<test::Stage>,
+    },
 }
 
 #[derive(clap::Args)]
@@ -77,6 +88,8 @@ fn main() -> ExitCode {
 fn perform(command: Command) -> Result {
     match command {
         Command::Check => check::run(&Workspace::find()?),
+        Command::Demo => demo::run(&Workspace::find()?),
+        Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
             deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
             deps::install_nextest()
