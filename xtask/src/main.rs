@@ -3,6 +3,7 @@
 //! What is said on the way goes to standard error; standard output carries results only, so that
 //! `$(cargo xtask guest)` is a path.
 
+mod apt_source;
 mod check;
 mod demo;
 mod deps;
