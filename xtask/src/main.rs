@@ -59,9 +59,9 @@ struct GuestArgs {
     /// The copy's VMDK create type, or `raw` [default: monolithicSparse]
     #[arg(long, requires = "out")]
     format: Option<String>,
-    /// Copy the boot sector guest instead of the Linux guest
-    #[arg(long, requires = "out")]
-    boot: bool,
+    /// Which disk to copy
+    #[arg(long, requires = "out", default_value = "guest")]
+    disk: guest::Disk,
 }
 
 impl GuestArgs {
@@ -71,7 +71,7 @@ impl GuestArgs {
             marker,
             out,
             format: self.format.as_deref(),
-            boot: self.boot,
+            disk: self.disk,
         })
     }
 }
