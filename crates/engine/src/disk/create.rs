@@ -1,0 +1,249 @@
+//! New disks: empty ones, and children that stand on a parent.
+
+use std::path::{Path, PathBuf};
+
+use super::chain::Chain;
+use super::files::Made;
+use super::geometry::{self, Ddb};
+use super::sparse_file;
+use crate::error::{Error, Kind, Result, quoted};
+use crate::format::vmdk::sparse::Layout;
+use crate::format::vmdk::{CreateType, NEVER_WRITTEN, NewDescriptor, NewExtent, SECTOR};
+use crate::store::{Store, folder_of};
+
+/// The most sectors that one sparse file holds.
+const MAX_SPARSE: u64 = 1 << 32;
+
+/// An empty disk to be made.
+#[derive(Clone, Debug)]
+pub struct NewDisk {
+    /// The descriptor file, `NAME.vmdk`; the extents stand beside it.
+    pub path: PathBuf,
+    /// How the data is laid out.
+    pub create_type: CreateType,
+    /// Capacity in sectors.
+    pub sectors: u64,
+    /// `ide`, `buslogic` or `lsilogic`.
+    pub adapter: String,
+    /// `virtualHW.version` of the VM.
+    pub hardware_version: u32,
+    /// `ddb.uuid`, if it is to have one.
+    pub uuid: Option<String>,
+}
+
+/// Makes an empty disk and returns its files, the descriptor first.
+///
+/// Everything is durable but the names: the caller syncs the folder.
+///
+/// # Errors
+/// `Argument` for an impossible capacity; `FileExists`; what the system says. No file is left.
+pub fn create(store: &dyn Store, disk: &NewDisk) -> Result<Vec<PathBuf>> {
+    let mut ddb = geometry::of_new_disk(disk.sectors, &disk.adapter, disk.hardware_version);
+    let random = rand::random::<u128>() >> 32;
+    ddb.insert(
+        "ddb.longContentID".into(),
+        format!("{random:024x}{NEVER_WRITTEN:08x}"),
+    );
+    if let Some(uuid) = &disk.uuid {
+        ddb.insert("ddb.uuid".into(), uuid.clone());
+    }
+    let blank = Blank {
+        path: &disk.path,
+        create_type: disk.create_type,
+        cut: cut(disk.sectors, disk.create_type.usual_cut()),
+        cid: NEVER_WRITTEN,
+        parent: None,
+        ddb,
+    };
+    blank.make(store)
+}
+
+/// Makes a child of `chain` at `path` and returns its files, the descriptor first.
+///
+/// `hint` is the text by which the child names its parent: a bare name in the same folder, else an
+/// absolute path. The child is sparse, has the parent's cut if that is split, and starts with its
+/// parent's content id: the content is the same until the first write. Everything is durable but
+/// the names: the caller syncs the folder.
+///
+/// # Errors
+/// `DiskNeedsRepair` where a parent was not closed cleanly; `FileName` for a hint that no reader
+/// takes; `FileExists`; what the system says. No file is left.
+pub fn create_child(
+    store: &dyn Store,
+    chain: &Chain,
+    path: &Path,
+    hint: &str,
+) -> Result<Vec<PathBuf>> {
+    chain.require_clean()?;
+    let (create_type, cut) = child_cut(chain);
+    let mut ddb = geometry::of_child(chain);
+    if let Some(long) = chain.long_content_id() {
+        ddb.insert("ddb.longContentID".into(), long);
+    }
+    let cid = chain.top().cid();
+    let blank = Blank {
+        path,
+        create_type,
+        cut,
+        cid,
+        parent: Some((hint, cid)),
+        ddb,
+    };
+    blank.make(store)
+}
+
+/// Returns type and extent lengths of a child: those of its parent where they can be.
+fn child_cut(chain: &Chain) -> (CreateType, Vec<u64>) {
+    let parent = chain.top();
+    let create_type = parent.create_type().of_child();
+    let same: Vec<u64> = parent
+        .extents()
+        .iter()
+        .map(|extent| extent.sectors)
+        .collect();
+    if same.iter().all(|sectors| *sectors <= MAX_SPARSE) {
+        return (create_type, same);
+    }
+    // A flat file may be larger than any sparse one.
+    let split = CreateType::SplitSparse;
+    (split, cut(parent.sectors(), split.usual_cut()))
+}
+
+/// Cuts `sectors` into pieces of at most `piece`.
+pub(super) fn cut(sectors: u64, piece: u64) -> Vec<u64> {
+    let mut pieces = Vec::new();
+    let mut left = sectors;
+    while left > 0 {
+        let next = left.min(piece);
+        pieces.push(next);
+        left -= next;
+    }
+    pieces
+}
+
+/// A disk without data, as its files will be.
+pub(super) struct Blank<'a> {
+    /// The descriptor file.
+    pub path: &'a Path,
+    /// How the data is laid out.
+    pub create_type: CreateType,
+    /// Sectors of each extent.
+    pub cut: Vec<u64>,
+    /// Content id.
+    pub cid: u32,
+    /// Hint and content id of the parent.
+    pub parent: Option<(&'a str, u32)>,
+    /// Disk data base.
+    pub ddb: Ddb,
+}
+
+impl Blank<'_> {
+    /// Makes the files, durable.
+    fn make(&self, store: &dyn Store) -> Result<Vec<PathBuf>> {
+        let mut made = Made::new(store);
+        let extents = self.make_extents(&mut made, store)?;
+        if self.create_type.embeds_descriptor() {
+            made.sync()?;
+            return Ok(made.keep());
+        }
+        made.sync()?;
+        self.write_descriptor(&mut made, store, &extents)?;
+        let mut files = made.keep();
+        files.rotate_right(1);
+        Ok(files)
+    }
+
+    /// Makes the extents, not yet durable; an embedded descriptor is in its place.
+    pub fn make_extents(&self, made: &mut Made<'_>, store: &dyn Store) -> Result<Vec<PathBuf>> {
+        self.check()?;
+        let text = self.text()?;
+        let mut paths = Vec::new();
+        for (name, sectors) in self.extents()?.into_iter().map(|e| (e.file, e.sectors)) {
+            let path = folder_of(self.path).join(name);
+            if self.create_type.is_sparse() {
+                let embeds = self.create_type.embeds_descriptor();
+                let layout = Layout::new(sectors, embeds)
+                    .map_err(|fault| fault.in_file(Kind::Argument, &path))?;
+                let file = sparse_file::create(store, &path, &layout, || made.add(path.clone()))?;
+                if embeds {
+                    sparse_file::write_descriptor(file.as_ref(), &path, &text)?;
+                }
+            } else {
+                let file = store.create(&path)?;
+                made.add(path.clone());
+                file.set_len(sectors * SECTOR)?;
+            }
+            paths.push(path);
+        }
+        Ok(paths)
+    }
+
+    /// Writes the stand-alone descriptor, durable.
+    pub fn write_descriptor(
+        &self,
+        made: &mut Made<'_>,
+        store: &dyn Store,
+        _extents: &[PathBuf],
+    ) -> Result<()> {
+        crate::store::write_new(store, self.path, &self.text()?)?;
+        made.add(self.path.to_path_buf());
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        let sectors = self
+            .cut
+            .iter()
+            .try_fold(0u64, |sum, piece| sum.checked_add(*piece));
+        match sectors.and_then(|sectors| sectors.checked_mul(SECTOR)) {
+            Some(1..) => Ok(()),
+            _ => {
+                let text = format!("{} cannot have this capacity", quoted(self.path));
+                Err(Error::new(Kind::Argument, text).at(self.path))
+            }
+        }
+    }
+
+    fn text(&self) -> Result<Vec<u8>> {
+        let descriptor = NewDescriptor {
+            create_type: self.create_type,
+            cid: self.cid,
+            parent: self.parent,
+            extents: self.extents()?,
+            ddb: self.ddb.clone(),
+        };
+        descriptor
+            .to_bytes()
+            .map_err(|fault| fault.in_file(Kind::FileName, self.path))
+    }
+
+    /// Returns the extents with the names that VMware gives them.
+    fn extents(&self) -> Result<Vec<NewExtent>> {
+        let stem = stem(self.path)?;
+        let name = |i: usize| match self.create_type {
+            CreateType::MonolithicSparse => format!("{stem}.vmdk"),
+            CreateType::MonolithicFlat => format!("{stem}-flat.vmdk"),
+            CreateType::SplitSparse => format!("{stem}-s{i:03}.vmdk"),
+            CreateType::SplitFlat => format!("{stem}-f{i:03}.vmdk"),
+        };
+        let extent = |(i, sectors): (usize, &u64)| NewExtent {
+            sectors: *sectors,
+            file: name(i + 1),
+        };
+        Ok(self.cut.iter().enumerate().map(extent).collect())
+    }
+}
+
+/// Returns the name of a disk without `.vmdk`.
+fn stem(path: &Path) -> Result<&str> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.strip_suffix(".vmdk"))
+        .filter(|stem| !stem.is_empty())
+        .ok_or_else(|| {
+            let text = format!(
+                "{} is no name for a disk: it must end in .vmdk",
+                quoted(path)
+            );
+            Error::new(Kind::FileName, text).at(path)
+        })
+}

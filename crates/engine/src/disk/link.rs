@@ -1,0 +1,382 @@
+//! One link of a chain: a descriptor and its extents, opened and checked, not yet read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::find::Finder;
+use super::place::Places;
+use super::pool::{FileId, Pool};
+use crate::error::{Error, Kind, Result, quoted};
+use crate::format::vmdk::descriptor::MAX_BYTES;
+use crate::format::vmdk::sparse::{Embedded, HEADER_BYTES, Header, MAGIC};
+use crate::format::vmdk::{CreateType, Descriptor, ExtentKind, ExtentLine, NO_PARENT, SECTOR};
+use crate::store::{Access, Bytes, Store, folder_of};
+
+/// The most sectors of a disk: far above the 62 TiB of VMware, far below any overflow.
+const MAX_SECTORS: u64 = 1 << 40;
+
+/// A link of a chain.
+pub struct Link {
+    path: PathBuf,
+    descriptor: Descriptor,
+    create_type: CreateType,
+    embedded: Option<Embedded>,
+    extents: Vec<Extent>,
+    sectors: u64,
+    pool: Arc<Pool>,
+}
+
+/// A file with a part of a link's data.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// The file.
+    pub file: FileId,
+    /// First sector of the disk that it holds.
+    pub first_sector: u64,
+    /// Number of sectors of the disk that it holds.
+    pub sectors: u64,
+    /// How it holds them.
+    pub data: ExtentData,
+}
+
+/// How an extent holds its data.
+#[derive(Clone, Copy, Debug)]
+pub enum ExtentData {
+    /// Raw, from this sector of the file on.
+    Flat {
+        /// First sector in the file.
+        offset: u64,
+    },
+    /// In grains.
+    Sparse {
+        /// Where its tables are.
+        header: Header,
+        /// Length of the file in bytes when it was opened.
+        file_len: u64,
+    },
+}
+
+impl Extent {
+    /// Returns the header of a sparse extent.
+    pub fn header(&self) -> Option<&Header> {
+        match &self.data {
+            ExtentData::Sparse { header, .. } => Some(header),
+            ExtentData::Flat { .. } => None,
+        }
+    }
+}
+
+impl Link {
+    /// Opens the link whose descriptor is at `path`, which the caller has checked.
+    pub(super) fn open(pool: &Arc<Pool>, places: &Places, path: PathBuf) -> Result<Self> {
+        let store = pool.store().as_ref();
+        let file = store.open(&path, Access::Read)?;
+        let (descriptor, embedded) = read_descriptor(file.as_ref(), &path)?;
+        drop(file);
+        let create_type = descriptor.layout().map_err(|fault| fault.in_file(&path))?;
+        let mut link = Self {
+            path,
+            descriptor,
+            create_type,
+            embedded,
+            extents: Vec::new(),
+            sectors: 0,
+            pool: Arc::clone(pool),
+        };
+        link.check_parent_keys()?;
+        link.open_extents(places)?;
+        link.check_overlap()?;
+        Ok(link)
+    }
+
+    /// Returns the file that holds the descriptor, with its true path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the descriptor.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// Returns the create type.
+    pub fn create_type(&self) -> CreateType {
+        self.create_type
+    }
+
+    /// Returns where the descriptor lies, when it is inside the link's only extent.
+    pub fn embedded(&self) -> Option<Embedded> {
+        self.embedded
+    }
+
+    /// Returns the extents in order of the guest's addresses.
+    pub fn extents(&self) -> &[Extent] {
+        &self.extents
+    }
+
+    /// Returns the capacity in sectors.
+    pub fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    /// Returns the content id.
+    pub fn cid(&self) -> u32 {
+        self.descriptor.cid()
+    }
+
+    /// Tells whether the link stands on a parent.
+    pub fn has_parent(&self) -> bool {
+        self.descriptor.parent_cid() != NO_PARENT
+    }
+
+    /// Returns the path of an extent's file.
+    pub fn extent_path(&self, extent: &Extent) -> Arc<Path> {
+        self.pool.path(extent.file)
+    }
+
+    /// Returns the first extent that was left open by a program that ended unexpectedly.
+    pub fn unclean(&self) -> Option<Arc<Path>> {
+        self.extents
+            .iter()
+            .find(|extent| extent.header().is_some_and(|header| header.unclean))
+            .map(|extent| self.extent_path(extent))
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Only a sparse link can stand on a parent, and it must say on which.
+    fn check_parent_keys(&self) -> Result<()> {
+        let what = match (self.has_parent(), self.descriptor.parent_hint()) {
+            (true, _) if !self.create_type.is_sparse() => {
+                "it is flat, and yet says that it stands on a parent"
+            }
+            (true, None) => "it stands on a parent, but does not name it",
+            (false, Some(_)) => "it names a parent, but says that it stands on none",
+            _ => return Ok(()),
+        };
+        Err(invalid(&self.path, what))
+    }
+
+    fn open_extents(&mut self, places: &Places) -> Result<()> {
+        let lines = self
+            .descriptor
+            .extents()
+            .map_err(|fault| fault.in_file(Kind::DiskInvalid, &self.path))?;
+        if lines.is_empty() {
+            return Err(invalid(&self.path, "it has no extents"));
+        }
+        if self.embedded.is_some() && lines.len() > 1 {
+            return Err(invalid(
+                &self.path,
+                "it has more extents than the file itself",
+            ));
+        }
+        let pool = Arc::clone(&self.pool);
+        let finder = Finder::new(pool.store().as_ref());
+        for line in lines {
+            self.check_line(&line)?;
+            let path = self.locate(&finder, places, &line)?;
+            let data = self.open_extent(&path, &line)?;
+            self.extents.push(Extent {
+                file: self.pool.add(path),
+                first_sector: self.sectors,
+                sectors: line.sectors,
+                data,
+            });
+            self.sectors += line.sectors;
+        }
+        Ok(())
+    }
+
+    fn check_line(&self, line: &ExtentLine) -> Result<()> {
+        let at = |what: &str| invalid(&self.path, &format!("line {}: {what}", line.line));
+        let total = self.sectors.checked_add(line.sectors);
+        if line.sectors == 0 || total.is_none_or(|total| total > MAX_SECTORS) {
+            return Err(at(&format!(
+                "an extent of {} sectors makes no sense",
+                line.sectors
+            )));
+        }
+        let fits = match &line.kind {
+            ExtentKind::Sparse => self.create_type.is_sparse(),
+            ExtentKind::Flat(_) => !self.create_type.is_sparse(),
+            ExtentKind::Other(_) => false,
+        };
+        if !fits || !line.accessible {
+            let what = format!(
+                "an extent of this kind in a disk of type {} is not read yet",
+                self.create_type.word()
+            );
+            return Err(at(&what).as_kind(Kind::DiskUnsupported));
+        }
+        Ok(())
+    }
+
+    /// Returns the true path of an extent's file, checked against the places.
+    ///
+    /// An extent that embeds the descriptor is the opened file, whatever name the line gives: the
+    /// file may have been renamed since.
+    fn locate(&self, finder: &Finder<'_>, places: &Places, line: &ExtentLine) -> Result<PathBuf> {
+        if self.embedded.is_some() {
+            return Ok(self.path.clone());
+        }
+        let Some(name) = &line.file else {
+            return Err(invalid(
+                &self.path,
+                &format!("line {}: no file is named", line.line),
+            ));
+        };
+        let wanted = folder_of(&self.path).join(name);
+        let found = finder.find(&wanted).ok_or_else(|| {
+            let text = format!(
+                "{} is missing, a part of {}",
+                quoted(&wanted),
+                quoted(&self.path)
+            );
+            Error::new(Kind::FileNotFound, text).at(&wanted)
+        })?;
+        places.extent(self.pool.store().as_ref(), &found, &self.path)
+    }
+
+    fn open_extent(&self, path: &Path, line: &ExtentLine) -> Result<ExtentData> {
+        let store = self.pool.store().as_ref();
+        let needed = match line.kind {
+            ExtentKind::Flat(offset) => {
+                let end = offset
+                    .checked_add(line.sectors)
+                    .and_then(|end| end.checked_mul(SECTOR));
+                let data = ExtentData::Flat { offset };
+                let len = store.meta(path)?.len;
+                if end.is_some_and(|end| end <= len) {
+                    return Ok(data);
+                }
+                return Err(self.too_short(path, len, end));
+            }
+            _ => line.sectors,
+        };
+        let (header, file_len) = read_header(store, path)?;
+        if header.capacity != needed {
+            let text = format!(
+                "{} holds {} sectors, but its descriptor {} says {needed}",
+                quoted(path),
+                header.capacity,
+                quoted(&self.path)
+            );
+            return Err(Error::new(Kind::DiskInvalid, text).at(path));
+        }
+        Ok(ExtentData::Sparse { header, file_len })
+    }
+
+    fn too_short(&self, path: &Path, len: u64, end: Option<u64>) -> Error {
+        let needed = end.map_or_else(
+            || "more than any file has".to_owned(),
+            |end| end.to_string(),
+        );
+        let text = format!(
+            "{} has {len} bytes, but its descriptor {} needs {needed}",
+            quoted(path),
+            quoted(&self.path)
+        );
+        Error::new(Kind::DiskInvalid, text).at(path)
+    }
+
+    /// Refuses extents that share data: a write to one would change the other.
+    fn check_overlap(&self) -> Result<()> {
+        let mut used: Vec<(Arc<Path>, u64, u64)> = self
+            .extents
+            .iter()
+            .map(|extent| match extent.data {
+                ExtentData::Flat { offset } => {
+                    (self.extent_path(extent), offset, offset + extent.sectors)
+                }
+                ExtentData::Sparse { .. } => (self.extent_path(extent), 0, u64::MAX),
+            })
+            .collect();
+        used.sort_unstable();
+        for pair in used.windows(2) {
+            if let [(a, _, end), (b, start, _)] = pair
+                && a == b
+                && start < end
+            {
+                let what = format!("it uses {} for two parts of the disk", quoted(a));
+                return Err(invalid(&self.path, &what));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn invalid(path: &Path, what: &str) -> Error {
+    Error::new(Kind::DiskInvalid, format!("{}: {what}", quoted(path))).at(path)
+}
+
+/// Reads and checks the header of the sparse extent at `path`; returns the file's length with it.
+fn read_header(store: &dyn Store, path: &Path) -> Result<(Header, u64)> {
+    let file = store.open(path, Access::Read)?;
+    let mut bytes = [0; HEADER_BYTES];
+    if file.read_at(&mut bytes, 0)? < HEADER_BYTES {
+        return Err(invalid(path, "it is too short for a sparse extent"));
+    }
+    let header = Header::parse(&bytes).map_err(|fault| fault.in_file(path))?;
+    let len = file.len()?;
+    header
+        .check_fits(len)
+        .map_err(|fault| fault.in_file(Kind::DiskInvalid, path))?;
+    Ok((header, len))
+}
+
+/// Reads the descriptor of the disk in `file`: the text, or what a sparse extent embeds.
+fn read_descriptor(file: &dyn Bytes, path: &Path) -> Result<(Descriptor, Option<Embedded>)> {
+    let mut head = [0; HEADER_BYTES];
+    let got = file.read_at(&mut head, 0)?;
+    if got == HEADER_BYTES && head.starts_with(&MAGIC) {
+        let place = Embedded::parse(&head)
+            .map_err(|fault| fault.in_file(Kind::DiskInvalid, path))?
+            .ok_or_else(|| part_of_a_disk(path))?;
+        return Ok((read_embedded(file, path, place)?, Some(place)));
+    }
+    if head.starts_with(b"COWD") || head.starts_with(&[0xbe, 0xba, 0xfe, 0xca, 0, 0, 0, 0]) {
+        return Err(part_of_a_disk(path));
+    }
+    let len = file.len()?;
+    if len > MAX_BYTES || !looks_like_text(&head[..got]) {
+        return Err(invalid(path, "it is no VMware disk"));
+    }
+    let mut text = vec![0; len as usize];
+    let got = file.read_at(&mut text, 0)?;
+    let descriptor = Descriptor::parse(&text[..got]).map_err(|fault| {
+        fault
+            .in_file(Kind::DiskInvalid, path)
+            .context("no VMware disk")
+    })?;
+    Ok((descriptor, None))
+}
+
+fn read_embedded(file: &dyn Bytes, path: &Path, place: Embedded) -> Result<Descriptor> {
+    let mut area = vec![0; (place.sectors * SECTOR) as usize];
+    let got = file.read_at(&mut area, place.offset * SECTOR)?;
+    if area.first().is_none_or(|first| *first == 0) {
+        // QEMU keeps room for a descriptor in every extent of a split disk.
+        return Err(part_of_a_disk(path));
+    }
+    Descriptor::parse_embedded(&area[..got]).map_err(|fault| {
+        fault
+            .in_file(Kind::DiskInvalid, path)
+            .context("the embedded descriptor")
+    })
+}
+
+fn part_of_a_disk(path: &Path) -> Error {
+    invalid(path, "it is only a part of a disk").hint("open the disk by its descriptor file")
+}
+
+/// Tells text from other data; QEMU fills a descriptor file up with zero bytes.
+fn looks_like_text(head: &[u8]) -> bool {
+    let text = head.split(|byte| *byte == 0).next().unwrap_or_default();
+    !text.is_empty()
+        && text
+            .iter()
+            .all(|byte| *byte >= b' ' || byte.is_ascii_whitespace())
+}

@@ -1,0 +1,322 @@
+//! The one mapping: for a stretch of the disk, which file holds it, and where.
+//!
+//! Reading, copying, merging and reporting all stand on it. Positions are sectors of the disk.
+
+use std::sync::Arc;
+
+use super::chain::Chain;
+use super::link::{Extent, ExtentData, Link};
+use super::pool::FileId;
+use super::tables::{Page, Tables};
+use super::{MapEntry, pool::Pool};
+use crate::error::{Error, Kind, Result, quoted};
+use crate::format::vmdk::SECTOR;
+use crate::format::vmdk::sparse::{Header, TABLE_BYTES, TABLE_ENTRIES, ZERO_GRAIN};
+
+/// What one link says about a stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// Nothing: its parent knows, or it reads as zeros.
+    Nothing,
+    /// Zeros, whatever the parent has.
+    Zeros,
+    /// Data, from this byte of this file on.
+    Data(FileId, u64),
+}
+
+/// A stretch of a disk that is stored in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// First sector of the disk.
+    pub sector: u64,
+    /// Number of sectors.
+    pub sectors: u64,
+    /// Number of links between the disk and the one that decides: 0 is the disk itself.
+    pub depth: usize,
+    /// Where the data is, file and byte; `None` reads as zeros.
+    pub data: Option<(FileId, u64)>,
+}
+
+/// The runs of a stretch of a disk, in order, without gaps.
+pub struct Runs<'a> {
+    chain: &'a Chain,
+    at: u64,
+    end: u64,
+    /// For each link: up to where it is known to have nothing.
+    nothing_until: Vec<u64>,
+}
+
+impl Chain {
+    /// Returns the runs from `sector` on, `sectors` in all; what lies past the end is left out.
+    ///
+    /// What the tables say is remembered while the chain is open: a disk that is being written is
+    /// opened anew.
+    pub fn runs(&self, sector: u64, sectors: u64) -> Runs<'_> {
+        Runs {
+            chain: self,
+            at: sector,
+            end: sector.saturating_add(sectors).min(self.sectors()),
+            nothing_until: vec![0; self.links().len()],
+        }
+    }
+
+    /// Returns the map of the whole disk, neighbours of one kind joined.
+    pub fn map(&self) -> impl Iterator<Item = Result<MapEntry>> + '_ {
+        let mut runs = self.runs(0, self.sectors()).peekable();
+        std::iter::from_fn(move || {
+            let mut run = match runs.next()? {
+                Ok(run) => run,
+                Err(error) => return Some(Err(error)),
+            };
+            while let Some(Ok(next)) = runs.peek()
+                && continues(&run, next)
+            {
+                run.sectors += next.sectors;
+                runs.next();
+            }
+            Some(Ok(self.entry(&run)))
+        })
+    }
+
+    fn entry(&self, run: &Run) -> MapEntry {
+        MapEntry {
+            offset: run.sector * SECTOR,
+            length: run.sectors * SECTOR,
+            file: run
+                .data
+                .map(|(file, _)| self.pool().path(file).to_path_buf()),
+            file_offset: run.data.map_or(0, |(_, offset)| offset),
+            depth: run.depth,
+        }
+    }
+}
+
+/// Tells whether `next` lies behind `run` in the file as it does on the disk.
+fn continues(run: &Run, next: &Run) -> bool {
+    run.depth == next.depth
+        && match (run.data, next.data) {
+            (None, None) => true,
+            (Some((file, offset)), Some(other)) => (file, offset + run.sectors * SECTOR) == other,
+            _ => false,
+        }
+}
+
+impl Runs<'_> {
+    fn step(&mut self) -> Result<Run> {
+        let chain = self.chain;
+        let mut limit = self.end - self.at;
+        for (depth, link) in chain.links().iter().enumerate() {
+            let known = self.nothing_until[depth].saturating_sub(self.at);
+            if known > 0 {
+                limit = limit.min(known);
+                continue;
+            }
+            let (stored, sectors) = link.stored(&chain.tables, self.at, limit)?;
+            match stored {
+                Stored::Nothing => {
+                    self.nothing_until[depth] = self.at + sectors;
+                    limit = sectors;
+                }
+                Stored::Zeros => return Ok(self.run(depth, sectors, None)),
+                Stored::Data(file, offset) => {
+                    return Ok(self.run(depth, sectors, Some((file, offset))));
+                }
+            }
+        }
+        Ok(self.run(chain.links().len() - 1, limit, None))
+    }
+
+    fn run(&self, depth: usize, sectors: u64, data: Option<(FileId, u64)>) -> Run {
+        Run {
+            sector: self.at,
+            sectors,
+            depth,
+            data,
+        }
+    }
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Result<Run>;
+
+    fn next(&mut self) -> Option<Result<Run>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let run = self.step();
+        match &run {
+            Ok(run) => self.at += run.sectors,
+            Err(_) => self.at = self.end,
+        }
+        Some(run)
+    }
+}
+
+impl Link {
+    /// Returns what this link alone says about `sector`, and for how many sectors, at most `limit`,
+    /// it says the same.
+    ///
+    /// # Errors
+    /// `DiskInvalid` where a table points outside of its file; what reading says.
+    pub(super) fn stored(&self, tables: &Tables, sector: u64, limit: u64) -> Result<(Stored, u64)> {
+        let next = self
+            .extents()
+            .partition_point(|extent| extent.first_sector <= sector);
+        let extent = &self.extents()[next - 1];
+        let within = sector - extent.first_sector;
+        let limit = limit.min(extent.sectors - within);
+        match extent.data {
+            ExtentData::Flat { offset } => self.stored_flat(extent, offset + within, limit),
+            ExtentData::Sparse { header, file_len } => {
+                let grains = Grains {
+                    link: self,
+                    tables,
+                    extent,
+                    header,
+                    file_len,
+                };
+                grains.stored(within, limit)
+            }
+        }
+    }
+
+    fn stored_flat(&self, extent: &Extent, sector: u64, limit: u64) -> Result<(Stored, u64)> {
+        let start = sector * SECTOR;
+        let end = start + limit * SECTOR;
+        let next = self.pool().get(extent.file)?.next_data(start)?;
+        let (data, data_end) = next.unwrap_or((end, end));
+        // Whole sectors only: a file system's blocks are not smaller, but who knows.
+        let data = (data / SECTOR * SECTOR).clamp(start, end);
+        if data > start {
+            return Ok((Stored::Zeros, (data - start) / SECTOR));
+        }
+        let data_end = data_end.next_multiple_of(SECTOR).clamp(start + SECTOR, end);
+        Ok((
+            Stored::Data(extent.file, start),
+            (data_end - start) / SECTOR,
+        ))
+    }
+}
+
+/// A stretch of a file that is known to hold zeros only.
+#[derive(Default)]
+struct Hole {
+    start: u64,
+    end: u64,
+}
+
+/// The tables of one sparse extent.
+pub(super) struct Grains<'a> {
+    pub link: &'a Link,
+    pub tables: &'a Tables,
+    pub extent: &'a Extent,
+    pub header: Header,
+    pub file_len: u64,
+}
+
+impl Grains<'_> {
+    fn pool(&self) -> &Pool {
+        self.link.pool()
+    }
+
+    /// Answers for `sector` of the extent: follows the tables while they say the same.
+    fn stored(&self, sector: u64, limit: u64) -> Result<(Stored, u64)> {
+        let grain = self.header.grain_sectors;
+        let inside = sector % grain;
+        let mut index = sector / grain;
+        let mut first = None;
+        let mut hole = Hole::default();
+        // Counted from the start of the first grain.
+        let mut covered = 0;
+        while covered < limit + inside {
+            let table_end = (index / TABLE_ENTRIES + 1) * TABLE_ENTRIES;
+            let page = self.page(index / TABLE_ENTRIES, &mut hole)?;
+            while index < table_end && covered < limit + inside {
+                let stored = match &page {
+                    Some(page) => self.entry(page, index)?,
+                    None => Stored::Nothing,
+                };
+                if stored != after(*first.get_or_insert(stored), covered) {
+                    return Ok((after(first.unwrap_or(stored), inside), covered - inside));
+                }
+                let step = if page.is_some() { 1 } else { table_end - index };
+                index += step;
+                covered += step * grain;
+            }
+        }
+        let stored = after(first.unwrap_or(Stored::Nothing), inside);
+        Ok((stored, (covered - inside).min(limit)))
+    }
+
+    /// Returns a grain table; `None` where it is missing, or known to be empty without reading it.
+    fn page(&self, table: u64, hole: &mut Hole) -> Result<Option<Arc<Page>>> {
+        let Some(offset) = self.table_offset(table)? else {
+            return Ok(None);
+        };
+        let end = offset + TABLE_BYTES;
+        if hole.start <= offset && end <= hole.end {
+            return Ok(None);
+        }
+        let page = self.tables.page(self.pool(), self.extent.file, offset)?;
+        if page.iter().all(|entry| *entry == 0) {
+            // Where one table is empty, those behind it often are a hole of the file.
+            let next = self.pool().get(self.extent.file)?.next_data(end)?;
+            hole.start = offset;
+            hole.end = next.map_or(self.file_len, |(data, _)| data);
+            return Ok(None);
+        }
+        Ok(Some(page))
+    }
+
+    /// Returns the byte where a grain table lies; `None` where the directory has none.
+    fn table_offset(&self, table: u64) -> Result<Option<u64>> {
+        let page_offset = self.header.gd_offset * SECTOR + table / TABLE_ENTRIES * TABLE_BYTES;
+        let page = self
+            .tables
+            .page(self.pool(), self.extent.file, page_offset)?;
+        let sector = u64::from(page[(table % TABLE_ENTRIES) as usize]);
+        let offset = sector * SECTOR;
+        if sector == 0 {
+            return Ok(None);
+        }
+        if offset + TABLE_BYTES > self.file_len {
+            return Err(self.damaged(&format!("grain table {table} at sector {sector}")));
+        }
+        Ok(Some(offset))
+    }
+
+    fn entry(&self, page: &Page, index: u64) -> Result<Stored> {
+        let entry = page[(index % TABLE_ENTRIES) as usize];
+        match entry {
+            0 => Ok(Stored::Nothing),
+            ZERO_GRAIN if self.header.zero_grains => Ok(Stored::Zeros),
+            _ => {
+                let sector = u64::from(entry);
+                // The last grain need not be whole: the disk may end within it.
+                let left = self.header.capacity - index * self.header.grain_sectors;
+                let end = (sector + left.min(self.header.grain_sectors)) * SECTOR;
+                if sector < self.header.overhead || end > self.file_len {
+                    return Err(self.damaged(&format!("grain {index} at sector {sector}")));
+                }
+                Ok(Stored::Data(self.extent.file, sector * SECTOR))
+            }
+        }
+    }
+
+    fn damaged(&self, what: &str) -> Error {
+        let path = self.link.extent_path(self.extent);
+        let text = format!(
+            "{}: {what} does not lie among the file's data",
+            quoted(&path)
+        );
+        Error::new(Kind::DiskInvalid, text).at(&path)
+    }
+}
+
+/// Returns what stands `sectors` behind `first`, if all between is of one piece.
+fn after(first: Stored, sectors: u64) -> Stored {
+    match first {
+        Stored::Data(file, offset) => Stored::Data(file, offset + sectors * SECTOR),
+        other => other,
+    }
+}

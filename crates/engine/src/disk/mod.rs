@@ -1,0 +1,106 @@
+//! Virtual disks: chains of links, read through, made, copied, checked.
+//!
+//! A [`Chain`] is opened by an [`Opener`], which knows the [`Places`] that files may lie in. What
+//! stands here is portable; the rest needs the feature `local`.
+
+#[cfg(feature = "local")]
+pub mod chain;
+#[cfg(feature = "local")]
+pub mod create;
+#[cfg(feature = "local")]
+pub mod edit;
+#[cfg(feature = "local")]
+mod files;
+#[cfg(feature = "local")]
+mod find;
+#[cfg(feature = "local")]
+mod geometry;
+#[cfg(feature = "local")]
+pub mod link;
+#[cfg(feature = "local")]
+pub mod map;
+#[cfg(feature = "local")]
+pub mod place;
+#[cfg(feature = "local")]
+pub mod pool;
+#[cfg(feature = "local")]
+mod read;
+#[cfg(feature = "local")]
+mod report;
+#[cfg(feature = "local")]
+mod sparse_file;
+#[cfg(feature = "local")]
+mod tables;
+
+use std::path::PathBuf;
+
+#[cfg(feature = "local")]
+pub use chain::{Chain, Opener, Survey};
+#[cfg(feature = "local")]
+pub use create::{NewDisk, create, create_child};
+#[cfg(feature = "local")]
+pub use edit::{relink, set_content_id};
+#[cfg(feature = "local")]
+pub use link::Link;
+#[cfg(feature = "local")]
+pub use place::Places;
+
+use serde::{Deserialize, Serialize};
+
+/// A virtual disk as its files describe it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskReport {
+    /// The disk itself first, then its parents down to the base.
+    pub links: Vec<LinkReport>,
+    /// Capacity seen by the guest.
+    pub capacity_bytes: u64,
+}
+
+/// One link of a [`DiskReport`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkReport {
+    /// Descriptor file (or the sparse file that embeds it).
+    pub path: PathBuf,
+    /// VMware's create type.
+    pub create_type: String,
+    /// Content id, 8 hex digits.
+    pub cid: String,
+    /// Content id that the parent must have; `ffffffff` for a base.
+    pub parent_cid: String,
+    /// The parent as written.
+    pub parent_hint: Option<String>,
+    /// Extent files.
+    pub extents: Vec<PathBuf>,
+    /// Space that the link's files take on the host.
+    pub allocated_bytes: u64,
+}
+
+/// A stretch of a disk that is stored in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapEntry {
+    /// Position seen by the guest.
+    pub offset: u64,
+    /// Length in bytes.
+    pub length: u64,
+    /// The file with the data; `None` reads as zeros.
+    pub file: Option<PathBuf>,
+    /// Position in that file.
+    pub file_offset: u64,
+    /// Number of links between the disk and the one that has it: 0 is the disk itself.
+    pub depth: usize,
+}
+
+/// What a check of a disk found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// Damage: the disk cannot be trusted.
+    pub errors: Vec<String>,
+    /// Oddities that do no harm.
+    pub notes: Vec<String>,
+    /// Grains in use, over all links.
+    pub allocated_grains: u64,
+}
+#[cfg(feature = "local")]
+mod stub;
+#[cfg(feature = "local")]
+pub use stub::*;

@@ -1,0 +1,113 @@
+//! Grain tables and directories, kept in pages of 512 entries, a bounded number at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::pool::{FileId, Pool};
+use crate::error::Result;
+use crate::format::vmdk::sparse::{TABLE_BYTES, TABLE_ENTRIES};
+
+/// The most pages kept: 2 KiB each, 4 MiB in all.
+const MAX_PAGES: usize = 2048;
+
+/// 512 entries as they lie on disk.
+pub type Page = [u32; TABLE_ENTRIES as usize];
+
+/// The pages of a chain's tables that were used last.
+pub struct Tables(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    pages: HashMap<(FileId, u64), Kept>,
+    clock: u64,
+}
+
+struct Kept {
+    page: Arc<Page>,
+    used: u64,
+}
+
+impl Tables {
+    /// Returns an empty cache.
+    pub fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// Returns the entries at byte `offset` of a file; what lies past the file's end is 0.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn page(&self, pool: &Pool, file: FileId, offset: u64) -> Result<Arc<Page>> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.clock += 1;
+        let now = state.clock;
+        if let Some(kept) = state.pages.get_mut(&(file, offset)) {
+            kept.used = now;
+            return Ok(Arc::clone(&kept.page));
+        }
+        let page = Arc::new(read_page(pool, file, offset)?);
+        if state.pages.len() >= MAX_PAGES {
+            state.forget_older_half();
+        }
+        let kept = Kept {
+            page: Arc::clone(&page),
+            used: now,
+        };
+        state.pages.insert((file, offset), kept);
+        Ok(page)
+    }
+}
+
+impl State {
+    /// Drops half of the pages at once, so that the search for them costs little for each.
+    fn forget_older_half(&mut self) {
+        let mut ages: Vec<u64> = self.pages.values().map(|kept| kept.used).collect();
+        let middle = ages.len() / 2;
+        let (_, median, _) = ages.select_nth_unstable(middle);
+        let limit = *median;
+        self.pages.retain(|_, kept| kept.used > limit);
+    }
+}
+
+fn read_page(pool: &Pool, file: FileId, offset: u64) -> Result<Page> {
+    let mut bytes = [0; TABLE_BYTES as usize];
+    pool.get(file)?.read_at(&mut bytes, offset)?;
+    Ok(to_page(&bytes))
+}
+
+/// Returns the entries in `bytes`, little-endian.
+pub fn to_page(bytes: &[u8; TABLE_BYTES as usize]) -> Page {
+    let mut page = [0; TABLE_ENTRIES as usize];
+    for (entry, bytes) in page.iter_mut().zip(bytes.chunks_exact(4)) {
+        *entry = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Mem, Store};
+
+    #[test]
+    fn pages_stay_bounded_and_right() {
+        let store = Mem::new();
+        let file = store.create(std::path::Path::new("/t")).unwrap();
+        let count = MAX_PAGES as u64 + 100;
+        for i in 0..count {
+            file.write_at(&(i as u32).to_le_bytes(), i * TABLE_BYTES)
+                .unwrap();
+        }
+        let pool = Pool::new(Arc::new(store));
+        let id = pool.add("/t".into());
+        let tables = Tables::new();
+        for i in (0..count).chain(0..count) {
+            assert_eq!(
+                tables.page(&pool, id, i * TABLE_BYTES).unwrap()[0],
+                i as u32
+            );
+        }
+        assert!(tables.0.lock().unwrap().pages.len() <= MAX_PAGES);
+        assert_eq!(tables.page(&pool, id, u64::MAX >> 2).unwrap()[511], 0);
+    }
+}

@@ -1,0 +1,541 @@
+//! The descriptor of a disk: kept byte for byte, read by key, changed line by line.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::charset;
+use super::{CreateType, Fault, NO_PARENT};
+use crate::format::{Malformed, Place};
+
+/// The most bytes of a descriptor that is read.
+///
+/// A disk of 62 TiB in 2 GiB pieces has some 32,000 extent lines.
+pub const MAX_BYTES: u64 = 8 << 20;
+
+/// Header keys in the order in which VMware writes them.
+const HEADER_ORDER: [&str; 7] = [
+    "version",
+    "encoding",
+    "cid",
+    "parentcid",
+    "isnativesnapshot",
+    "createtype",
+    "parentfilenamehint",
+];
+
+/// A descriptor: its text as it lies on disk, understood where needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    text: Vec<u8>,
+    charset: Option<String>,
+}
+
+/// How an extent holds its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExtentKind {
+    /// Raw bytes from an offset, in sectors.
+    Flat(u64),
+    /// A hosted sparse extent.
+    Sparse,
+    /// Anything else, by its word.
+    Other(String),
+}
+
+/// A line of the extent section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtentLine {
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// Whether the line lets the guest touch the extent (it is not `NOACCESS`).
+    pub accessible: bool,
+    /// Length in sectors.
+    pub sectors: u64,
+    /// How the data is held.
+    pub kind: ExtentKind,
+    /// The file as written; `None` for extents without one.
+    pub file: Option<String>,
+}
+
+/// One line of the text: where it stands.
+#[derive(Clone, Debug)]
+struct Line {
+    number: usize,
+    /// The line without its end.
+    text: Range<usize>,
+    /// Where the next line begins.
+    next: usize,
+}
+
+/// The parts of a `key=value` line.
+struct Entry<'a> {
+    key: Cow<'a, str>,
+    value: Range<usize>,
+}
+
+impl Descriptor {
+    /// Reads a stand-alone descriptor, or what the sectors of an embedded one hold.
+    ///
+    /// # Errors
+    /// Where it has no `createType` or no `CID`: it is no descriptor.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut descriptor = Self {
+            text: bytes.to_vec(),
+            charset: None,
+        };
+        descriptor.charset = descriptor
+            .get("encoding")
+            .or_else(|| descriptor.get("ddb.encoding"));
+        if descriptor.get("createType").is_none() {
+            return Err(Malformed::new(Place::Whole, "it has no createType"));
+        }
+        descriptor
+            .hex("CID")?
+            .ok_or_else(|| Malformed::new(Place::Whole, "it has no CID"))?;
+        descriptor.hex("parentCID")?;
+        Ok(descriptor)
+    }
+
+    /// Reads the sectors of an embedded descriptor, which ends at the first zero byte.
+    ///
+    /// # Errors
+    /// As [`Descriptor::parse`].
+    pub fn parse_embedded(area: &[u8]) -> Result<Self, Malformed> {
+        let end = area
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(area.len());
+        Self::parse(&area[..end])
+    }
+
+    /// Returns the text, byte for byte what was read where nothing was changed.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Returns the value of the first line with `key`, in any case.
+    pub fn get(&self, key: &str) -> Option<String> {
+        let value = self.find(key)?.1.value;
+        Some(self.decode(value))
+    }
+
+    /// Returns the create type as written.
+    pub fn create_type(&self) -> String {
+        self.get("createType").unwrap_or_default()
+    }
+
+    /// Returns the create type, where it is one that is used.
+    ///
+    /// # Errors
+    /// `Unsupported`, with the reason.
+    pub fn layout(&self) -> Result<CreateType, Fault> {
+        CreateType::parse(&self.create_type())
+    }
+
+    /// Returns the content id.
+    pub fn cid(&self) -> u32 {
+        self.hex("CID").ok().flatten().unwrap_or_default()
+    }
+
+    /// Returns the content id that the parent must have; [`NO_PARENT`] for a base.
+    pub fn parent_cid(&self) -> u32 {
+        self.hex("parentCID").ok().flatten().unwrap_or(NO_PARENT)
+    }
+
+    /// Returns the parent as written.
+    pub fn parent_hint(&self) -> Option<String> {
+        self.get("parentFileNameHint")
+            .filter(|hint| !hint.is_empty())
+    }
+
+    /// Returns the extent lines in order.
+    ///
+    /// # Errors
+    /// The first line that makes no sense.
+    pub fn extents(&self) -> Result<Vec<ExtentLine>, Malformed> {
+        let mut extents = Vec::new();
+        for line in self.lines() {
+            if let Some(extent) = self.extent(&line)? {
+                extents.push(extent);
+            }
+        }
+        Ok(extents)
+    }
+
+    /// Returns all keys of the disk data base with their values, in order, keys as written.
+    pub fn ddb(&self) -> Vec<(String, String)> {
+        self.lines()
+            .filter_map(|line| self.entry(&line))
+            .filter(|entry| is_ddb(&entry.key))
+            .map(|entry| (entry.key.to_string(), self.decode(entry.value)))
+            .collect()
+    }
+
+    /// Gives `key` the value, in its line or in a new one where VMware would put it.
+    ///
+    /// A text outside the descriptor's character set turns the whole descriptor into UTF-8.
+    ///
+    /// # Errors
+    /// Where a value cannot stand in quotes: it holds a quote, a line end or a zero byte.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Malformed> {
+        check_quotable(value)?;
+        let bytes = self.encode(value)?;
+        match self.find(key) {
+            Some((_, entry)) => {
+                self.text.splice(entry.value, bytes);
+            }
+            None => self.insert(key, &bytes),
+        }
+        Ok(())
+    }
+
+    /// Removes the line of `key`, if there is one.
+    pub fn remove(&mut self, key: &str) {
+        if let Some((line, _)) = self.find(key) {
+            self.text.drain(line.text.start..line.next);
+        }
+    }
+
+    /// Gives the disk the content id `cid`, and the long one where it is known.
+    ///
+    /// # Errors
+    /// As [`Descriptor::set`].
+    pub fn set_content_id(&mut self, cid: u32, long: Option<&str>) -> Result<(), Malformed> {
+        self.set("CID", &format!("{cid:08x}"))?;
+        match long {
+            Some(long) => self.set("ddb.longContentID", long),
+            None => Ok(()),
+        }
+    }
+
+    /// Hangs the disk on the parent that `hint` names and that has the content id `cid`.
+    ///
+    /// # Errors
+    /// As [`Descriptor::set`].
+    pub fn set_parent(&mut self, hint: &str, cid: u32) -> Result<(), Malformed> {
+        self.set("parentCID", &format!("{cid:08x}"))?;
+        self.set("parentFileNameHint", hint)
+    }
+
+    fn hex(&self, key: &str) -> Result<Option<u32>, Malformed> {
+        let Some((line, entry)) = self.find(key) else {
+            return Ok(None);
+        };
+        let text = self.decode(entry.value);
+        u32::from_str_radix(&text, 16).map(Some).map_err(|_| {
+            Malformed::new(
+                Place::Line(line.number),
+                format!("{key} is no 32-bit hex number"),
+            )
+        })
+    }
+
+    fn decode(&self, range: Range<usize>) -> String {
+        charset::decode(self.charset.as_deref(), &self.text[range]).into_owned()
+    }
+
+    /// Returns the bytes of `value`; the descriptor becomes UTF-8 where its set has no such text.
+    fn encode(&mut self, value: &str) -> Result<Vec<u8>, Malformed> {
+        if let Some(bytes) = charset::encode(self.charset.as_deref(), value) {
+            return Ok(bytes);
+        }
+        let text = charset::decode(self.charset.as_deref(), &self.text).into_owned();
+        self.text = text.into_bytes();
+        self.charset = Some("UTF-8".into());
+        self.remove("ddb.encoding");
+        self.set("encoding", "UTF-8")?;
+        Ok(value.as_bytes().to_vec())
+    }
+
+    fn lines(&self) -> impl Iterator<Item = Line> + '_ {
+        let len = self
+            .text
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(self.text.len());
+        let mut start = 0;
+        let mut number = 0;
+        std::iter::from_fn(move || {
+            if start >= len {
+                return None;
+            }
+            number += 1;
+            let rest = &self.text[start..len];
+            let (end, next) = match rest.iter().position(|&byte| byte == b'\n') {
+                Some(at) => (start + at, start + at + 1),
+                None => (len, len),
+            };
+            let has_cr = end > start && self.text[end - 1] == b'\r';
+            let text = start..end - usize::from(has_cr);
+            start = next;
+            Some(Line { number, text, next })
+        })
+    }
+
+    fn find(&self, key: &str) -> Option<(Line, Entry<'_>)> {
+        self.lines().find_map(|line| {
+            let entry = self.entry(&line)?;
+            entry.key.eq_ignore_ascii_case(key).then_some((line, entry))
+        })
+    }
+
+    /// Takes a `key=value` line apart; `None` for every other line.
+    fn entry(&self, line: &Line) -> Option<Entry<'_>> {
+        let bytes = &self.text[line.text.clone()];
+        let key_start = bytes.iter().position(|byte| !is_blank(*byte))?;
+        let equals = bytes.iter().position(|&byte| byte == b'=')?;
+        if bytes[key_start] == b'#' || is_extent(&bytes[key_start..]) {
+            return None;
+        }
+        let key = bytes.get(key_start..equals)?.trim_ascii();
+        let value = value_range(bytes, equals + 1);
+        Some(Entry {
+            key: String::from_utf8_lossy(key),
+            value: line.text.start + value.start..line.text.start + value.end,
+        })
+    }
+
+    fn extent(&self, line: &Line) -> Result<Option<ExtentLine>, Malformed> {
+        let bytes = self.text[line.text.clone()].trim_ascii();
+        if !is_extent(bytes) {
+            return Ok(None);
+        }
+        let text = charset::decode(self.charset.as_deref(), bytes);
+        parse_extent(&text, line.number)
+            .map(Some)
+            .ok_or_else(|| Malformed::new(Place::Line(line.number), "the extent makes no sense"))
+    }
+
+    fn insert(&mut self, key: &str, value: &[u8]) {
+        let end: &[u8] = if self.text.windows(2).any(|pair| pair == b"\r\n") {
+            b"\r\n"
+        } else {
+            b"\n"
+        };
+        let (open, close): (&[u8], &[u8]) = if is_ddb(key) {
+            (b" = \"", b"\"")
+        } else if key.eq_ignore_ascii_case("CID") || key.eq_ignore_ascii_case("parentCID") {
+            (b"=", b"")
+        } else {
+            (b"=\"", b"\"")
+        };
+        let at = self.place_for(key);
+        let mut line = Vec::new();
+        if at > 0 && self.text[at - 1] != b'\n' {
+            line.extend_from_slice(end);
+        }
+        for part in [key.as_bytes(), open, value, close, end] {
+            line.extend_from_slice(part);
+        }
+        self.text.splice(at..at, line);
+    }
+
+    /// Finds where a new line for `key` begins: after its predecessor in VMware's order.
+    fn place_for(&self, key: &str) -> usize {
+        let precedes = |other: &str| -> bool {
+            match (is_ddb(key), is_ddb(other)) {
+                (true, true) => other.to_ascii_lowercase() < key.to_ascii_lowercase(),
+                (false, false) => header_rank(other) < header_rank(key),
+                (ours_is_ddb, _) => ours_is_ddb,
+            }
+        };
+        let mut place = None;
+        let mut last = 0;
+        for line in self.lines() {
+            last = line.next;
+            let section_start = is_ddb(key) && self.is_ddb_title(&line);
+            let after = self.entry(&line).is_some_and(|entry| precedes(&entry.key));
+            if section_start || after {
+                place = Some(line.next);
+            }
+        }
+        place.unwrap_or(if is_ddb(key) { last } else { 0 })
+    }
+
+    fn is_ddb_title(&self, line: &Line) -> bool {
+        self.text[line.text.clone()]
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"#DDB")
+    }
+}
+
+fn header_rank(key: &str) -> usize {
+    HEADER_ORDER
+        .iter()
+        .position(|known| known.eq_ignore_ascii_case(key))
+        .unwrap_or(HEADER_ORDER.len())
+}
+
+fn is_ddb(key: &str) -> bool {
+    key.get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("ddb."))
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// Tells whether a line, blanks before it removed, begins with an access word.
+fn is_extent(line: &[u8]) -> bool {
+    let word = line
+        .split(|byte| is_blank(*byte))
+        .next()
+        .unwrap_or_default();
+    [&b"RW"[..], b"RDONLY", b"NOACCESS"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(word))
+}
+
+/// Finds a value from `from` on: what stands in quotes, or the rest without blanks around it.
+fn value_range(line: &[u8], from: usize) -> Range<usize> {
+    let start = from
+        + line[from..]
+            .iter()
+            .take_while(|byte| is_blank(**byte))
+            .count();
+    if line.get(start) == Some(&b'"') {
+        let inner = start + 1;
+        let len = line[inner..].iter().position(|&byte| byte == b'"');
+        return inner..len.map_or(line.len(), |len| inner + len);
+    }
+    start..start + line[start..].trim_ascii_end().len()
+}
+
+/// Reads `ACCESS SECTORS TYPE "FILE" OFFSET`.
+fn parse_extent(text: &str, line: usize) -> Option<ExtentLine> {
+    let mut outside = text.splitn(3, '"');
+    let mut words = outside.next()?.split_ascii_whitespace();
+    let accessible = !words.next()?.eq_ignore_ascii_case("NOACCESS");
+    let sectors = words.next()?.parse().ok()?;
+    let word = words.next()?.to_ascii_uppercase();
+    let file = outside.next().map(str::to_owned);
+    let offset = outside
+        .next()
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .next();
+    let kind = match word.as_str() {
+        "FLAT" => ExtentKind::Flat(offset.map_or(Ok(0), str::parse).ok()?),
+        "SPARSE" => ExtentKind::Sparse,
+        _ => ExtentKind::Other(word),
+    };
+    Some(ExtentLine {
+        line,
+        accessible,
+        sectors,
+        kind,
+        file,
+    })
+}
+
+/// Refuses what cannot stand between quotes: there is no escape.
+pub(super) fn check_quotable(value: &str) -> Result<(), Malformed> {
+    match value
+        .chars()
+        .find(|c| matches!(c, '"' | '\n' | '\r' | '\0'))
+    {
+        Some(c) => {
+            let what = format!("a disk descriptor cannot hold the character {c:?} in a name");
+            Err(Malformed::new(Place::Whole, what))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHILD: &str = "# Disk DescriptorFile\nversion=1\nencoding=\"windows-1252\"\n\
+        CID=8f67ca74\nparentCID=0172e8a4\ncreateType=\"monolithicSparse\"\n\
+        parentFileNameHint=\"D:\\VMs\\base.vmdk\"\n# Extent description\n\
+        RW 4096 SPARSE \"a b.vmdk\"\n\n# The Disk Data Base \n#DDB\n\n\
+        ddb.adapterType = \"lsilogic\"\nddb.virtualHWVersion = \"14\"\n";
+
+    fn child() -> Descriptor {
+        Descriptor::parse(CHILD.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn values_are_read_in_any_case() {
+        let disk = child();
+        assert_eq!(disk.cid(), 0x8f67_ca74);
+        assert_eq!(disk.parent_cid(), 0x0172_e8a4);
+        assert_eq!(disk.parent_hint().as_deref(), Some("D:\\VMs\\base.vmdk"));
+        assert_eq!(disk.get("DDB.ADAPTERTYPE").as_deref(), Some("lsilogic"));
+        assert_eq!(disk.as_bytes(), CHILD.as_bytes());
+    }
+
+    #[test]
+    fn an_edit_changes_its_line_only() {
+        let mut disk = child();
+        disk.set_parent("../p/base.vmdk", 0xffff_fffe).unwrap();
+        let expected = CHILD
+            .replace("D:\\VMs\\base.vmdk", "../p/base.vmdk")
+            .replace("0172e8a4", "fffffffe");
+        assert_eq!(disk.as_bytes(), expected.as_bytes());
+    }
+
+    #[test]
+    fn new_keys_stand_where_vmware_puts_them() {
+        let mut disk = child();
+        disk.set("isNativeSnapshot", "no").unwrap();
+        disk.set("ddb.longContentID", "00ff").unwrap();
+        let text = String::from_utf8(disk.as_bytes().to_vec()).unwrap();
+        assert!(text.contains("parentCID=0172e8a4\nisNativeSnapshot=\"no\"\ncreateType"));
+        assert!(text.contains("\"lsilogic\"\nddb.longContentID = \"00ff\"\nddb.virtual"));
+    }
+
+    #[test]
+    fn first_ddb_key_follows_its_title() {
+        let mut disk =
+            Descriptor::parse(b"CID=1\ncreateType=\"x\"\n# The Disk Data Base\n#DDB").unwrap();
+        disk.set("ddb.uuid", "1").unwrap();
+        assert!(disk.as_bytes().ends_with(b"#DDB\nddb.uuid = \"1\"\n"));
+    }
+
+    #[test]
+    fn text_outside_the_set_turns_it_to_utf8() {
+        let mut disk = child();
+        disk.set_parent("虚拟机.vmdk", 1).unwrap();
+        assert_eq!(disk.get("encoding").as_deref(), Some("UTF-8"));
+        assert_eq!(disk.parent_hint().as_deref(), Some("虚拟机.vmdk"));
+        let again = Descriptor::parse(disk.as_bytes()).unwrap();
+        assert_eq!(again.parent_hint().as_deref(), Some("虚拟机.vmdk"));
+    }
+
+    #[test]
+    fn odd_spellings_are_understood() {
+        let text = b"CID = 1\r\n createType=streamOptimized\r\nrw 8 flat \"x.vmdk\" 7\r\n\
+            RDONLY 1 ZERO\r\nNOACCESS 2 SPARSE \"y";
+        let disk = Descriptor::parse(text).unwrap();
+        assert_eq!(disk.create_type(), "streamOptimized");
+        let extents = disk.extents().unwrap();
+        assert_eq!(extents[0].kind, ExtentKind::Flat(7));
+        assert_eq!(extents[1].kind, ExtentKind::Other("ZERO".into()));
+        assert!(!extents[2].accessible && extents[1].accessible);
+        assert_eq!(extents[2].file.as_deref(), Some("y"));
+    }
+
+    #[test]
+    fn rejects_what_is_no_descriptor() {
+        assert!(Descriptor::parse(b"").is_err());
+        assert!(Descriptor::parse(b"createType=\"x\"\n").is_err());
+        assert!(Descriptor::parse(b"createType=\"x\"\nCID=123456789\n").is_err());
+        let extent = Descriptor::parse(b"createType=\"x\"\nCID=1\nRW -1 FLAT \"a\"\n").unwrap();
+        assert_eq!(extent.extents().unwrap_err().place, Place::Line(3));
+    }
+
+    #[test]
+    fn names_with_quotes_are_refused() {
+        assert!(child().set("parentFileNameHint", "a\"b").is_err());
+        assert!(child().set("parentFileNameHint", "a\nb").is_err());
+    }
+
+    #[test]
+    fn embedded_text_ends_at_the_first_zero() {
+        let mut area = CHILD.as_bytes().to_vec();
+        area.resize(20 * 512, 0);
+        let disk = Descriptor::parse_embedded(&area).unwrap();
+        assert_eq!(disk.as_bytes(), CHILD.as_bytes());
+    }
+}

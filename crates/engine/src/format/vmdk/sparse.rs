@@ -1,0 +1,443 @@
+//! The hosted sparse extent ("KDMV"): its header, and where VMware puts its tables.
+//!
+//! Source: VMware, Virtual Disk Format 5.0, section "Hosted Sparse Extent Header"; layout checked
+//! on extents of real disks.
+
+use std::mem::{offset_of, size_of};
+
+use zerocopy::byteorder::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::{Fault, SECTOR};
+use crate::format::{Malformed, Place};
+
+/// The first bytes of a hosted sparse extent.
+pub const MAGIC: [u8; 4] = *b"KDMV";
+/// Bytes of the header.
+pub const HEADER_BYTES: usize = 512;
+/// Entries of a grain table, and of the part of a directory that is read at once.
+pub const TABLE_ENTRIES: u64 = 512;
+/// Bytes of a grain table.
+pub const TABLE_BYTES: u64 = TABLE_ENTRIES * 4;
+/// The grain that VMware uses, in sectors.
+pub const USUAL_GRAIN: u64 = 128;
+/// Sectors kept for an embedded descriptor.
+pub const DESCRIPTOR_SECTORS: u64 = 20;
+/// The entry of a grain that reads as zeros, where the header's flag allows it.
+pub const ZERO_GRAIN: u32 = 1;
+
+const MAX_CAPACITY: u64 = 1 << 32;
+const GRAINS: std::ops::RangeInclusive<u64> = 16..=2048;
+const GD_AT_END: u64 = u64::MAX;
+const LINE_ENDS: [u8; 4] = *b"\n \r\n";
+
+const FLAG_LINE_ENDS: u32 = 1;
+const FLAG_REDUNDANT: u32 = 1 << 1;
+const FLAG_ZERO_GRAINS: u32 = 1 << 2;
+const FLAG_COMPRESSED: u32 = 1 << 16;
+const FLAG_MARKERS: u32 = 1 << 17;
+const INCOMPATIBLE: u32 = 0xffff_0000;
+
+/// The header as it lies on disk; the comments are byte offsets.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Raw {
+    magic: [u8; 4],          // 0
+    version: U32,            // 4
+    flags: U32,              // 8
+    capacity: U64,           // 12
+    grain_size: U64,         // 20
+    descriptor_offset: U64,  // 28
+    descriptor_size: U64,    // 36
+    num_gtes_per_gt: U32,    // 44
+    rgd_offset: U64,         // 48
+    gd_offset: U64,          // 56
+    over_head: U64,          // 64
+    unclean_shutdown: u8,    // 72
+    line_ends: [u8; 4],      // 73
+    compress_algorithm: U16, // 77
+    pad: [u8; 433],          // 79
+}
+
+const _: () = assert!(size_of::<Raw>() == HEADER_BYTES);
+const _: () = assert!(offset_of!(Raw, capacity) == 12 && offset_of!(Raw, grain_size) == 20);
+const _: () = assert!(offset_of!(Raw, descriptor_offset) == 28);
+const _: () = assert!(offset_of!(Raw, num_gtes_per_gt) == 44 && offset_of!(Raw, rgd_offset) == 48);
+const _: () = assert!(offset_of!(Raw, over_head) == 64 && offset_of!(Raw, unclean_shutdown) == 72);
+const _: () = assert!(offset_of!(Raw, compress_algorithm) == 77 && offset_of!(Raw, pad) == 79);
+
+/// What a header says, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Format version, 1 to 3.
+    pub version: u32,
+    /// Length of the extent in sectors, 1 to 2^32.
+    pub capacity: u64,
+    /// Sectors of a grain, a power of two.
+    pub grain_sectors: u64,
+    /// First sector of the primary grain directory.
+    pub gd_offset: u64,
+    /// First sector of the redundant grain directory, where there is one.
+    pub rgd_offset: Option<u64>,
+    /// Sectors before the first grain.
+    pub overhead: u64,
+    /// Whether [`ZERO_GRAIN`] means zeros.
+    pub zero_grains: bool,
+    /// Whether the extent was open for writing when its program ended.
+    pub unclean: bool,
+}
+
+/// Where the descriptor lies inside an extent, in sectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// First sector.
+    pub offset: u64,
+    /// Number of sectors.
+    pub sectors: u64,
+}
+
+impl Embedded {
+    /// Reads from a header where the descriptor is; `None` where the extent has none.
+    ///
+    /// # Errors
+    /// A place or size that makes no sense.
+    pub fn parse(header: &[u8; HEADER_BYTES]) -> Result<Option<Self>, Malformed> {
+        let raw = raw(header)?;
+        let (offset, sectors) = (raw.descriptor_offset.get(), raw.descriptor_size.get());
+        if offset == 0 || sectors == 0 {
+            return Ok(None);
+        }
+        let limit = super::descriptor::MAX_BYTES / SECTOR;
+        if sectors > limit || offset > MAX_CAPACITY {
+            let what = format!("a descriptor of {sectors} sectors at {offset} makes no sense");
+            return Err(fault(offset_of!(Raw, descriptor_offset), what));
+        }
+        Ok(Some(Self { offset, sectors }))
+    }
+}
+
+impl Header {
+    /// Reads and checks a header.
+    ///
+    /// # Errors
+    /// `Malformed` names the field; `Unsupported` for compressed extents and unknown features.
+    pub fn parse(header: &[u8; HEADER_BYTES]) -> Result<Self, Fault> {
+        let raw = raw(header)?;
+        check_features(raw)?;
+        check_geometry(raw)?;
+        let flags = raw.flags.get();
+        Ok(Self {
+            version: raw.version.get(),
+            capacity: raw.capacity.get(),
+            grain_sectors: raw.grain_size.get(),
+            gd_offset: raw.gd_offset.get(),
+            rgd_offset: (flags & FLAG_REDUNDANT != 0).then(|| raw.rgd_offset.get()),
+            overhead: raw.over_head.get(),
+            zero_grains: flags & FLAG_ZERO_GRAINS != 0,
+            unclean: raw.unclean_shutdown != 0,
+        })
+    }
+
+    /// Returns the number of grain tables.
+    pub fn tables(&self) -> u64 {
+        self.capacity.div_ceil(self.table_sectors())
+    }
+
+    /// Returns the sectors that one grain table covers.
+    pub fn table_sectors(&self) -> u64 {
+        self.grain_sectors * TABLE_ENTRIES
+    }
+
+    /// Returns the bytes of a grain.
+    pub fn grain_bytes(&self) -> u64 {
+        self.grain_sectors * SECTOR
+    }
+
+    /// Checks that the primary directory lies inside a file of `len` bytes.
+    ///
+    /// # Errors
+    /// Names the numbers.
+    pub fn check_fits(&self, len: u64) -> Result<(), Malformed> {
+        let end = self
+            .gd_offset
+            .checked_mul(SECTOR)
+            .and_then(|start| start.checked_add(self.tables() * 4));
+        if self.gd_offset == 0 || end.is_none_or(|end| end > len) {
+            let what = format!(
+                "its grain directory at sector {} does not lie inside the {len} bytes of the file",
+                self.gd_offset
+            );
+            return Err(fault(offset_of!(Raw, gd_offset), what));
+        }
+        Ok(())
+    }
+}
+
+fn raw(header: &[u8; HEADER_BYTES]) -> Result<&Raw, Malformed> {
+    let raw = Raw::ref_from_bytes(header)
+        .map_err(|_| Malformed::new(Place::Whole, "the header is not 512 bytes"))?;
+    if raw.magic != MAGIC {
+        return Err(fault(0, "it is no sparse extent"));
+    }
+    Ok(raw)
+}
+
+fn fault(at: usize, what: impl Into<String>) -> Malformed {
+    Malformed::new(Place::Byte(at as u64), what)
+}
+
+/// Refuses what we would read wrongly.
+fn check_features(raw: &Raw) -> Result<(), Fault> {
+    let (version, flags) = (raw.version.get(), raw.flags.get());
+    if !(1..=3).contains(&version) {
+        return Err(Fault::Unsupported(format!(
+            "version {version} of the sparse format is unknown"
+        )));
+    }
+    if flags & (FLAG_COMPRESSED | FLAG_MARKERS) != 0
+        || raw.compress_algorithm.get() != 0
+        || raw.gd_offset.get() == GD_AT_END
+    {
+        return Err(Fault::Unsupported(
+            "compressed disks are not read yet".into(),
+        ));
+    }
+    if flags & INCOMPATIBLE != 0 {
+        return Err(Fault::Unsupported(format!(
+            "it uses features of the sparse format that are unknown (flags {flags:#x})"
+        )));
+    }
+    if flags & FLAG_LINE_ENDS != 0 && raw.line_ends != LINE_ENDS {
+        let what = "its line ends were changed: it was copied as text, not as data";
+        return Err(fault(offset_of!(Raw, line_ends), what).into());
+    }
+    Ok(())
+}
+
+fn check_geometry(raw: &Raw) -> Result<(), Malformed> {
+    let (capacity, grain) = (raw.capacity.get(), raw.grain_size.get());
+    if capacity == 0 || capacity > MAX_CAPACITY {
+        let what = format!("a capacity of {capacity} sectors is not between 1 and {MAX_CAPACITY}");
+        return Err(fault(offset_of!(Raw, capacity), what));
+    }
+    if !grain.is_power_of_two() || !GRAINS.contains(&grain) {
+        let what = format!("a grain of {grain} sectors makes no sense");
+        return Err(fault(offset_of!(Raw, grain_size), what));
+    }
+    if u64::from(raw.num_gtes_per_gt.get()) != TABLE_ENTRIES {
+        let what = format!(
+            "grain tables of {} entries make no sense",
+            raw.num_gtes_per_gt
+        );
+        return Err(fault(offset_of!(Raw, num_gtes_per_gt), what));
+    }
+    Ok(())
+}
+
+/// Where everything lies in a new extent, in sectors, exactly as VMware puts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Length of the extent.
+    pub capacity: u64,
+    /// Whether sectors 1 to 20 hold a descriptor.
+    pub embedded: bool,
+    /// Number of grain tables.
+    pub tables: u64,
+    /// Redundant grain directory.
+    pub rgd_offset: u64,
+    /// First redundant grain table; the others follow, four sectors each.
+    pub rgt_offset: u64,
+    /// Primary grain directory.
+    pub gd_offset: u64,
+    /// First primary grain table.
+    pub gt_offset: u64,
+    /// Where the first grain goes.
+    pub overhead: u64,
+}
+
+/// Sectors of a grain table.
+const TABLE_SECTORS: u64 = TABLE_BYTES / SECTOR;
+
+impl Layout {
+    /// Lays out an extent of `capacity` sectors with grains of the usual size.
+    ///
+    /// # Errors
+    /// A capacity of 0 or above 2 TiB.
+    pub fn new(capacity: u64, embedded: bool) -> Result<Self, Malformed> {
+        if capacity == 0 || capacity > MAX_CAPACITY {
+            let what = format!("a sparse file cannot hold {capacity} sectors, at most 2 TiB fit");
+            return Err(Malformed::new(Place::Whole, what));
+        }
+        let tables = capacity.div_ceil(USUAL_GRAIN * TABLE_ENTRIES);
+        let directory = (tables * 4).div_ceil(SECTOR);
+        let rgd_offset = 1 + if embedded { DESCRIPTOR_SECTORS } else { 0 };
+        let rgt_offset = rgd_offset + directory;
+        let gd_offset = rgt_offset + tables * TABLE_SECTORS;
+        let gt_offset = gd_offset + directory;
+        let end = gt_offset + tables * TABLE_SECTORS;
+        Ok(Self {
+            capacity,
+            embedded,
+            tables,
+            rgd_offset,
+            rgt_offset,
+            gd_offset,
+            gt_offset,
+            overhead: end.next_multiple_of(USUAL_GRAIN),
+        })
+    }
+
+    /// Returns the header.
+    pub fn header(&self) -> [u8; HEADER_BYTES] {
+        let raw = Raw {
+            magic: MAGIC,
+            version: 1.into(),
+            flags: (FLAG_LINE_ENDS | FLAG_REDUNDANT).into(),
+            capacity: self.capacity.into(),
+            grain_size: USUAL_GRAIN.into(),
+            descriptor_offset: u64::from(self.embedded).into(),
+            descriptor_size: (u64::from(self.embedded) * DESCRIPTOR_SECTORS).into(),
+            num_gtes_per_gt: (TABLE_ENTRIES as u32).into(),
+            rgd_offset: self.rgd_offset.into(),
+            gd_offset: self.gd_offset.into(),
+            over_head: self.overhead.into(),
+            unclean_shutdown: 0,
+            line_ends: LINE_ENDS,
+            compress_algorithm: 0.into(),
+            pad: [0; 433],
+        };
+        let mut bytes = [0; HEADER_BYTES];
+        bytes.copy_from_slice(raw.as_bytes());
+        bytes
+    }
+
+    /// Returns the redundant directory: the sector of each of its tables.
+    pub fn redundant_directory(&self) -> Vec<u8> {
+        self.directory(self.rgt_offset)
+    }
+
+    /// Returns the primary directory.
+    ///
+    /// No entry is ever 0: QEMU 10, writing to a grain whose table is missing, writes over the
+    /// header of the extent.
+    pub fn primary_directory(&self) -> Vec<u8> {
+        self.directory(self.gt_offset)
+    }
+
+    fn directory(&self, first_table: u64) -> Vec<u8> {
+        // Fits 32 bits: 2 TiB need 65,536 tables twice, well below 2^32 sectors.
+        let entry = |i: u64| ((first_table + i * TABLE_SECTORS) as u32).to_le_bytes();
+        (0..self.tables).flat_map(entry).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(capacity: u64, embedded: bool) -> (u64, u64, u64) {
+        let layout = Layout::new(capacity, embedded).unwrap();
+        (layout.rgd_offset, layout.gd_offset, layout.overhead)
+    }
+
+    #[test]
+    fn layout_is_that_of_real_extents() {
+        assert_eq!(numbers(8_323_072, false), (1, 510, 1024));
+        assert_eq!(numbers(327_680, false), (1, 22, 128));
+        assert_eq!(numbers(2048, true), (21, 26, 128));
+        assert_eq!(numbers(16_777_216, true), (21, 1047, 2176));
+    }
+
+    #[test]
+    fn header_written_is_header_read() {
+        let layout = Layout::new(2048, true).unwrap();
+        let bytes = layout.header();
+        let header = Header::parse(&bytes).unwrap();
+        assert_eq!(header.capacity, 2048);
+        assert_eq!(header.rgd_offset, Some(21));
+        assert_eq!(header.gd_offset, 26);
+        assert_eq!((header.zero_grains, header.unclean), (false, false));
+        let place = Embedded::parse(&bytes).unwrap().unwrap();
+        assert_eq!((place.offset, place.sectors), (1, 20));
+    }
+
+    #[test]
+    fn directories_name_adjacent_tables() {
+        let layout = Layout::new(65536 * 3, false).unwrap();
+        let first = layout.rgt_offset as u32;
+        let expected: Vec<u8> = [first, first + 4, first + 8]
+            .iter()
+            .flat_map(|e| e.to_le_bytes())
+            .collect();
+        assert_eq!(layout.redundant_directory(), expected);
+    }
+
+    /// Returns a sound header with the little-endian `value` put at `at`.
+    fn with(at: usize, value: &[u8]) -> [u8; HEADER_BYTES] {
+        let mut bytes = Layout::new(2048, true).unwrap().header();
+        bytes[at..at + value.len()].copy_from_slice(value);
+        bytes
+    }
+
+    fn malformed_at(bytes: &[u8; HEADER_BYTES]) -> Place {
+        match Header::parse(bytes) {
+            Err(Fault::Malformed(fault)) => fault.place,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn rejects_impossible_fields() {
+        assert_eq!(
+            malformed_at(&with(12, &u64::MAX.to_le_bytes())),
+            Place::Byte(12)
+        );
+        assert_eq!(
+            malformed_at(&with(12, &0u64.to_le_bytes())),
+            Place::Byte(12)
+        );
+        for grain in [0u64, 8, 100, 1 << 63] {
+            assert_eq!(
+                malformed_at(&with(20, &grain.to_le_bytes())),
+                Place::Byte(20)
+            );
+        }
+        assert_eq!(
+            malformed_at(&with(44, &1024u32.to_le_bytes())),
+            Place::Byte(44)
+        );
+        assert_eq!(malformed_at(&with(73, b"\n \n\n")), Place::Byte(73));
+        assert_eq!(malformed_at(&with(0, b"COWD")), Place::Byte(0));
+    }
+
+    #[test]
+    fn refuses_unknown_features_by_name() {
+        let refused = |bytes| matches!(Header::parse(&bytes), Err(Fault::Unsupported(_)));
+        assert!(refused(with(4, &4u32.to_le_bytes())));
+        assert!(refused(with(8, &0x3_0001u32.to_le_bytes())));
+        assert!(refused(with(8, &0x8000_0003u32.to_le_bytes())));
+        assert!(refused(with(56, &u64::MAX.to_le_bytes())));
+        assert!(!refused(with(8, &0x7u32.to_le_bytes())));
+    }
+
+    #[test]
+    fn directory_outside_the_file_is_refused() {
+        let header = Header::parse(&with(56, &(u64::MAX - 1).to_le_bytes())).unwrap();
+        assert!(header.check_fits(65536).is_err());
+        let header = Header::parse(&with(56, &26u64.to_le_bytes())).unwrap();
+        assert!(header.check_fits(65536).is_ok());
+        assert!(header.check_fits(26 * 512 + 3).is_err());
+    }
+
+    #[test]
+    fn descriptor_of_terabytes_is_refused() {
+        assert!(Embedded::parse(&with(36, &u64::MAX.to_le_bytes())).is_err());
+        assert_eq!(Embedded::parse(&with(28, &0u64.to_le_bytes())), Ok(None));
+    }
+
+    #[test]
+    fn extent_above_two_tebibytes_is_refused() {
+        assert!(Layout::new((1 << 32) + 1, false).is_err());
+        assert!(Layout::new(1 << 32, false).is_ok());
+    }
+}

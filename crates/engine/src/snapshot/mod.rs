@@ -1,0 +1,76 @@
+//! Snapshots of a VM: the tree, and what is done with it.
+
+#[cfg(feature = "local")]
+mod frozen;
+#[cfg(feature = "local")]
+mod links;
+#[cfg(feature = "local")]
+mod local;
+#[cfg(feature = "local")]
+pub(crate) mod names;
+#[cfg(feature = "local")]
+mod remove;
+#[cfg(feature = "local")]
+mod revert;
+#[cfg(feature = "local")]
+mod take;
+mod tree;
+
+#[cfg(feature = "local")]
+pub(crate) use {
+    frozen::read as frozen,
+    local::{create, entry, find, list, unchanged_since},
+    remove::remove,
+    revert::revert,
+    take::take,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// One snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Unique number within the VM, never used again.
+    pub uid: u32,
+    /// The snapshot that it was taken after; `None` for a root.
+    pub parent: Option<u32>,
+    /// Name; need not be unique.
+    pub name: String,
+    /// Description; may be empty.
+    pub description: String,
+    /// When it was taken: microseconds since 1970 UTC.
+    pub created_us: i64,
+    /// Whether the guest's memory was saved with it.
+    pub with_memory: bool,
+    /// Configurations of the linked clones that stand on it, as written.
+    pub clones: Vec<String>,
+}
+
+/// The snapshots of a VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotTree {
+    /// All snapshots, in the order of the bookkeeping (oldest first).
+    pub snapshots: Vec<Snapshot>,
+    /// The one that the present state descends from.
+    pub current: Option<u32>,
+}
+
+/// How a caller names a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SnapshotRef {
+    /// By its number.
+    Uid(u32),
+    /// By its name, or by names from an ancestor down, joined by `/` or by `\`.
+    Name(String),
+}
+
+/// A snapshot to be taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewSnapshot {
+    /// Name; need not be unique.
+    pub name: String,
+    /// Description; may be empty.
+    pub description: String,
+    /// Save the memory of a running guest too.
+    pub with_memory: bool,
+}

@@ -1,0 +1,325 @@
+//! A file system in memory, for unit tests of everything above.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Access, Bytes, Entry, FileKind, Held, LockMode, Meta, Store};
+use crate::error::{Error, Result};
+
+type Content = Arc<Mutex<Vec<u8>>>;
+
+/// A file system in memory. Clones share it. Paths are taken as they are; `/` exists.
+#[derive(Clone, Debug, Default)]
+pub struct Mem(Arc<Mutex<Tree>>);
+
+#[derive(Debug, Default)]
+struct Tree {
+    nodes: BTreeMap<PathBuf, Node>,
+    locks: BTreeMap<PathBuf, i32>,
+    last_id: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Node {
+    File { content: Content, id: u64 },
+    Dir,
+}
+
+struct MemFile {
+    content: Content,
+    path: PathBuf,
+    access: Access,
+}
+
+struct MemLock {
+    tree: Arc<Mutex<Tree>>,
+    dir: PathBuf,
+    mode: LockMode,
+}
+
+impl Mem {
+    /// Returns an empty file system.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        locked(&self.0)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn missing(doing: &str, path: &Path) -> Error {
+    Error::io(doing, path, io::ErrorKind::NotFound.into())
+}
+
+impl Tree {
+    fn is_dir(&self, path: &Path) -> bool {
+        path == Path::new("/") || matches!(self.nodes.get(path), Some(Node::Dir))
+    }
+
+    fn insert(&mut self, path: &Path, node: Node, doing: &str) -> Result<()> {
+        if self.nodes.contains_key(path) || path == Path::new("/") {
+            return Err(Error::io(doing, path, io::ErrorKind::AlreadyExists.into()));
+        }
+        match path.parent() {
+            Some(parent) if self.is_dir(parent) => {}
+            _ => return Err(missing(doing, path)),
+        }
+        self.nodes.insert(path.to_path_buf(), node);
+        Ok(())
+    }
+
+    fn children(&self, dir: &Path) -> Vec<PathBuf> {
+        self.nodes
+            .keys()
+            .filter(|path| path.parent() == Some(dir))
+            .cloned()
+            .collect()
+    }
+
+    /// Moves a node with everything below it.
+    fn relocate(&mut self, from: &Path, to: &Path) -> Result<()> {
+        if !self.nodes.contains_key(from) {
+            return Err(missing("rename to", to));
+        }
+        let moved: Vec<PathBuf> = self
+            .nodes
+            .keys()
+            .filter(|path| path.starts_with(from))
+            .cloned()
+            .collect();
+        for path in moved {
+            let below = path
+                .strip_prefix(from)
+                .unwrap_or(Path::new(""))
+                .to_path_buf();
+            let target = if below.as_os_str().is_empty() {
+                to.to_path_buf()
+            } else {
+                to.join(below)
+            };
+            if let Some(node) = self.nodes.remove(&path) {
+                self.nodes.insert(target, node);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Bytes for MemFile {
+    fn len(&self) -> Result<u64> {
+        Ok(locked(&self.content).len() as u64)
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        let content = locked(&self.content);
+        let start = content
+            .len()
+            .min(usize::try_from(offset).unwrap_or(usize::MAX));
+        let n = buf.len().min(content.len() - start);
+        buf[..n].copy_from_slice(&content[start..start + n]);
+        Ok(n)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        if self.access == Access::Read {
+            return Err(Error::io(
+                "write",
+                &self.path,
+                io::ErrorKind::PermissionDenied.into(),
+            ));
+        }
+        let mut content = locked(&self.content);
+        let (start, end) = (offset as usize, offset as usize + buf.len());
+        if content.len() < end {
+            content.resize(end, 0);
+        }
+        content[start..end].copy_from_slice(buf);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        locked(&self.content).resize(len as usize, 0);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<(u64, u64)>> {
+        let len = self.len()?;
+        Ok((offset < len).then_some((offset, len)))
+    }
+}
+
+impl Held for MemLock {}
+
+impl Drop for MemLock {
+    fn drop(&mut self) {
+        let mut tree = locked(&self.tree);
+        let count = tree.locks.entry(self.dir.clone()).or_default();
+        *count = if self.mode == LockMode::Exclusive {
+            0
+        } else {
+            *count - 1
+        };
+    }
+}
+
+impl Store for Mem {
+    fn open(&self, path: &Path, access: Access) -> Result<Box<dyn Bytes>> {
+        match self.tree().nodes.get(path) {
+            Some(Node::File { content, .. }) => {
+                let content = Arc::clone(content);
+                Ok(Box::new(MemFile {
+                    content,
+                    path: path.to_path_buf(),
+                    access,
+                }))
+            }
+            _ => Err(missing("open", path)),
+        }
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn Bytes>> {
+        let content = Content::default();
+        let mut tree = self.tree();
+        tree.last_id += 1;
+        let node = Node::File {
+            content: Arc::clone(&content),
+            id: tree.last_id,
+        };
+        tree.insert(path, node, "create")?;
+        Ok(Box::new(MemFile {
+            content,
+            path: path.to_path_buf(),
+            access: Access::Write,
+        }))
+    }
+
+    fn meta(&self, path: &Path) -> Result<Meta> {
+        let tree = self.tree();
+        let (kind, len, id) = match tree.nodes.get(path) {
+            Some(Node::File { content, id }) => (FileKind::File, locked(content).len() as u64, *id),
+            _ if tree.is_dir(path) => (FileKind::Dir, 0, 0),
+            _ => return Err(missing("find", path)),
+        };
+        Ok(Meta {
+            kind,
+            len,
+            allocated_bytes: len,
+            stamp: [0, id, len, 0, 0],
+        })
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
+        let tree = self.tree();
+        if !tree.is_dir(dir) {
+            return Err(missing("list", dir));
+        }
+        let entry = |path: PathBuf| Entry {
+            kind: if tree.is_dir(&path) {
+                FileKind::Dir
+            } else {
+                FileKind::File
+            },
+            name: path.file_name().map(OsString::from).unwrap_or_default(),
+        };
+        Ok(tree.children(dir).into_iter().map(entry).collect())
+    }
+
+    fn create_dir(&self, dir: &Path) -> Result<()> {
+        self.tree().insert(dir, Node::Dir, "create folder")
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        let mut tree = self.tree();
+        match tree.nodes.get(path) {
+            Some(Node::File { .. }) => tree.nodes.remove(path).map_or(Ok(()), |_| Ok(())),
+            _ => Err(missing("remove", path)),
+        }
+    }
+
+    fn remove_dir(&self, dir: &Path) -> Result<()> {
+        let mut tree = self.tree();
+        if !tree.is_dir(dir) {
+            return Err(missing("remove folder", dir));
+        }
+        if !tree.children(dir).is_empty() {
+            return Err(Error::io(
+                "remove folder",
+                dir,
+                io::ErrorKind::DirectoryNotEmpty.into(),
+            ));
+        }
+        tree.nodes.remove(dir);
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.tree().relocate(from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut tree = self.tree();
+        if tree.nodes.contains_key(to) {
+            return Err(Error::io("create", to, io::ErrorKind::AlreadyExists.into()));
+        }
+        tree.relocate(from, to)
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    fn copy_ownership(&self, _from: &Path, _to: &Path) {}
+
+    fn canonical(&self, path: &Path) -> Result<PathBuf> {
+        let mut plain = PathBuf::new();
+        for part in path.components() {
+            match part {
+                std::path::Component::ParentDir => {
+                    plain.pop();
+                }
+                std::path::Component::CurDir => {}
+                part => plain.push(part),
+            }
+        }
+        self.meta(&plain).map(|_| plain)
+    }
+
+    fn free_bytes(&self, _dir: &Path) -> Result<u64> {
+        Ok(u64::MAX)
+    }
+
+    fn try_lock_dir(&self, dir: &Path, mode: LockMode) -> Result<Option<Box<dyn Held>>> {
+        let mut tree = self.tree();
+        let count = tree.locks.entry(dir.to_path_buf()).or_default();
+        match mode {
+            LockMode::Exclusive if *count == 0 => *count = -1,
+            LockMode::Shared if *count >= 0 => *count += 1,
+            _ => return Ok(None),
+        }
+        Ok(Some(Box::new(MemLock {
+            tree: Arc::clone(&self.0),
+            dir: dir.to_path_buf(),
+            mode,
+        })))
+    }
+
+    fn lock_owner(&self, _dir: &Path) -> Option<u32> {
+        None
+    }
+
+    fn is_written(&self, _path: &Path) -> Result<bool> {
+        Ok(false)
+    }
+}

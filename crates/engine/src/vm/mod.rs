@@ -1,0 +1,165 @@
+//! A virtual machine as its files describe it: what it is, which files make it, what state it is in.
+
+#[cfg(feature = "local")]
+pub mod belongings;
+#[cfg(feature = "local")]
+mod claim;
+#[cfg(feature = "local")]
+pub mod config;
+#[cfg(feature = "local")]
+pub mod devices;
+#[cfg(feature = "local")]
+mod env;
+#[cfg(feature = "local")]
+pub mod files;
+#[cfg(feature = "local")]
+pub mod identity;
+#[cfg(feature = "local")]
+pub mod kin;
+#[cfg(feature = "local")]
+pub mod lock;
+#[cfg(feature = "local")]
+pub mod open;
+#[cfg(feature = "local")]
+mod settings;
+#[cfg(feature = "local")]
+pub mod state;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "local")]
+pub use claim::Claim;
+#[cfg(feature = "local")]
+pub use config::{Firmware, VmConfig};
+#[cfg(feature = "local")]
+pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
+#[cfg(feature = "local")]
+pub use env::Env;
+#[cfg(feature = "local")]
+pub use kin::{Standing, clone_standing};
+#[cfg(feature = "local")]
+pub use lock::{VmLock, VmwareLock};
+#[cfg(feature = "local")]
+pub use open::VmFolder;
+#[cfg(feature = "local")]
+pub use settings::{Accelerator, Settings};
+#[cfg(feature = "local")]
+pub use state::StateReport;
+
+/// The power state of a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PowerState {
+    /// Powered off.
+    Off,
+    /// Running, started by us on this machine.
+    On,
+    /// Started by us, its execution stopped.
+    Paused,
+    /// Its memory lies in a file, to be resumed.
+    Suspended,
+    /// Running in a VMware product, here or on another machine.
+    Foreign,
+    /// Its configuration is held by another program, which does not run it.
+    Locked,
+}
+
+/// What a VM is: everything that can be said without starting it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmInfo {
+    /// The configuration file, absolute.
+    pub path: PathBuf,
+    /// The name shown to people.
+    pub display_name: String,
+    /// VMware's word for the guest operating system.
+    pub guest_os: String,
+    /// `virtualHW.version`.
+    pub hardware_version: u32,
+    /// Memory of the guest in MiB.
+    pub memory_mib: u64,
+    /// Virtual processors.
+    pub cpus: u32,
+    /// `bios` or `efi`.
+    pub firmware: String,
+    /// `uuid.bios`, as written.
+    pub uuid_bios: Option<String>,
+    /// Power state.
+    pub state: PowerState,
+    /// Who runs or holds it, where somebody does.
+    pub holder: Option<String>,
+    /// Hard disks.
+    pub disks: Vec<DiskInfo>,
+    /// CD-ROM and floppy images, serial port files and the like.
+    pub media: Vec<MediumInfo>,
+    /// Network adapters.
+    pub nics: Vec<NicInfo>,
+    /// Number of snapshots.
+    pub snapshots: usize,
+    /// Name of the snapshot that the present state descends from.
+    pub current_snapshot: Option<String>,
+    /// For a linked clone: the configuration of the VM that it stands on, as written.
+    pub clone_of: Option<String>,
+    /// Configurations of the linked clones that stand on this VM, as written.
+    pub clones: Vec<String>,
+    /// Whether the VM is marked as a template.
+    pub template: bool,
+    /// How a start would run it: `kvm` or `tcg`, with the reason.
+    pub accelerator: Option<String>,
+    /// What is missing, odd or substituted, each with its cure.
+    pub warnings: Vec<String>,
+}
+
+/// A hard disk of a VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskInfo {
+    /// Where it is plugged in: `scsi0:0`.
+    pub node: String,
+    /// The file as the configuration names it.
+    pub file_name: String,
+    /// Where that file is; `None` when it is missing.
+    pub path: Option<PathBuf>,
+    /// `persistent`, `independent-persistent`, ...
+    pub mode: String,
+    /// VMware's create type, where the disk could be read.
+    pub create_type: Option<String>,
+    /// Capacity seen by the guest.
+    pub capacity_bytes: u64,
+    /// Number of links, the disk itself counted; 0 when it could not be read.
+    pub depth: usize,
+    /// Space on the host that this disk's own link takes.
+    pub own_bytes: u64,
+    /// Space on the host that its parents take.
+    pub shared_bytes: u64,
+    /// Why the disk cannot be used, where it cannot.
+    pub problem: Option<String>,
+}
+
+/// A file-backed device that is no hard disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediumInfo {
+    /// The device: `sata0:1`, `floppy0`, `serial0`.
+    pub device: String,
+    /// `cdrom-image`, `floppy`, `serial-file`, ...
+    pub kind: String,
+    /// The file as the configuration names it.
+    pub file_name: String,
+    /// Whether the file is there (or will be made, for an output).
+    pub present: bool,
+}
+
+/// A network adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NicInfo {
+    /// `ethernet0`.
+    pub device: String,
+    /// `e1000`, `vmxnet3`, ...
+    pub model: String,
+    /// `nat`, `bridged`, `hostonly`, `custom`.
+    pub connection: String,
+    /// `generated`, `static`, `vpx`.
+    pub address_type: String,
+    /// The MAC address, where one is written.
+    pub mac: Option<String>,
+}
