@@ -10,6 +10,7 @@ mod deps;
 mod guest;
 mod rules;
 mod run;
+mod scratch;
 mod tally;
 mod test;
 mod workspace;

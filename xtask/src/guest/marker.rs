@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Disk, MARKER_OFFSET, SPARSE, Scratch, to_vmdk};
+use super::{Disk, MARKER_OFFSET, SPARSE, to_vmdk};
 use crate::run::{Doing, Result, fail};
+use crate::scratch::Scratch;
 
 const SECTOR: usize = 512;
 

@@ -27,7 +27,8 @@ use clap::ValueEnum;
 pub use marker::Copy;
 
 use crate::deps;
-use crate::run::{Doing, Result, Run, command, say, stage};
+use crate::run::{Doing, Result, Run, command, stage};
+use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 
 /// The guests' disks.
@@ -150,24 +151,6 @@ fn boot_sector(work: &Path, made: &Path) -> Result {
         .open(&path)
         .doing(path.display())?;
     file.set_len(BOOT_DISK_BYTES).doing(path.display())
-}
-
-/// A folder that goes when this value does.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn create(path: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&path).doing(path.display())?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            say(format_args!("cannot remove {}: {error}", self.0.display()));
-        }
-    }
 }
 
 /// Removes the guests of older recipes and what killed builds left.
