@@ -4,6 +4,7 @@
 //! `$(cargo xtask guest)` is a path.
 
 mod apt_source;
+mod bench;
 mod check;
 mod demo;
 mod deps;
@@ -33,6 +34,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures how long clones take and what they cost
+    Bench,
     /// Formatting, lints, layers and the other house rules
     Check,
     /// Shows the product end to end on the test guest
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result {
     match command {
+        Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
         Command::Demo => demo::run(&Workspace::find()?),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
