@@ -49,7 +49,7 @@ pub fn run(workspace: &Workspace) -> Result {
     stage("tools", || deps::install(&[deps::GUEST, deps::QEMU]))?;
     let guests = guest::build(workspace)?;
     stage("release programs", || workspace.build_programs())?;
-    stage("demo", || {
+    stage("programs at work", || {
         let folder = Scratch::create(workspace.target.join("demo"))?;
         Show {
             replix: workspace.programs().join("replix"),

@@ -47,15 +47,28 @@ impl fmt::Display for Tally {
 }
 
 impl Tally {
-    /// Returns what a line of nextest's or `cargo test`'s output counts; zero for other lines.
-    fn of_line(line: &str) -> Self {
-        let counts = match (line.split_once("run: "), line.split_once("test result: ")) {
-            (Some((before, counts)), _) if before.contains("Summary [") => counts,
-            (_, Some((_, counts))) => counts.split_once(". ").map_or("", |(_, counts)| counts),
-            _ => return Self::default(),
-        };
-        let parts = without_brackets(counts);
-        parts
+    /// Returns what a line of nextest's output counts: its summary only.
+    ///
+    /// The output of failed tests, which nextest repeats, has lines of the other form.
+    pub fn of_nextest(line: &str) -> Self {
+        match line.split_once("run: ") {
+            Some((before, counts)) if before.contains("Summary [") => Self::of_counts(counts),
+            _ => Self::default(),
+        }
+    }
+
+    /// Returns what a line of `cargo test`'s output counts: a result only.
+    pub fn of_cargo_test(line: &str) -> Self {
+        let result = line.strip_prefix("test result: ");
+        let counts = result.and_then(|result| result.split_once(". "));
+        counts
+            .map(|(_, counts)| Self::of_counts(counts))
+            .unwrap_or_default()
+    }
+
+    fn of_counts(counts: &str) -> Self {
+        let counts = without_brackets(counts);
+        counts
             .split([',', ';'])
             .map(Self::of_part)
             .fold(Self::default(), Self::add)
@@ -94,20 +107,20 @@ fn without_brackets(text: &str) -> String {
     outside.collect()
 }
 
-/// Runs a command that runs tests: lets its output through, and adds to `tally` what that counts.
+/// Runs a command that runs tests: lets its output through, and adds to `tally` what `count` finds
+/// in its lines.
 ///
 /// # Errors
 /// When it cannot be run or fails.
-pub fn run_counted(command: &mut Command, tally: &mut Tally) -> Result {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+pub fn run_counted(command: &mut Command, count: fn(&str) -> Tally, tally: &mut Tally) -> Result {
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped
         .spawn()
-        .doing(format_args!("cannot run {}", line(command)))?;
+        .doing(format_args!("cannot run {}", line(piped)))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
-        let out = scope.spawn(|| out.map(pass_on).unwrap_or_default());
-        *tally += err.map(pass_on).unwrap_or_default();
+        let out = scope.spawn(|| out.map(|out| pass_on(out, count)).unwrap_or_default());
+        *tally += err.map(|err| pass_on(err, count)).unwrap_or_default();
         *tally += out.join().unwrap_or_default();
     });
     let status = child.wait().doing(line(command))?;
@@ -119,14 +132,14 @@ pub fn run_counted(command: &mut Command, tally: &mut Tally) -> Result {
 }
 
 /// Copies a stream to standard error line by line, and returns what its lines count.
-fn pass_on(stream: impl Read) -> Tally {
+fn pass_on(stream: impl Read, count: fn(&str) -> Tally) -> Tally {
     let mut tally = Tally::default();
     for bytes in BufReader::new(stream)
         .split(b'\n')
         .map_while(std::result::Result::ok)
     {
         let text = String::from_utf8_lossy(&bytes);
-        tally += Tally::of_line(&text);
+        tally += count(&text);
         say(text);
     }
     tally
@@ -160,7 +173,7 @@ mod tests {
                 tally(3, 4, 0),
             ),
         ] {
-            assert_eq!(Tally::of_line(line), expected, "{line}");
+            assert_eq!(Tally::of_nextest(line), expected, "{line}");
         }
     }
 
@@ -168,7 +181,8 @@ mod tests {
     fn cargo_test_results_count() {
         let line = "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 5 filtered out; \
                     finished in 0.00s";
-        assert_eq!(Tally::of_line(line), tally(3, 1, 2));
+        assert_eq!(Tally::of_cargo_test(line), tally(3, 1, 2));
+        assert_eq!(Tally::of_nextest(line), tally(0, 0, 0));
     }
 
     #[test]
@@ -179,16 +193,22 @@ mod tests {
             "        PASS [   0.006s] x::y",
             "12 passed",
         ] {
-            assert_eq!(Tally::of_line(line), tally(0, 0, 0), "{line}");
+            assert_eq!(Tally::of_nextest(line), tally(0, 0, 0), "{line}");
+            assert_eq!(Tally::of_cargo_test(line), tally(0, 0, 0), "{line}");
         }
     }
 
     #[test]
     fn both_streams_of_a_run_count() {
         let script = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'; \
-                      echo 'Summary [ 1s] 3 tests run: 1 passed, 2 failed, 0 skipped' >&2; exit 1";
+                      echo 'test result: FAILED. 1 passed; 2 failed; 0 ignored' >&2; exit 1";
         let mut counted = Tally::default();
-        let done = run_counted(Command::new("sh").args(["-c", script]), &mut counted);
+        let mut command = Command::new("sh");
+        let done = run_counted(
+            command.args(["-c", script]),
+            Tally::of_cargo_test,
+            &mut counted,
+        );
         assert!(done.is_err());
         assert_eq!(counted, tally(3, 2, 0));
         assert_eq!(counted.to_string(), "3 passed, 2 failed, 0 skipped");

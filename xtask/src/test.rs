@@ -126,7 +126,11 @@ impl<'a> Runner<'a> {
                 "--workspace",
                 "--no-tests=pass",
             ]);
-            run_counted(self.with_environment(command.args(tests)), tally)
+            run_counted(
+                self.with_environment(command.args(tests)),
+                Tally::of_nextest,
+                tally,
+            )
         };
         match stage {
             Stage::Check => check::run(self.workspace),
@@ -135,7 +139,11 @@ impl<'a> Runner<'a> {
             Stage::Integration => nextest(&["--test", "*"]),
             Stage::Doc => {
                 let mut examples = cargo(["test", "-q", "--workspace", "--doc"]);
-                run_counted(self.with_environment(&mut examples), tally)?;
+                run_counted(
+                    self.with_environment(&mut examples),
+                    Tally::of_cargo_test,
+                    tally,
+                )?;
                 let mut pages = cargo(["doc", "-q", "--workspace", "--no-deps", "--lib"]);
                 pages.env("RUSTDOCFLAGS", "-D warnings").run()
             }
