@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod disk_chain;
+mod disk_check;
 mod disk_copy;
 mod disk_create;
+mod disk_hostile;
+mod disk_merge;
+mod failing;
 mod tools;
