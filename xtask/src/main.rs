@@ -1,2 +1,97 @@
-//! Development commands: `cargo xtask <command>`.
-fn main() {}
+//! Development commands: `cargo xtask <command>`, one file a command.
+//!
+//! What is said on the way goes to standard error; standard output carries results only, so that
+//! `$(cargo xtask guest)` is a path.
+
+mod check;
+mod deps;
+mod guest;
+mod rules;
+mod run;
+mod workspace;
+
+use std::path::{Path, PathBuf, absolute};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use run::{Doing, Result};
+use workspace::Workspace;
+
+/// Builds, checks and shows Replix.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Formatting, lints, layers and the other house rules
+    Check,
+    /// Installs the tools that the other commands need, by apt and cargo, where they are missing
+    Deps,
+    /// Builds the test guests and prints their folder, or writes a marked copy of one
+    Guest(GuestArgs),
+}
+
+#[derive(clap::Args)]
+struct GuestArgs {
+    /// Write a copy whose greeting shows this text; prints the copy's path
+    #[arg(long, requires = "out")]
+    marker: Option<String>,
+    /// Where to write the copy
+    #[arg(long, requires = "marker")]
+    out: Option<PathBuf>,
+    /// The copy's VMDK create type, or `raw` [default: monolithicSparse]
+    #[arg(long, requires = "out")]
+    format: Option<String>,
+    /// Copy the boot sector guest instead of the Linux guest
+    #[arg(long, requires = "out")]
+    boot: bool,
+}
+
+impl GuestArgs {
+    fn copy(&self) -> Option<guest::Copy<'_>> {
+        let (marker, out) = (self.marker.as_deref()?, self.out.as_deref()?);
+        Some(guest::Copy {
+            marker,
+            out,
+            format: self.format.as_deref(),
+            boot: self.boot,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    match perform(Args::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(command: Command) -> Result {
+    match command {
+        Command::Check => check::run(&Workspace::find()?),
+        Command::Deps => {
+            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
+            deps::install_nextest()
+        }
+        Command::Guest(args) => {
+            let folder = guest::build(&Workspace::find()?)?;
+            match args.copy() {
+                Some(copy) => copy.write(&folder).and_then(|()| print_path(copy.out)),
+                None => print_path(&folder),
+            }
+        }
+    }
+}
+
+fn print_path(path: &Path) -> Result {
+    println!("{}", absolute(path).doing(path.display())?.display());
+    Ok(())
+}

@@ -1,1 +1,15 @@
-//! Placeholder of the crate root.
+//! The two programs of Replix: `vmrun`, compatible with VMware's, and `replix`, the native one.
+//!
+//! Both are thin: words come in, the engine is called, text goes out. Each has a folder with one
+//! file a command; what they share stands beside. No logic about virtual machines lives here.
+
+pub mod host;
+mod interrupt;
+mod progress;
+pub mod replix;
+mod text;
+pub mod vmrun;
+mod watch;
+
+#[cfg(test)]
+mod fake;

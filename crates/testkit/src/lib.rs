@@ -1,1 +1,17 @@
-//! Placeholder of the crate root.
+//! What tests share: VMs made to order, the programs we are checked against, folders compared.
+//!
+//! It panics where something a test relies on fails: a test has no better answer.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every helper panics when a test's ground breaks"
+)]
+
+mod content;
+mod peers;
+mod tree;
+mod vms;
+
+pub use content::Content;
+pub use peers::{peer, qemu_img, qemu_io, same_content};
+pub use tree::{Tree, tree_of};
+pub use vms::{DiskType, TestVm, VmBuilder, folder};

@@ -1,5 +1,29 @@
 //! Clones: planned, made, named, found again, deleted.
 
+#[cfg(feature = "local")]
+mod config;
+#[cfg(feature = "local")]
+mod delete;
+#[cfg(feature = "local")]
+mod lineage;
+#[cfg(feature = "local")]
+mod naming;
+#[cfg(feature = "local")]
+mod plan;
+#[cfg(feature = "local")]
+mod run;
+#[cfg(feature = "local")]
+mod source;
+#[cfg(feature = "local")]
+mod stage;
+
+#[cfg(feature = "local")]
+pub(crate) use {
+    delete::delete,
+    lineage::lineage,
+    run::{plan, run},
+};
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

@@ -7,14 +7,12 @@
 //!
 //! In what order the caller goes on, so that a VM always finds a sound chain: [`merge`]; then name
 //! the parent where the child was named (the VM's configuration, or [`super::relink`] with the
-//! parent's present content id); then, for a disk that nobody names as a parent,
-//! [`adopt_content_id`]; the child's files go last.
+//! parent's present content id); then, for a disk that nobody names as a parent, give it the
+//! child's id by [`super::set_content_id`]; the child's files go last.
 
 use std::sync::Arc;
 
 use super::chain::Chain;
-use super::create::long_content_id;
-use super::edit::set_content_id;
 use super::graft::Graft;
 use super::link::{Extent, ExtentData, Link};
 use super::map::Stored;
@@ -23,7 +21,7 @@ use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
 use crate::format::vmdk::sparse::Header;
 use crate::job::Job;
-use crate::store::{Access, Bytes, Store};
+use crate::store::{Access, Bytes};
 
 impl Chain {
     /// Returns how many bytes the disk's own link decides: what a merge has to move.
@@ -46,12 +44,13 @@ impl Chain {
 ///
 /// The caller guarantees that the parent has no other child, and that nobody uses either. The job
 /// advances by [`Chain::own_bytes`] in all. Everything is durable at the end. The content id of the
-/// parent stays: see [`adopt_content_id`].
+/// parent stays, and the chain is to be opened anew.
 ///
 /// # Errors
 /// `Argument` for a disk without a parent; `DiskNeedsRepair`; `FileLocked`; `Cancelled`; `NoSpace`;
 /// whatever reading says. The child reads as before, and so does what the parent had.
-pub fn merge(store: &dyn Store, chain: &Chain, job: &Job) -> Result<u64> {
+pub fn merge(chain: &Chain, job: &Job) -> Result<u64> {
+    let store = chain.pool().store().as_ref();
     let [child, parent, ..] = chain.links() else {
         let text = format!("{} stands on no parent", quoted(chain.top().path()));
         return Err(Error::new(Kind::Argument, text).at(chain.top().path()));
@@ -75,22 +74,6 @@ pub fn merge(store: &dyn Store, chain: &Chain, job: &Job) -> Result<u64> {
         };
     }
     Ok(written)
-}
-
-/// Gives the parent of the disk the content id of the disk, which it reads as after a merge.
-///
-/// # Errors
-/// `Argument` for a disk without a parent; `Busy` where the parent's descriptor was changed; what
-/// the system says.
-pub fn adopt_content_id(store: &dyn Store, chain: &Chain) -> Result<()> {
-    let [child, parent, ..] = chain.links() else {
-        let text = format!("{} stands on no parent", quoted(chain.top().path()));
-        return Err(Error::new(Kind::Argument, text).at(chain.top().path()));
-    };
-    let long = chain
-        .long_content_id()
-        .unwrap_or_else(|| long_content_id(child.cid()));
-    set_content_id(store, parent, child.cid(), Some(&long))
 }
 
 /// Refuses a parent whose changes another file keeps count of.

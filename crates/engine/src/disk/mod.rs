@@ -57,7 +57,7 @@ pub use edit::{relink, set_content_id};
 #[cfg(feature = "local")]
 pub use link::Link;
 #[cfg(feature = "local")]
-pub use merge::{adopt_content_id, merge};
+pub use merge::merge;
 #[cfg(feature = "local")]
 pub use place::Places;
 

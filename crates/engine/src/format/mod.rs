@@ -1,11 +1,23 @@
 //! On-disk formats: bytes <-> types, no files. Lossless on what they do not understand.
 
+pub mod charset;
+pub mod dict;
+pub mod nvram;
 pub mod vmdk;
+pub mod vmsd;
+pub mod vmsn;
+pub mod vmxf;
 
 use std::fmt;
 use std::path::Path;
 
 use crate::error::{Error, Kind, quoted};
+
+pub use charset::Charset;
+pub use dict::{Dictionary, LineEnd};
+pub use vmsd::{FrozenDisk, SnapshotEntry, Vmsd};
+pub use vmsn::{SnapshotFiles, StateFile};
+pub use vmxf::Vmxf;
 
 /// Why bytes are not what they should be: where, and what is wrong there.
 ///

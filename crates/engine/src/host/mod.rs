@@ -1,5 +1,10 @@
 //! The way in: a host, its VMs, and the trait behind which a host may be elsewhere.
 
+#[cfg(feature = "local")]
+mod info;
+#[cfg(feature = "local")]
+mod local;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,5 +1,10 @@
 //! Power: VMs started and stopped on QEMU.
 
+#[cfg(feature = "local")]
+mod local;
+#[cfg(feature = "local")]
+pub(crate) use local::*;
+
 use serde::{Deserialize, Serialize};
 
 /// How a VM is started.

@@ -1,5 +1,30 @@
 //! Snapshots of a VM: the tree, and what is done with it.
 
+#[cfg(feature = "local")]
+mod frozen;
+#[cfg(feature = "local")]
+mod links;
+#[cfg(feature = "local")]
+mod local;
+#[cfg(feature = "local")]
+pub(crate) mod names;
+#[cfg(feature = "local")]
+mod remove;
+#[cfg(feature = "local")]
+mod revert;
+#[cfg(feature = "local")]
+mod take;
+mod tree;
+
+#[cfg(feature = "local")]
+pub(crate) use {
+    frozen::read as frozen,
+    local::{create, entry, find, list, unchanged_since},
+    remove::remove,
+    revert::revert,
+    take::take,
+};
+
 use serde::{Deserialize, Serialize};
 
 /// One snapshot.

@@ -4,13 +4,16 @@
 //! failing disk in place of [`Local`]. What stands here knows nothing of formats.
 
 mod local;
+pub mod machine;
 mod mem;
+mod undo;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use local::Local;
 pub use mem::Mem;
+pub use undo::Undo;
 
 use crate::error::{Error, Kind, Result, quoted};
 

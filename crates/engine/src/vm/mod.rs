@@ -1,8 +1,52 @@
 //! A virtual machine as its files describe it: what it is, which files make it, what state it is in.
 
+#[cfg(feature = "local")]
+pub mod belongings;
+#[cfg(feature = "local")]
+mod claim;
+#[cfg(feature = "local")]
+pub mod config;
+#[cfg(feature = "local")]
+pub mod devices;
+#[cfg(feature = "local")]
+mod env;
+#[cfg(feature = "local")]
+pub mod files;
+#[cfg(feature = "local")]
+pub mod identity;
+#[cfg(feature = "local")]
+pub mod kin;
+#[cfg(feature = "local")]
+pub mod lock;
+#[cfg(feature = "local")]
+pub mod open;
+#[cfg(feature = "local")]
+mod settings;
+#[cfg(feature = "local")]
+pub mod state;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "local")]
+pub use claim::Claim;
+#[cfg(feature = "local")]
+pub use config::{Firmware, VmConfig};
+#[cfg(feature = "local")]
+pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
+#[cfg(feature = "local")]
+pub use env::Env;
+#[cfg(feature = "local")]
+pub use kin::{Standing, clone_standing};
+#[cfg(feature = "local")]
+pub use lock::{VmLock, VmwareLock};
+#[cfg(feature = "local")]
+pub use open::VmFolder;
+#[cfg(feature = "local")]
+pub use settings::{Accelerator, Settings};
+#[cfg(feature = "local")]
+pub use state::StateReport;
 
 /// The power state of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

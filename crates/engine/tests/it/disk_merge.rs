@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use replix::disk::{Opener, Places, adopt_content_id, check, merge, relink};
+use replix::disk::{Opener, Places, check, merge, relink, set_content_id};
 use replix::format::vmdk::CreateType;
 use replix::store::Local;
 use replix::{Job, Kind};
@@ -28,8 +28,9 @@ fn base_reads_as_its_child_did() {
             let parent = parent_of(&child);
             let before = read_all(&child);
             let chain = open(&child).unwrap();
-            merge(&Local, &chain, &Job::new()).unwrap();
-            adopt_content_id(&Local, &chain).unwrap();
+            merge(&chain, &Job::new()).unwrap();
+            let link = opener(&parent).open_link(&parent).unwrap();
+            set_content_id(&Local, &link, chain.top().cid(), None).unwrap();
             assert!(before == read_all(&parent), "{create_type:?} {content:?}");
             assert!(before == qemu_read_all(&parent));
             assert_sound(&parent);
@@ -47,7 +48,7 @@ fn middle_link_takes_zeros_over_its_own_parents_data() {
     let top = child_of(&middle, "b-000009.vmdk");
     qemu_io(&top, &["write -P 0 0 4M", "write -P 7 70M 10k"]);
     let before = read_all(&top);
-    merge(&Local, &open(&top).unwrap(), &Job::new()).unwrap();
+    merge(&open(&top).unwrap(), &Job::new()).unwrap();
     assert!(before == read_all(&middle));
     assert!(before == qemu_read_all(&middle));
     assert_sound(&middle);
@@ -60,7 +61,7 @@ fn link_out_of_the_middle_is_merged_and_the_rest_hung_over() {
     let before = read_all(&top);
     let middle = parent_of(&top);
     let lower = open(&middle).unwrap();
-    merge(&Local, &lower, &Job::new()).unwrap();
+    merge(&lower, &Job::new()).unwrap();
     assert!(before == read_all(&top), "before the link is hung over");
     let chain = open(&top).unwrap();
     relink(&Local, chain.top(), "b.vmdk", lower.base().cid()).unwrap();
@@ -75,7 +76,7 @@ fn link_out_of_the_middle_is_merged_and_the_rest_hung_over() {
 fn disk_without_a_parent_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let base = chain_of(dir.path(), CreateType::MonolithicSparse, Content::Zeros, 1);
-    let error = merge(&Local, &open(&base).unwrap(), &Job::new()).unwrap_err();
+    let error = merge(&open(&base).unwrap(), &Job::new()).unwrap_err();
     assert_eq!(error.kind(), Kind::Argument);
 }
 
@@ -91,7 +92,7 @@ fn merge_that_fails_anywhere_harms_nobody() {
             let store = Failing::after(steps);
             let places = Places::of(&Local, dir.path()).unwrap();
             let opener = Opener::new(Arc::new(store.clone()), places);
-            let ended = merge(&store, &opener.open(&child).unwrap(), &Job::new());
+            let ended = merge(&opener.open(&child).unwrap(), &Job::new());
             assert!(before == read_all(&child), "after {steps} steps");
             let report = check(&opener, &child, &Job::new()).unwrap();
             // A disk that takes no write at all leaves the two tables out of step; the next try

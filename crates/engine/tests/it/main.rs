@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod clone_linked;
+mod clone_refused;
 mod disk_chain;
 mod disk_check;
 mod disk_copy;
@@ -9,4 +11,9 @@ mod disk_create;
 mod disk_hostile;
 mod disk_merge;
 mod failing;
+mod format_properties;
+mod locks;
+mod samples;
+mod snapshots;
 mod tools;
+mod vms;

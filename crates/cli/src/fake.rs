@@ -1,0 +1,342 @@
+//! A host that only remembers what it was asked to do, for the tests of the programs.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use replix::clone::{CloneKind, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
+use replix::clone::{LineageNode, PlannedDisk};
+use replix::disk::{CheckReport, DiskReport, LinkReport, MapEntry};
+use replix::host::Provider;
+use replix::power::{StartSpec, StopMode};
+use replix::snapshot::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
+use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, VmInfo};
+use replix::{Error, Host, Job, Kind, Result};
+
+/// A host with one VM, `/vms/web/web.vmx`.
+#[derive(Clone, Default)]
+pub(crate) struct Fake {
+    calls: Arc<Mutex<Vec<String>>>,
+    /// The kind that every job fails with, where it is to fail.
+    fails: Option<Kind>,
+    /// How many clones there is room for, where that is limited.
+    clones: Option<usize>,
+}
+
+impl Fake {
+    /// Returns a fake whose jobs fail with `kind`.
+    pub(crate) fn failing(kind: Kind) -> Self {
+        Self {
+            fails: Some(kind),
+            ..Self::default()
+        }
+    }
+
+    /// Returns a fake that makes `limit` clones and no more.
+    pub(crate) fn with_room_for(limit: usize) -> Self {
+        Self {
+            clones: Some(limit),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the fake as a host.
+    pub(crate) fn connect(&self) -> impl Fn(&[PathBuf]) -> Result<Host> + 'static {
+        let fake = self.clone();
+        move |_| Ok(Host::new(fake.clone()))
+    }
+
+    /// Returns what it was asked to do, in order.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    fn done(&self, call: String, job: &Job) -> Result<()> {
+        self.calls.lock().unwrap().push(call);
+        job.warn("the weather is odd");
+        match self.fails {
+            Some(kind) => Err(Error::new(kind, "why it failed").at(Path::new("/vms/web/x"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Provider for Fake {
+    fn open(&self, path: &Path) -> Result<PathBuf> {
+        match path.ends_with("web.vmx") || path.starts_with("/clones") {
+            true => Ok(path.to_path_buf()),
+            false => Err(Error::new(Kind::VmNotFound, "there is no VM").at(path)),
+        }
+    }
+
+    fn info(&self, vm: &Path) -> Result<VmInfo> {
+        Ok(VmInfo {
+            path: vm.to_path_buf(),
+            ..info()
+        })
+    }
+
+    fn state(&self, _: &Path) -> Result<PowerState> {
+        Ok(PowerState::Off)
+    }
+
+    fn running(&self) -> Result<Vec<PathBuf>> {
+        Ok(vec!["/vms/web/web.vmx".into(), "/vms/b c/b.vmx".into()])
+    }
+
+    fn snapshots(&self, _: &Path) -> Result<SnapshotTree> {
+        let tree = tree(&[(1, None, "base"), (2, Some(1), "after setup")]);
+        Ok(SnapshotTree {
+            current: Some(2),
+            ..tree
+        })
+    }
+
+    fn create_snapshot(&self, _: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot> {
+        self.done(format!("create {new:?}"), job)?;
+        let [mut snapshot] = <[_; 1]>::try_from(tree(&[(3, Some(2), "")]).snapshots).unwrap();
+        snapshot.name.clone_from(&new.name);
+        Ok(snapshot)
+    }
+
+    fn revert(&self, _: &Path, snapshot: &SnapshotRef, job: &Job) -> Result<()> {
+        self.done(format!("revert {snapshot:?}"), job)
+    }
+
+    fn remove_snapshot(
+        &self,
+        _: &Path,
+        snapshot: &SnapshotRef,
+        children: bool,
+        job: &Job,
+    ) -> Result<()> {
+        self.done(format!("remove {snapshot:?}, children: {children}"), job)
+    }
+
+    fn plan_clone(&self, vm: &Path, spec: &CloneSpec) -> Result<ClonePlan> {
+        Ok(ClonePlan {
+            source: vm.to_path_buf(),
+            destination: spec.destination.clone(),
+            kind: spec.kind,
+            ..plan()
+        })
+    }
+
+    fn clone_vm(&self, _: &Path, spec: &CloneSpec, job: &Job) -> Result<CloneReport> {
+        self.done(format!("clone {spec:?}"), job)?;
+        if self.clones.is_some_and(|limit| self.calls().len() > limit) {
+            return Err(Error::new(Kind::NoSpace, "no space left").hint("make some"));
+        }
+        Ok(CloneReport {
+            path: spec.destination.clone(),
+            kind: spec.kind,
+            snapshot: Some("base".into()),
+            bytes: 65536,
+            warnings: vec!["ethernet0 keeps its static address".into()],
+        })
+    }
+
+    fn delete(&self, _: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
+        self.done(format!("delete {spec:?}"), job)
+    }
+
+    fn lineage(&self, vm: &Path) -> Result<Lineage> {
+        match vm.starts_with("/clones") {
+            true => Ok(leaf(found_vm("web1", vm))),
+            false => Ok(lineage()),
+        }
+    }
+
+    fn power_on(&self, vm: &Path, spec: &StartSpec, job: &Job) -> Result<()> {
+        self.done(format!("start {} {spec:?}", vm.display()), job)
+    }
+
+    fn power_off(&self, _: &Path, mode: StopMode, job: &Job) -> Result<()> {
+        self.done(format!("stop {mode:?}"), job)
+    }
+
+    fn disk_info(&self, path: &Path) -> Result<DiskReport> {
+        let link = |name: &str, parent: Option<&str>| LinkReport {
+            path: path.with_file_name(name),
+            create_type: "monolithicSparse".into(),
+            cid: "1234abcd".into(),
+            parent_cid: "ffffffff".into(),
+            parent_hint: parent.map(String::from),
+            extents: vec![path.with_file_name(name)],
+            allocated_bytes: 3 << 20,
+        };
+        Ok(DiskReport {
+            links: vec![
+                link("web-000001.vmdk", Some("web.vmdk")),
+                link("web.vmdk", None),
+            ],
+            capacity_bytes: 40 << 30,
+        })
+    }
+
+    fn disk_map(&self, path: &Path) -> Result<Vec<MapEntry>> {
+        let entry = |offset, file: Option<PathBuf>| MapEntry {
+            offset,
+            length: 65536,
+            file,
+            file_offset: 1 << 20,
+            depth: 0,
+        };
+        Ok(vec![entry(0, Some(path.to_path_buf())), entry(65536, None)])
+    }
+
+    fn disk_check(&self, _: &Path, job: &Job) -> Result<CheckReport> {
+        let failed = self.done("check".into(), job).is_err();
+        Ok(CheckReport {
+            errors: failed
+                .then(|| "grain 7 lies outside the file".into())
+                .into_iter()
+                .collect(),
+            notes: vec!["not closed cleanly".into()],
+            allocated_grains: 48,
+        })
+    }
+}
+
+/// Returns a tree of snapshots of number, parent and name.
+pub(crate) fn tree(of: &[(u32, Option<u32>, &str)]) -> SnapshotTree {
+    let snapshot = |&(uid, parent, name): &(u32, Option<u32>, &str)| Snapshot {
+        uid,
+        parent,
+        name: name.into(),
+        description: String::new(),
+        created_us: 1_795_422_180_000_000,
+        with_memory: false,
+        clones: Vec::new(),
+    };
+    SnapshotTree {
+        snapshots: of.iter().map(snapshot).collect(),
+        current: None,
+    }
+}
+
+/// Returns a VM with something of everything.
+pub(crate) fn info() -> VmInfo {
+    VmInfo {
+        path: "/vms/web/web.vmx".into(),
+        display_name: "Web \u{1b}[31mserver".into(),
+        guest_os: "debian12-64".into(),
+        hardware_version: 20,
+        memory_mib: 2048,
+        cpus: 2,
+        firmware: "efi".into(),
+        uuid_bios: Some("56 4d 00 01".into()),
+        state: PowerState::Foreign,
+        holder: Some("vmware-vmx, process 4711".into()),
+        disks: vec![disk("scsi0:0", true), disk("sata0:1", false)],
+        media: vec![MediumInfo {
+            device: "sata0:2".into(),
+            kind: "cdrom-image".into(),
+            file_name: "debian.iso".into(),
+            present: false,
+        }],
+        nics: vec![NicInfo {
+            device: "ethernet0".into(),
+            model: "e1000".into(),
+            connection: "nat".into(),
+            address_type: "generated".into(),
+            mac: Some("00:0c:29:01:02:03".into()),
+        }],
+        snapshots: 2,
+        current_snapshot: Some("base".into()),
+        clone_of: Some("../golden/golden.vmx".into()),
+        clones: vec!["/clones/web1/web1.vmx".into()],
+        template: false,
+        accelerator: Some("tcg: /dev/kvm cannot be opened".into()),
+        warnings: vec![
+            "the CD image \"debian.iso\" is missing: give it back or disconnect it".into(),
+        ],
+    }
+}
+
+fn disk(node: &str, found: bool) -> DiskInfo {
+    let name = format!("{}.vmdk", node.replace(':', "-"));
+    DiskInfo {
+        node: node.into(),
+        path: found.then(|| Path::new("/vms/web").join(&name)),
+        file_name: name,
+        mode: "persistent".into(),
+        create_type: found.then(|| "monolithicSparse".into()),
+        capacity_bytes: if found { 40 << 30 } else { 0 },
+        depth: usize::from(found) * 3,
+        own_bytes: u64::from(found) * (5 << 20),
+        shared_bytes: u64::from(found) * (3 << 30),
+        problem: (!found).then(|| "the file is missing".into()),
+    }
+}
+
+fn plan() -> ClonePlan {
+    ClonePlan {
+        source: PathBuf::new(),
+        destination: PathBuf::new(),
+        kind: CloneKind::Full,
+        snapshot: Some("base".into()),
+        new_snapshot: Some("Clone".into()),
+        disks: vec![PlannedDisk {
+            node: "scsi0:0".into(),
+            from: "/vms/web/web.vmdk".into(),
+            to: "/clones/web1/web1.vmdk".into(),
+            action: "link".into(),
+            create_type: "monolithicSparse".into(),
+            capacity_bytes: 40 << 30,
+            bytes: 65536,
+        }],
+        files: vec![
+            "/clones/web1/web1.vmx".into(),
+            "/clones/web1/web1.nvram".into(),
+        ],
+        bytes: 70000,
+        free_bytes: 100 << 30,
+        seconds: 1,
+        warnings: vec!["ethernet0 keeps its static address".into()],
+    }
+}
+
+/// Returns a VM with two snapshots, of which one bears two clones, one out of reach.
+pub(crate) fn lineage() -> Lineage {
+    let lost = LineageNode::Vm {
+        name: "web2".into(),
+        path: "D:\\web2\\web2.vmx".into(),
+        found: false,
+        running: false,
+    };
+    let snapshot = |name: &str, uid, children| Lineage {
+        children,
+        own_bytes: 3 << 30,
+        ..leaf(LineageNode::Snapshot {
+            name: name.into(),
+            uid,
+            created_us: 1_795_422_180_000_000,
+        })
+    };
+    let after = snapshot("after setup", 2, vec![leaf(LineageNode::Current)]);
+    let clone = leaf(found_vm("web1", Path::new("/clones/web1/web1.vmx")));
+    Lineage {
+        own_bytes: 6 << 30,
+        shared_bytes: 1 << 30,
+        children: vec![snapshot("base", 1, vec![clone, leaf(lost), after])],
+        ..leaf(found_vm("Web server", Path::new("/vms/web/web.vmx")))
+    }
+}
+
+fn found_vm(name: &str, path: &Path) -> LineageNode {
+    LineageNode::Vm {
+        name: name.into(),
+        path: path.to_path_buf(),
+        found: true,
+        running: name == "web1",
+    }
+}
+
+fn leaf(node: LineageNode) -> Lineage {
+    Lineage {
+        node,
+        own_bytes: 5 << 20,
+        shared_bytes: 0,
+        children: Vec::new(),
+    }
+}

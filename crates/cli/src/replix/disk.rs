@@ -1,0 +1,138 @@
+//! `replix disk info|check|map FILE`: a virtual disk by itself.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use replix::disk::{CheckReport, DiskReport, MapEntry};
+use replix::error::{escaped, quoted};
+use serde_json::json;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::place;
+use super::screen::{Answer, to_json};
+use super::session::Session;
+use crate::text::{columns, count, size};
+
+/// Look into a virtual disk and the disks it stands on
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Show the links of the disk, itself first, its base last
+    Info(Disk),
+    /// Check all links; the exit code is 1 when damage is found
+    Check(Disk),
+    /// Show where each stretch of the disk is stored
+    Map(Disk),
+}
+
+#[derive(clap::Args)]
+struct Disk {
+    /// The disk: its .vmdk
+    file: PathBuf,
+}
+
+/// Does what is asked for.
+pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure> {
+    match &args.action {
+        Action::Info(disk) => info(disk, session),
+        Action::Check(disk) => check(disk, session),
+        Action::Map(disk) => map(disk, session),
+    }
+}
+
+fn info(disk: &Disk, session: &mut Session) -> Result<Answer, Failure> {
+    let report = session
+        .host()
+        .provider()
+        .disk_info(&place::absolute(&disk.file)?)?;
+    session.screen.show(&render_info(&report));
+    Answer::new(&report)
+}
+
+fn check(disk: &Disk, session: &mut Session) -> Result<Answer, Failure> {
+    let file = place::absolute(&disk.file)?;
+    let report = session.run(move |host, job| host.disk_check(&file, job))?;
+    session.screen.show(&render_check(&report));
+    let mut answer = Answer::new(&report)?;
+    if !report.errors.is_empty() {
+        answer.exit = Exit::Failed;
+    }
+    Ok(answer)
+}
+
+fn map(disk: &Disk, session: &mut Session) -> Result<Answer, Failure> {
+    let entries = session
+        .host()
+        .provider()
+        .disk_map(&place::absolute(&disk.file)?)?;
+    session.screen.show(&render_map(&entries));
+    Answer::new(json!({"map": to_json(&entries)?}))
+}
+
+fn render_info(report: &DiskReport) -> String {
+    let links = count(report.links.len(), "link");
+    let mut out = format!("capacity {}, {links}\n", size(report.capacity_bytes));
+    for link in &report.links {
+        let mut facts = vec![
+            ("type", escaped(&link.create_type)),
+            ("allocated", size(link.allocated_bytes)),
+            ("content id", escaped(&link.cid)),
+        ];
+        if let Some(hint) = &link.parent_hint {
+            let id = escaped(&link.parent_cid);
+            facts.push(("parent", format!("{}, content id {id}", quoted(hint))));
+        }
+        let others = link.extents.iter().filter(|extent| **extent != link.path);
+        facts.extend(others.map(|extent| ("extent", quoted(extent))));
+        let row = |(name, value): (&str, String)| vec![name.to_string(), value];
+        let rows: Vec<_> = facts.into_iter().map(row).collect();
+        out.push_str(&format!("\n{}\n", escaped(&link.path.to_string_lossy())));
+        out.push_str(&columns(2, &rows));
+    }
+    out
+}
+
+fn render_check(report: &CheckReport) -> String {
+    let mut out = String::new();
+    for error in &report.errors {
+        out.push_str(&format!("damage: {}\n", escaped(error)));
+    }
+    for note in &report.notes {
+        out.push_str(&format!("note: {}\n", escaped(note)));
+    }
+    let verdict = match report.errors.len() {
+        0 => "no damage found".to_string(),
+        places => format!("damage in {}", count(places, "place")),
+    };
+    out.push_str(&format!(
+        "{verdict}, {} grains in use\n",
+        report.allocated_grains
+    ));
+    out
+}
+
+fn render_map(entries: &[MapEntry]) -> String {
+    let heading = ["OFFSET", "LENGTH", "DEPTH", "AT", "FILE"];
+    let mut rows = vec![heading.map(String::from).to_vec()];
+    rows.extend(entries.iter().map(|entry| {
+        let (depth, at, file) = match &entry.file {
+            Some(file) => (
+                entry.depth.to_string(),
+                format!("{:#x}", entry.file_offset),
+                escaped(&file.to_string_lossy()),
+            ),
+            None => ("-".into(), "-".into(), "zeros".into()),
+        };
+        let span = [entry.offset, entry.length].map(|bytes| format!("{bytes:#x}"));
+        let mut row = span.to_vec();
+        row.extend([depth, at, file]);
+        row
+    }));
+    columns(0, &rows)
+}

@@ -1,0 +1,217 @@
+//! `replix info VMX`: everything that can be said of a VM.
+
+use std::path::PathBuf;
+
+use replix::error::{escaped, quoted};
+use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, VmInfo};
+
+use super::failure::Failure;
+use super::screen::Answer;
+use super::session::Session;
+use crate::text::{columns, count, size};
+
+/// Show what a VM is: hardware, disks, network, snapshots, state, and what is wrong with it
+///
+/// What is missing beside the .vmx is a warning: the exit code stays 0.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The VM: its .vmx, or its folder
+    vmx: PathBuf,
+}
+
+/// Shows a VM.
+pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure> {
+    let info = session.vm(&args.vmx)?.info()?;
+    session.screen.show(&render(&info));
+    Answer::new(&info)
+}
+
+fn render(info: &VmInfo) -> String {
+    let mut out = format!("{}\n", escaped(&info.display_name));
+    out.push_str(&columns(2, &facts(info)));
+    section(&mut out, "Disks", info.disks.iter().map(disk_row));
+    section(&mut out, "Media", info.media.iter().map(medium_row));
+    section(&mut out, "Network", info.nics.iter().map(nic_row));
+    let problems = info.disks.iter().filter_map(|disk| {
+        let problem = disk.problem.as_ref()?;
+        Some(format!("{}: {problem}", disk.node))
+    });
+    let remarks = problems.chain(info.warnings.iter().cloned());
+    let rows = remarks.map(|remark| vec![escaped(&remark)]);
+    section(&mut out, "Warnings", rows);
+    out
+}
+
+fn section(out: &mut String, title: &str, rows: impl Iterator<Item = Vec<String>>) {
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        out.push_str(&format!("\n{title}\n"));
+        out.push_str(&columns(2, &rows));
+    }
+}
+
+fn facts(info: &VmInfo) -> Vec<Vec<String>> {
+    let memory = info.memory_mib.saturating_mul(1 << 20);
+    let firmware = escaped(&info.firmware);
+    let mut facts = vec![
+        ("path", escaped(&info.path.to_string_lossy())),
+        ("state", state(info)),
+        ("guest", escaped(&info.guest_os)),
+        (
+            "hardware",
+            format!(
+                "version {}, {}, {}, {firmware}",
+                info.hardware_version,
+                count(info.cpus as usize, "CPU"),
+                size(memory)
+            ),
+        ),
+    ];
+    let mut optional = |name, value: Option<String>| facts.extend(value.map(|text| (name, text)));
+    optional("runs on", info.accelerator.as_deref().map(escaped));
+    optional("uuid", info.uuid_bios.as_deref().map(escaped));
+    optional("snapshots", snapshots(info));
+    optional("clone of", info.clone_of.as_ref().map(quoted));
+    for clone in &info.clones {
+        optional("cloned to", Some(quoted(clone)));
+    }
+    optional("template", info.template.then(|| "yes".to_string()));
+    let row = |(name, value): (&str, String)| vec![name.to_string(), value];
+    facts.into_iter().map(row).collect()
+}
+
+/// Returns a power state in a word or two.
+pub(super) fn state_name(state: PowerState) -> &'static str {
+    match state {
+        PowerState::Off => "off",
+        PowerState::On => "running",
+        PowerState::Paused => "paused",
+        PowerState::Suspended => "suspended",
+        PowerState::Foreign => "running in VMware",
+        PowerState::Locked => "off, held by another program",
+    }
+}
+
+fn state(info: &VmInfo) -> String {
+    let name = state_name(info.state);
+    match &info.holder {
+        Some(holder) => format!("{name} ({})", escaped(holder)),
+        None => name.to_string(),
+    }
+}
+
+fn snapshots(info: &VmInfo) -> Option<String> {
+    if info.snapshots == 0 {
+        return None;
+    }
+    let current = info.current_snapshot.as_ref();
+    let current = current.map(|name| format!(", the state descends from {}", quoted(name)));
+    Some(format!("{}{}", info.snapshots, current.unwrap_or_default()))
+}
+
+fn disk_row(disk: &DiskInfo) -> Vec<String> {
+    let mut row = vec![escaped(&disk.node)];
+    if disk.depth > 0 {
+        row.extend([
+            size(disk.capacity_bytes),
+            disk.create_type.as_deref().map(escaped).unwrap_or_default(),
+            format!("own {}", size(disk.own_bytes)),
+            match disk.depth {
+                1 => String::new(),
+                depth => format!("shared {}, {depth} links", size(disk.shared_bytes)),
+            },
+        ]);
+    } else {
+        row.extend([
+            "unusable".into(),
+            String::new(),
+            String::new(),
+            String::new(),
+        ]);
+    }
+    let mode = match disk.mode.as_str() {
+        "" | "persistent" => String::new(),
+        mode => format!(" ({})", escaped(mode)),
+    };
+    row.push(format!("{}{mode}", quoted(&disk.file_name)));
+    row
+}
+
+fn medium_row(medium: &MediumInfo) -> Vec<String> {
+    let missing = if medium.present { "" } else { " (missing)" };
+    vec![
+        escaped(&medium.device),
+        escaped(&medium.kind),
+        format!("{}{missing}", quoted(&medium.file_name)),
+    ]
+}
+
+fn nic_row(nic: &NicInfo) -> Vec<String> {
+    vec![
+        escaped(&nic.device),
+        escaped(&nic.model),
+        escaped(&nic.connection),
+        nic.mac.as_deref().map_or("no address yet".into(), escaped),
+        escaped(&nic.address_type),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_shown_and_escaped() {
+        insta::assert_snapshot!(render(&crate::fake::info()), @r#"
+        Web \u{1b}[31mserver
+          path       /vms/web/web.vmx
+          state      running in VMware (vmware-vmx, process 4711)
+          guest      debian12-64
+          hardware   version 20, 2 CPUs, 2 GiB, efi
+          runs on    tcg: /dev/kvm cannot be opened
+          uuid       56 4d 00 01
+          snapshots  2, the state descends from "base"
+          clone of   "../golden/golden.vmx"
+          cloned to  "/clones/web1/web1.vmx"
+
+        Disks
+          scsi0:0  40 GiB    monolithicSparse  own 5 MiB  shared 3 GiB, 3 links  "scsi0-0.vmdk"
+          sata0:1  unusable                                                      "sata0-1.vmdk"
+
+        Media
+          sata0:2  cdrom-image  "debian.iso" (missing)
+
+        Network
+          ethernet0  e1000  nat  00:0c:29:01:02:03  generated
+
+        Warnings
+          sata0:1: the file is missing
+          the CD image "debian.iso" is missing: give it back or disconnect it
+        "#);
+    }
+
+    #[test]
+    fn bare_vm_has_no_empty_sections() {
+        let info = VmInfo {
+            disks: Vec::new(),
+            media: Vec::new(),
+            nics: Vec::new(),
+            warnings: Vec::new(),
+            snapshots: 0,
+            clone_of: None,
+            clones: Vec::new(),
+            holder: None,
+            state: PowerState::Off,
+            uuid_bios: None,
+            accelerator: None,
+            ..crate::fake::info()
+        };
+        insta::assert_snapshot!(render(&info), @r"
+        Web \u{1b}[31mserver
+          path      /vms/web/web.vmx
+          state     off
+          guest     debian12-64
+          hardware  version 20, 2 CPUs, 2 GiB, efi
+        ");
+    }
+}

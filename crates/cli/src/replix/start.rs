@@ -1,0 +1,38 @@
+//! `replix start VMX`: powers a VM on.
+
+use std::path::{Path, PathBuf};
+
+use replix::error::quoted;
+use replix::power::StartSpec;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::screen::Answer;
+use super::session::Session;
+
+/// Power a VM on, or resume it if it is suspended
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The VM: its .vmx, or its folder
+    vmx: PathBuf,
+    /// Show its screen in a window
+    #[arg(long)]
+    gui: bool,
+}
+
+/// Powers the VM on.
+pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure> {
+    let path = session.vm(&args.vmx)?.path().to_path_buf();
+    start(&path, args.gui, session)?;
+    session.screen.confirm(&format!("{} runs", quoted(&path)));
+    Answer::new(json!({"started": path}))
+}
+
+/// Powers the VM at `path` on.
+///
+/// # Errors
+/// What the engine says.
+pub(super) fn start(path: &Path, gui: bool, session: &mut Session) -> Result<(), Failure> {
+    let path = path.to_path_buf();
+    session.run(move |host, job| host.power_on(&path, &StartSpec { gui }, job))
+}

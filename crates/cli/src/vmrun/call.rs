@@ -1,0 +1,186 @@
+//! One call of a command: its words, the VM it is about, its host, its answer.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use replix::{Error, Host, Kind, Started, Vm};
+
+use super::failure::Failure;
+use super::table::Command;
+use super::words::Typed;
+use crate::host::Connect;
+use crate::interrupt::Interrupt;
+use crate::watch::follow;
+
+/// How a command answers: its lines, or one line that says why not.
+pub(super) type Answer = Result<Lines, Failure>;
+
+/// A command with the words that were typed behind it.
+pub(super) struct Call<'a> {
+    words: &'a [OsString],
+    connect: &'a Connect,
+}
+
+impl<'a> Call<'a> {
+    /// Returns the call of `command`, whose mandatory words are all there.
+    ///
+    /// # Errors
+    /// A word is missing, or the host is to be another one.
+    pub(super) fn new(
+        command: &Command,
+        typed: &'a Typed,
+        connect: &'a Connect,
+    ) -> Result<Self, Failure> {
+        if let Some(host) = &typed.host
+            && !is_this_machine(&host.to_string_lossy())
+        {
+            let text = format!("the host {} is not this machine", host.to_string_lossy());
+            return Err(Error::new(Kind::NotSupported, text).into());
+        }
+        for (index, parameter) in command.mandatory().enumerate() {
+            let word = typed.words.get(index);
+            if parameter == "VMX" && word.is_none_or(|word| word.is_empty()) {
+                return Err(Failure::said("No Vm name provided"));
+            }
+            if word.is_none() {
+                return Err(Failure::said(format!(
+                    "The parameter {parameter} is missing"
+                )));
+            }
+        }
+        Ok(Self {
+            words: &typed.words,
+            connect,
+        })
+    }
+
+    /// Returns the word at `index` (0 is the first behind the command) as text.
+    pub(super) fn text(&self, index: usize) -> String {
+        let word = self.words.get(index).map(OsString::as_os_str);
+        word.unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Returns the first token of the word at `index` in lower case: callers write `hard nogui`
+    /// as one word.
+    pub(super) fn mode(&self, index: usize) -> String {
+        let text = self.text(index).to_ascii_lowercase();
+        text.split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_string()
+    }
+
+    /// Returns the word at `index` as an absolute path.
+    ///
+    /// # Errors
+    /// It is empty, or there is no working directory.
+    pub(super) fn path(&self, index: usize) -> Result<PathBuf, Failure> {
+        let word = self.words.get(index).map(OsString::as_os_str);
+        absolute(word.unwrap_or_default())
+    }
+
+    /// Returns the words from `index` on.
+    pub(super) fn rest(&self, index: usize) -> &'a [OsString] {
+        self.words.get(index..).unwrap_or_default()
+    }
+
+    /// Returns the host.
+    ///
+    /// # Errors
+    /// What the engine says when it cannot work here.
+    pub(super) fn host(&self) -> Result<Host, Failure> {
+        Ok((self.connect)(&[])?)
+    }
+
+    /// Opens the VM that the first word names.
+    ///
+    /// # Errors
+    /// It is no `.vmx`, or what the engine says.
+    pub(super) fn open(&self) -> Result<Vm, Failure> {
+        let path = self.path(0)?;
+        let suffix = path.extension().unwrap_or_default();
+        if !suffix.eq_ignore_ascii_case("vmx") {
+            let word = self.text(0);
+            return Err(Failure::said(format!(
+                "Cannot open VM: {word}, unknown file suffix"
+            )));
+        }
+        Ok(self.host()?.open(path)?)
+    }
+}
+
+/// Waits for a job and returns its result; its remarks are not shown, the first interruption
+/// cancels it.
+///
+/// # Errors
+/// What the job ended with.
+pub(super) fn finish<T>(started: Started<T>) -> Result<T, Failure> {
+    Ok(follow(started, &Interrupt::listen(), |_| ()).result?)
+}
+
+/// Returns `word` as an absolute path: nothing but the working directory is put before it.
+pub(super) fn absolute(word: &OsStr) -> Result<PathBuf, Failure> {
+    let path = Path::new(word);
+    let absolute = std::path::absolute(path);
+    Ok(absolute.map_err(|source| Error::io("find", path, source).as_kind(Kind::FileName))?)
+}
+
+/// Whether a value of `-h` (a name, an address, or `https://name:port/sdk`) means this machine.
+fn is_this_machine(host: &str) -> bool {
+    let host = host.split_once("://").map_or(host, |(_, rest)| rest);
+    let host = host.split('/').next().unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    matches!(name, "" | "localhost" | "127.0.0.1" | "[::1]")
+}
+
+/// The lines that a command prints.
+#[derive(Default)]
+pub(super) struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Adds a line; a line feed inside it would be taken for its end and is replaced.
+    pub(super) fn push(&mut self, line: impl AsRef<OsStr>) {
+        let line = line.as_ref().as_encoded_bytes();
+        let kept = line.iter().map(|&byte| match byte {
+            b'\n' | b'\r' => b' ',
+            other => other,
+        });
+        self.0.extend(kept);
+        self.0.push(b'\n');
+    }
+
+    /// Returns all lines, each ended.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_this_machine() {
+        for host in [
+            "",
+            "localhost",
+            "https://127.0.0.1:8333/sdk",
+            "https://[::1]:443",
+        ] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in ["esx1", "https://localhost.example/sdk", "10.0.0.1:443"] {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn line_stays_one_line() {
+        let mut lines = Lines::default();
+        lines.push("a\nb");
+        assert_eq!(lines.into_bytes(), b"a b\n");
+    }
+}

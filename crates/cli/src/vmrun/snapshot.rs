@@ -1,0 +1,17 @@
+//! `vmrun snapshot VMX NAME`.
+
+use replix::snapshot::NewSnapshot;
+
+use super::call::{Answer, Call, Lines, finish};
+
+/// Takes a snapshot, of a running VM with its memory; prints nothing.
+pub(super) fn run(call: &Call) -> Answer {
+    let vm = call.open()?;
+    let new = NewSnapshot {
+        name: call.text(1),
+        description: String::new(),
+        with_memory: true,
+    };
+    finish(vm.create_snapshot(new))?;
+    Ok(Lines::default())
+}

@@ -1,0 +1,15 @@
+//! `vmrun start VMX [gui|nogui]`.
+
+use replix::power::StartSpec;
+
+use super::call::{Answer, Call, Lines, finish};
+
+/// Powers a VM on, with a window unless told otherwise; prints nothing.
+pub(super) fn run(call: &Call) -> Answer {
+    let vm = call.open()?;
+    let spec = StartSpec {
+        gui: call.mode(1) != "nogui",
+    };
+    finish(vm.power_on(spec))?;
+    Ok(Lines::default())
+}

@@ -1,0 +1,215 @@
+//! Deleting a VM: its own files, and nothing that others stand on.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::DeleteSpec;
+use crate::disk::Link;
+use crate::error::{Error, Kind, Result, quoted};
+use crate::format::Vmsd;
+use crate::job::Job;
+use crate::store::{FileKind, LockMode, Store, folder_of, remove_tree, replace};
+use crate::vm::belongings::{self, Role};
+use crate::vm::{Claim, Env, Standing, VmLock, clone_standing, files, kin};
+
+/// Deletes the VM at `vmx`.
+///
+/// # Errors
+/// `VmRunning`; `Busy` where living linked clones stand on it; what the system says.
+pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
+    let claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
+    claim
+        .state
+        .refusal(claim.vm.vmx(), true)
+        .map_or(Ok(()), Err)?;
+    let vmsd = env.vmsd(&claim.vm)?;
+    if !spec.force && !env.settings.delete_parents {
+        refuse_parents(env, &claim, &vmsd)?;
+    }
+    let links = if spec.disks {
+        own_links(env, &claim, &vmsd, job)
+    } else {
+        Vec::new()
+    };
+    let others = belongings::list(&*env.store, &claim.vm, &vmsd)?;
+    job.check()?;
+    // From here on it goes through to the end: half a VM is of no use to anybody.
+    for link in &links {
+        link.remove(&*env.store)?;
+    }
+    for belonging in others {
+        if !matches!(belonging.role, Role::Config | Role::Disk | Role::Lock) {
+            remove(&*env.store, &belonging.path)?;
+        }
+    }
+    let path = claim.vm.vmx().to_path_buf();
+    env.store.remove_file(&path)?;
+    let dir = claim.vm.dir().to_path_buf();
+    env.store.sync_dir(&dir)?;
+    if spec.disks {
+        leave_parent(env, &claim, &vmsd, &path, job);
+    }
+    drop(claim);
+    // Only an empty folder goes.
+    let _ = env.store.remove_dir(&dir);
+    Ok(())
+}
+
+fn refuse_parents(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Result<()> {
+    let clones = vmsd.snapshots().iter().flat_map(|entry| &entry.clones);
+    let named: Vec<String> = clones
+        .filter_map(|clone| match clone_standing(env, &claim.vm, clone) {
+            Standing::Living => Some(quoted(clone)),
+            Standing::Unknown => Some(format!("{} (out of sight)", quoted(clone))),
+            Standing::Gone => None,
+        })
+        .collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let vmx = claim.vm.vmx();
+    let text = format!(
+        "linked clones stand on {}: {}",
+        quoted(vmx),
+        named.join(", ")
+    );
+    let hint = "delete those first; without its disks they are lost";
+    Err(Error::new(Kind::Busy, text).at(vmx).hint(hint))
+}
+
+/// The links that belong to this VM alone: in its folder, not beyond its sentinels, and not used by
+/// another VM in the same folder. What cannot be opened is left, and said.
+fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
+    let vm = &claim.vm;
+    let current = vm.config.disks().into_iter().map(|slot| slot.file_name);
+    let frozen = vmsd
+        .snapshots()
+        .iter()
+        .flat_map(|s| &s.disks)
+        .map(|disk| disk.file_name.clone());
+    let folders = [vm.dir().to_path_buf(), vm.working_dir(&*env.store)];
+    let sentinels: Vec<PathBuf> = vmsd
+        .sentinels()
+        .iter()
+        .filter_map(|name| env.store.canonical(&vm.find(&*env.store, name)?.path).ok())
+        .collect();
+    let foreign = used_by_neighbours(env, claim);
+    let mut seen = BTreeSet::new();
+    let mut own = Vec::new();
+    for name in current.chain(frozen) {
+        let links = match survey(env, claim, &name) {
+            Ok(links) => links,
+            Err(error) => {
+                job.warn(format!("a disk was left: {error}"));
+                continue;
+            }
+        };
+        for link in links {
+            let path = link.path().to_path_buf();
+            let ours =
+                folders.iter().any(|dir| folder_of(&path) == dir) && !foreign.contains(&path);
+            if !ours {
+                break;
+            }
+            let last = sentinels.contains(&path);
+            if seen.insert(path) {
+                own.push(link);
+            }
+            if last {
+                break;
+            }
+        }
+    }
+    own
+}
+
+/// The links of a disk as far as they can be opened; a missing parent does not matter here.
+fn survey(env: &Env, claim: &Claim, name: &str) -> Result<Vec<Link>> {
+    let path = claim.vm.require(&*env.store, "disk", name)?;
+    Ok(env.opener(&claim.vm)?.survey(&path)?.links)
+}
+
+/// The links that other VMs in the same folder run on.
+fn used_by_neighbours(env: &Env, claim: &Claim) -> BTreeSet<PathBuf> {
+    let mut used = BTreeSet::new();
+    let entries = env.store.list(claim.vm.dir()).unwrap_or_default();
+    for entry in entries {
+        let path = claim.vm.dir().join(&entry.name);
+        if entry.kind != FileKind::File || path == claim.vm.vmx() {
+            continue;
+        }
+        let Ok(neighbour) = env.open(&path) else {
+            continue;
+        };
+        let frozen = env
+            .vmsd(&neighbour)
+            .map(|vmsd| frozen_names(&vmsd))
+            .unwrap_or_default();
+        let current = neighbour
+            .config
+            .disks()
+            .into_iter()
+            .map(|slot| slot.file_name);
+        for name in current.chain(frozen) {
+            if let Ok(links) = survey(env, claim, &name) {
+                used.extend(links.iter().map(|link| link.path().to_path_buf()));
+            }
+        }
+    }
+    used
+}
+
+fn frozen_names(vmsd: &Vmsd) -> Vec<String> {
+    let disks = vmsd.snapshots().iter().flat_map(|entry| &entry.disks);
+    disks.map(|disk| disk.file_name.clone()).collect()
+}
+
+fn remove(store: &dyn Store, path: &Path) -> Result<()> {
+    match store.meta(path) {
+        Ok(meta) if meta.kind == FileKind::Dir => remove_tree(store, path),
+        _ => match store.remove_file(path) {
+            Err(error) if error.kind() == Kind::FileNotFound => Ok(()),
+            result => result,
+        },
+    }
+}
+
+/// Takes a deleted linked clone out of its parent's bookkeeping, as far as that can be reached.
+fn leave_parent(env: &Env, claim: &Claim, vmsd: &Vmsd, vmx: &Path, job: &Job) {
+    let Some(name) = vmsd.clone_of() else { return };
+    let left = kin::locate(env, claim.vm.dir(), &name)
+        .ok_or_else(|| {
+            Error::new(
+                Kind::VmNotFound,
+                format!("{} is not to be found", quoted(&name)),
+            )
+        })
+        .and_then(|parent| take_out(env, claim, &parent, vmx, job));
+    if let Err(error) = left {
+        job.warn(format!("the parent still lists the deleted clone: {error}"));
+    }
+}
+
+fn take_out(env: &Env, claim: &Claim, parent: &Path, vmx: &Path, job: &Job) -> Result<()> {
+    let parent = env.open(parent)?;
+    let _lock = match parent.dir() == claim.vm.dir() {
+        true => None,
+        false => Some(VmLock::acquire(
+            &*env.store,
+            parent.dir(),
+            LockMode::Exclusive,
+            job,
+            env.settings.patience,
+        )?),
+    };
+    let mut vmsd = env.vmsd(&parent)?;
+    let is_it = |clone: &str| files::join(parent.dir(), clone) == vmx;
+    if vmsd.remove_clones(is_it) > 0 {
+        replace(
+            &*env.store,
+            &parent.vmsd_path(&*env.store),
+            &vmsd.to_bytes(),
+        )?;
+    }
+    Ok(())
+}

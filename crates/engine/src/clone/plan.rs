@@ -1,0 +1,150 @@
+//! What a clone would do: names, sizes, space.
+
+use std::path::{Path, PathBuf};
+
+use super::source::{Source, SourceDisk};
+use super::{CloneKind, ClonePlan, CloneSpec, PlannedDisk, naming, stage};
+use crate::error::{Error, Kind, Result, quoted};
+use crate::format::vmdk::CreateType;
+use crate::job::Job;
+use crate::vm::{Env, files};
+
+/// Name of the snapshot that a linked clone of the present state stands on. Source: `vmrun
+/// listSnapshots` of VMs that were cloned so.
+pub(super) const BASE_NAME: &str = "Clone";
+
+/// Its description.
+pub(super) const BASE_DESCRIPTION: &str = "Created by clone operation.";
+
+/// Bytes that a disk copied without a common file system trick moves in a second: a cautious figure
+/// for a plan, not a promise.
+const BYTES_PER_SECOND: u64 = 300 << 20;
+
+/// Space that a new VM's small files take, its lists of changes included.
+const SMALL_FILES: u64 = 1 << 20;
+
+/// A clone that can be carried out: the source held, the names chosen.
+pub(super) struct Prepared<'a> {
+    /// What is cloned.
+    pub(super) source: Source<'a>,
+    /// Where the clone's `.vmx` will be, resolved.
+    pub(super) destination: PathBuf,
+    /// File names of the clone's disks, in the order of the source's.
+    pub(super) disk_names: Vec<String>,
+    /// The plan.
+    pub(super) plan: ClonePlan,
+}
+
+/// Checks a clone and chooses its names; writes nothing.
+///
+/// # Errors
+/// Those of the clone, as far as they can be seen beforehand.
+pub(super) fn prepare<'a>(
+    env: &'a Env,
+    vmx: &Path,
+    spec: &CloneSpec,
+    job: &Job,
+) -> Result<Prepared<'a>> {
+    let destination = naming::checked_destination(&spec.destination)?;
+    let destination = stage::resolved(&*env.store, &destination);
+    stage::refuse_existing(&*env.store, &destination)?;
+    let source = Source::open(env, vmx, spec, job)?;
+    let mut names = stage::taken_names(&*env.store, &destination);
+    let disk_names: Vec<String> = source
+        .disks
+        .iter()
+        .map(|disk| disk_name(disk, &mut names))
+        .collect();
+    let plan = plan_of(env, &source, spec, &destination, &disk_names)?;
+    if plan.bytes.saturating_add(SMALL_FILES) > plan.free_bytes {
+        let text = format!(
+            "the clone needs {} bytes, and {} are free at {}",
+            plan.bytes,
+            plan.free_bytes,
+            quoted(&destination)
+        );
+        return Err(Error::new(Kind::NoSpace, text).at(&destination));
+    }
+    Ok(Prepared {
+        source,
+        destination,
+        disk_names,
+        plan,
+    })
+}
+
+fn disk_name(disk: &SourceDisk, names: &mut naming::Names) -> String {
+    let path = disk.chain.top().path().to_string_lossy();
+    let stem = naming::clone_disk_stem(files::stem(files::last_part(&path)));
+    names.unique(&stem, ".vmdk")
+}
+
+fn plan_of(
+    env: &Env,
+    source: &Source,
+    spec: &CloneSpec,
+    destination: &Path,
+    names: &[String],
+) -> Result<ClonePlan> {
+    let dir = destination.parent().unwrap_or(Path::new("/"));
+    let stem = files::stem(
+        &destination
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy(),
+    )
+    .to_owned();
+    let mut disks = Vec::new();
+    for (disk, name) in source.disks.iter().zip(names) {
+        disks.push(planned(disk, dir.join(name))?);
+    }
+    let bytes = disks.iter().map(|disk| disk.bytes).sum();
+    let new_base = spec.kind == CloneKind::Linked && source.snapshot.is_none();
+    let endings = ["vmx", "vmxf", "vmsd", "nvram"];
+    Ok(ClonePlan {
+        source: source.claim.vm.vmx().to_path_buf(),
+        destination: destination.to_path_buf(),
+        kind: spec.kind,
+        snapshot: source
+            .snapshot
+            .as_ref()
+            .map(|entry| entry.display_name.clone()),
+        new_snapshot: new_base.then(|| BASE_NAME.to_owned()),
+        disks,
+        files: endings
+            .iter()
+            .map(|ending| dir.join(format!("{stem}.{ending}")))
+            .collect(),
+        bytes,
+        free_bytes: free_bytes(env, dir)?,
+        seconds: bytes.div_ceil(BYTES_PER_SECOND),
+        warnings: source.warnings.clone(),
+    })
+}
+
+fn planned(disk: &SourceDisk, to: PathBuf) -> Result<PlannedDisk> {
+    let own_type = disk.chain.own_type();
+    let (create_type, bytes): (CreateType, u64) = match disk.linked {
+        // A child of a disk is sparse, and has no data yet.
+        true => (own_type.of_child(), 0),
+        false => (own_type, disk.chain.data_bytes()?),
+    };
+    Ok(PlannedDisk {
+        node: disk.slot.node.to_string(),
+        from: disk.chain.top().path().to_path_buf(),
+        to,
+        action: if disk.linked { "link" } else { "copy" }.into(),
+        create_type: create_type.word().into(),
+        capacity_bytes: disk.chain.capacity_bytes(),
+        bytes,
+    })
+}
+
+/// The space at the nearest folder that exists.
+fn free_bytes(env: &Env, dir: &Path) -> Result<u64> {
+    let there = dir
+        .ancestors()
+        .find(|dir| env.store.exists(dir))
+        .unwrap_or(Path::new("/"));
+    env.store.free_bytes(there)
+}

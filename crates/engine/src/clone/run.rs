@@ -1,0 +1,215 @@
+//! Making a clone.
+//!
+//! A linked clone is entered in its parent's `.vmsd` before anything of it can be seen: a crash in
+//! between leaves an entry without a clone, never a clone that nobody knows of.
+
+use std::path::{Path, PathBuf};
+
+use super::config::{self, Wanted};
+use super::plan::{BASE_DESCRIPTION, BASE_NAME, Prepared, prepare};
+use super::stage::Stage;
+use super::{CloneKind, ClonePlan, CloneReport, CloneSpec};
+use crate::disk::{self, ContentId, Copy};
+use crate::error::{Result, quoted};
+use crate::format::{LineEnd, Vmsd, Vmxf};
+use crate::job::Job;
+use crate::snapshot::{self, NewSnapshot};
+use crate::store::{Undo, folder_of, read_small, write_new};
+use crate::vm::identity::Uuid;
+use crate::vm::{Env, files};
+
+/// No `.vmxf` is larger.
+const VMXF_LIMIT: u64 = 1 << 20;
+
+/// Returns what [`run`] would do.
+///
+/// # Errors
+/// Those of the clone, as far as they can be seen beforehand.
+pub(crate) fn plan(env: &Env, vmx: &Path, spec: &CloneSpec) -> Result<ClonePlan> {
+    Ok(prepare(env, vmx, spec, &Job::new())?.plan)
+}
+
+/// Clones the VM at `vmx`.
+///
+/// # Errors
+/// As `host::Provider::clone_vm` says; nothing is left then.
+pub(crate) fn run(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<CloneReport> {
+    let mut ready = prepare(env, vmx, spec, job)?;
+    let mut undo = Undo::new(env.store.clone());
+    if spec.kind == CloneKind::Linked {
+        enter_in_parent(env, &mut ready, &mut undo, job)?;
+    }
+    let stage = Stage::prepare(&env.store, &ready.destination, &mut undo)?;
+    job.expect_bytes(ready.plan.bytes);
+    let bytes = make_disks(env, &ready, stage.dir(), job)?;
+    let warnings = make_small_files(env, &mut ready, spec, stage.dir())?;
+    job.check()?;
+    stage.publish(&mut undo)?;
+    undo.keep();
+    Ok(CloneReport {
+        path: ready.destination,
+        kind: spec.kind,
+        snapshot: ready.source.snapshot.map(|entry| entry.display_name),
+        bytes,
+        warnings,
+    })
+}
+
+/// Makes the snapshot to stand on, where none is given, and notes the clone in it.
+fn enter_in_parent(env: &Env, ready: &mut Prepared, undo: &mut Undo, job: &Job) -> Result<()> {
+    let source = &mut ready.source;
+    if source.snapshot.is_none() {
+        let new = NewSnapshot {
+            name: BASE_NAME.into(),
+            description: BASE_DESCRIPTION.into(),
+            with_memory: false,
+        };
+        let made = snapshot::take(env, &mut source.claim, &new, undo, job)?;
+        source.vmsd = env.vmsd(&source.claim.vm)?;
+        source.snapshot = Some(snapshot::entry(&source.vmsd, made.uid)?);
+    }
+    if let Some(base) = &source.snapshot {
+        source
+            .vmsd
+            .add_clone(base.uid, &ready.destination.to_string_lossy());
+    }
+    undo.replace(
+        &source.claim.vm.vmsd_path(&*env.store),
+        &source.vmsd.to_bytes(),
+    )
+}
+
+/// Makes the clone's disks in `dir` and returns the bytes written.
+fn make_disks(env: &Env, ready: &Prepared, dir: &Path, job: &Job) -> Result<u64> {
+    let mut bytes = 0;
+    for (disk, name) in ready.source.disks.iter().zip(&ready.disk_names) {
+        job.check()?;
+        let to = dir.join(name);
+        if disk.linked {
+            let hint = parent_hint(&ready.destination, disk.chain.top().path());
+            disk::create_child(&*env.store, &disk.chain, &to, &hint)?;
+        } else {
+            job.phase(format!("copying {}", quoted(disk.chain.top().path())));
+            let copy = Copy {
+                path: &to,
+                create_type: None,
+                uuid: Some(Uuid::new_disk()),
+                content_id: ContentId::Fresh,
+            };
+            bytes += disk::copy(&*env.store, &disk.chain, &copy, job)?.bytes;
+        }
+    }
+    Ok(bytes)
+}
+
+/// How the clone's disk names its parent (docs/adr/0005): relative where the two VMs lie side by
+/// side, absolute elsewhere.
+fn parent_hint(destination: &Path, parent: &Path) -> String {
+    let (own, theirs) = (folder_of(destination), folder_of(parent));
+    let name = parent.file_name().unwrap_or_default();
+    let relative = if own == theirs {
+        Some(PathBuf::from(name))
+    } else if own.parent() == theirs.parent() {
+        theirs
+            .file_name()
+            .map(|folder| Path::new("..").join(folder).join(name))
+    } else {
+        None
+    };
+    relative
+        .unwrap_or_else(|| parent.to_path_buf())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Writes everything but the disks to `dir`, the `.vmx` last; returns what the user should know.
+fn make_small_files(
+    env: &Env,
+    ready: &mut Prepared,
+    spec: &CloneSpec,
+    dir: &Path,
+) -> Result<Vec<String>> {
+    let store = &*env.store;
+    let source = &mut ready.source;
+    let vmx_name = ready
+        .destination
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let stem = files::stem(&vmx_name).to_owned();
+    let write =
+        |ending: &str, bytes: &[u8]| write_new(store, &dir.join(format!("{stem}.{ending}")), bytes);
+    if let Some(nvram) = &source.nvram {
+        write("nvram", nvram)?;
+    }
+    write("vmxf", &vmxf_of(env, source, &vmx_name)?.to_bytes())?;
+    write("vmsd", &vmsd_of(ready, spec.kind))?;
+
+    let source = &mut ready.source;
+    let linked = spec.kind == CloneKind::Linked;
+    let nodes = source.disks.iter().map(|disk| disk.slot.node);
+    let wanted = Wanted {
+        name: spec.name.as_deref().unwrap_or(&stem),
+        stem: &stem,
+        source_dir: source.claim.vm.dir(),
+        disks: nodes.zip(ready.disk_names.iter().cloned()).collect(),
+        parent_dir: linked.then(|| source.claim.vm.dir().to_path_buf()),
+        keep_identity: spec.keep_identity,
+    };
+    let mut warnings = source.warnings.clone();
+    warnings.extend(config::rewrite(&mut source.config, &wanted));
+    write_new(store, &dir.join(&vmx_name), &source.config.to_bytes())?;
+    Ok(warnings)
+}
+
+/// The clone's `.vmxf`: the source's with its own id and name, or a fresh one.
+fn vmxf_of(env: &Env, source: &super::source::Source, vmx_name: &str) -> Result<Vmxf> {
+    let id = Uuid::new_part().to_string();
+    let vm = &source.claim.vm;
+    let found = vm
+        .config
+        .extended_config()
+        .and_then(|name| vm.find(&*env.store, &name));
+    if let Some(found) = found {
+        let bytes = read_small(&*env.store, &found.path, VMXF_LIMIT)?;
+        if let Ok(mut vmxf) = Vmxf::parse(&bytes)
+            && vmxf.set_vm_id(&id)
+            && vmxf.set_vmx_name(vmx_name)
+        {
+            return Ok(vmxf);
+        }
+    }
+    // VMware's own end their lines so, also beside a `.vmx` that does not.
+    Ok(Vmxf::new(&id, vmx_name, LineEnd::Lf))
+}
+
+/// The clone's `.vmsd`: empty for a full clone; a linked one's names its parent, and its own disks
+/// that hang on the parent's, where deleting must stop.
+fn vmsd_of(ready: &Prepared, kind: CloneKind) -> Vec<u8> {
+    if kind == CloneKind::Full {
+        return Vec::new();
+    }
+    let source = &ready.source;
+    let disks = source.disks.iter().zip(&ready.disk_names);
+    let sentinels: Vec<String> = disks
+        .filter(|(disk, _)| disk.linked)
+        .map(|(_, name)| name.clone())
+        .collect();
+    let parent = source.claim.vm.vmx().to_string_lossy();
+    Vmsd::of_linked_clone(&parent, &sentinels, source.config.line_end()).to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parent_is_named_relative_to_a_neighbour() {
+        let hint = |parent| parent_hint(Path::new("/vms/web/web.vmx"), Path::new(parent));
+        assert_eq!(hint("/vms/base/d-000001.vmdk"), "../base/d-000001.vmdk");
+        assert_eq!(hint("/vms/web/d.vmdk"), "d.vmdk");
+        assert_eq!(hint("/srv/base/d.vmdk"), "/srv/base/d.vmdk");
+        assert_eq!(hint("/vms/d.vmdk"), "/vms/d.vmdk");
+    }
+}

@@ -1,0 +1,220 @@
+//! A clone's folder while it is being filled: hidden, and whole or gone in the end.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::naming::Names;
+use crate::error::{Error, Kind, Result, quoted};
+use crate::store::{
+    FileKind, Held, LockMode, Store, UNFINISHED, Undo, create_dirs, folder_of, hidden_sibling,
+    remove_tree,
+};
+
+/// A folder beside (or in) the destination in which the clone's files are written.
+///
+/// Its lock tells others that somebody works on it: one that is not locked is left over from a
+/// process that was killed, and the next clone beside it removes it.
+pub(super) struct Stage {
+    store: Arc<dyn Store>,
+    dir: PathBuf,
+    target: PathBuf,
+    vmx_name: PathBuf,
+    _lock: Box<dyn Held>,
+}
+
+impl Stage {
+    /// Makes the folder in which the clone at `vmx` is prepared, and those that are missing above.
+    ///
+    /// # Errors
+    /// `FileExists` where the destination exists; what the system says.
+    pub(super) fn prepare(store: &Arc<dyn Store>, vmx: &Path, undo: &mut Undo) -> Result<Self> {
+        refuse_existing(&**store, vmx)?;
+        let target = folder_of(vmx).to_path_buf();
+        let around = if store.exists(&target) {
+            &target
+        } else {
+            folder_of(&target)
+        };
+        for made in create_dirs(&**store, around)? {
+            undo.made_dir(&made);
+        }
+        sweep(&**store, around);
+        let dir = hidden_sibling(&around.join(vmx.file_stem().unwrap_or_default()));
+        store.create_dir(&dir)?;
+        undo.made_tree(&dir);
+        let lock = store.try_lock_dir(&dir, LockMode::Exclusive)?;
+        let lock = lock.ok_or_else(|| {
+            Error::new(
+                Kind::FileLocked,
+                format!("{} is held by another process", quoted(&dir)),
+            )
+        })?;
+        let vmx_name = vmx.file_name().unwrap_or_default().into();
+        Ok(Self {
+            store: Arc::clone(store),
+            dir,
+            target,
+            vmx_name,
+            _lock: lock,
+        })
+    }
+
+    /// Returns the folder to write to.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Makes the clone visible, its `.vmx` last. All files must be durable already.
+    ///
+    /// # Errors
+    /// `FileExists` where somebody else was faster.
+    pub(super) fn publish(self, undo: &mut Undo) -> Result<()> {
+        self.store.sync_dir(&self.dir)?;
+        if !self.store.exists(&self.target) {
+            match self.store.rename_new(&self.dir, &self.target) {
+                Ok(()) => return self.store.sync_dir(folder_of(&self.target)),
+                Err(error) if error.kind() == Kind::FileExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.move_files(undo)
+    }
+
+    fn move_files(&self, undo: &mut Undo) -> Result<()> {
+        let entries = self.store.list(&self.dir)?;
+        let others = entries
+            .iter()
+            .map(|entry| Path::new(&entry.name))
+            .filter(|n| *n != self.vmx_name);
+        for name in others.chain([self.vmx_name.as_path()]) {
+            let to = self.target.join(name);
+            self.store.rename_new(&self.dir.join(name), &to)?;
+            undo.made_file(&to);
+        }
+        self.store.sync_dir(&self.target)?;
+        self.store.remove_dir(&self.dir)
+    }
+}
+
+/// Fails where something stands at the destination already.
+pub(super) fn refuse_existing(store: &dyn Store, vmx: &Path) -> Result<()> {
+    if !store.exists(vmx) {
+        return Ok(());
+    }
+    let text = format!("the destination {} exists already", quoted(vmx));
+    Err(Error::new(Kind::FileExists, text)
+        .at(vmx)
+        .hint("choose another path, or delete that VM first"))
+}
+
+/// Returns `path` with the part that exists resolved, and the rest taken as it reads.
+pub(super) fn resolved(store: &dyn Store, path: &Path) -> PathBuf {
+    for ancestor in path.ancestors() {
+        let Ok(mut plain) = store.canonical(ancestor) else {
+            continue;
+        };
+        for part in path
+            .strip_prefix(ancestor)
+            .unwrap_or(Path::new(""))
+            .components()
+        {
+            match part {
+                Component::ParentDir => {
+                    plain.pop();
+                }
+                Component::Normal(part) => plain.push(part),
+                _ => {}
+            }
+        }
+        return plain;
+    }
+    path.to_path_buf()
+}
+
+/// Returns the names that are taken in the folder of the clone-to-be.
+pub(super) fn taken_names(store: &dyn Store, vmx: &Path) -> Names {
+    let mut names = Names::default();
+    for entry in store.list(folder_of(vmx)).unwrap_or_default() {
+        names.take(&entry.name.to_string_lossy());
+    }
+    names
+}
+
+/// Removes what killed processes left unfinished in `dir`.
+fn sweep(store: &dyn Store, dir: &Path) {
+    for entry in store.list(dir).unwrap_or_default() {
+        let name = entry.name.to_string_lossy();
+        if entry.kind != FileKind::Dir || !name.starts_with('.') || !name.contains(UNFINISHED) {
+            continue;
+        }
+        let path = dir.join(&entry.name);
+        if let Ok(Some(_lock)) = store.try_lock_dir(&path, LockMode::Exclusive) {
+            let _ = remove_tree(store, &path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Mem, write_new};
+
+    fn staged(mem: &Mem, vmx: &str) -> (Undo, Stage) {
+        let store: Arc<dyn Store> = Arc::new(mem.clone());
+        let mut undo = Undo::new(Arc::clone(&store));
+        let stage = Stage::prepare(&store, Path::new(vmx), &mut undo).unwrap();
+        for name in ["b.vmx", "b.vmdk"] {
+            write_new(mem, &stage.dir().join(name), b"x").unwrap();
+        }
+        (undo, stage)
+    }
+
+    fn names(mem: &Mem, dir: &str) -> Vec<String> {
+        let entries = mem.list(Path::new(dir)).unwrap();
+        entries
+            .into_iter()
+            .map(|entry| entry.name.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn clone_appears_whole_in_a_new_folder() {
+        let mem = Mem::new();
+        let (mut undo, stage) = staged(&mem, "/x/y/b.vmx");
+        assert!(!mem.exists(Path::new("/x/y")));
+        stage.publish(&mut undo).unwrap();
+        undo.keep();
+        assert_eq!(names(&mem, "/x"), ["y"]);
+        assert_eq!(names(&mem, "/x/y"), ["b.vmdk", "b.vmx"]);
+    }
+
+    #[test]
+    fn clone_joins_what_is_in_its_folder() {
+        let mem = Mem::new();
+        mem.create_dir(Path::new("/x")).unwrap();
+        write_new(&mem, Path::new("/x/notes"), b"mine").unwrap();
+        let (mut undo, stage) = staged(&mem, "/x/b.vmx");
+        stage.publish(&mut undo).unwrap();
+        undo.keep();
+        assert_eq!(names(&mem, "/x"), ["b.vmdk", "b.vmx", "notes"]);
+    }
+
+    #[test]
+    fn nothing_stays_of_a_clone_that_fails() {
+        let mem = Mem::new();
+        let (undo, stage) = staged(&mem, "/x/y/b.vmx");
+        drop(stage);
+        drop(undo);
+        assert!(names(&mem, "/").is_empty());
+    }
+
+    #[test]
+    fn leftovers_of_killed_processes_are_removed() {
+        let mem = Mem::new();
+        mem.create_dir(Path::new("/.old.replix-00")).unwrap();
+        write_new(&mem, Path::new("/.old.replix-00/f"), b"x").unwrap();
+        let (undo, stage) = staged(&mem, "/y/b.vmx");
+        assert!(!mem.exists(Path::new("/.old.replix-00")));
+        drop((stage, undo));
+    }
+}

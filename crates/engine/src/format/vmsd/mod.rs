@@ -1,0 +1,397 @@
+//! The bookkeeping of snapshots and linked clones, `.vmsd`: a view of its [`Dictionary`] and the
+//! edits that VMware makes, in VMware's order of keys.
+//!
+//! Blocks `snapshotN` are numbered densely from 0; snapshots are named by their uid here.
+
+mod read;
+
+use super::{Dictionary, LineEnd, Malformed, Place};
+
+/// How many snapshots the list of the most recently used has.
+const MRU: usize = 3;
+
+/// A disk as a snapshot froze it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrozenDisk {
+    /// Where it is plugged in: `scsi0:0`.
+    pub node: String,
+    /// The file that the VM used before the snapshot was taken, as written.
+    pub file_name: String,
+}
+
+/// A snapshot's block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotEntry {
+    /// Number that is never used again, from 1.
+    pub uid: u32,
+    /// The `.vmsn`, as written.
+    pub file_name: String,
+    /// The snapshot that it was taken after.
+    pub parent: Option<u32>,
+    /// Name; need not be unique.
+    pub display_name: String,
+    /// Description; may be empty.
+    pub description: String,
+    /// Whether the guest's memory was saved with it.
+    pub with_memory: bool,
+    /// When it was taken: microseconds since 1970 UTC.
+    pub created_us: i64,
+    /// The disks that it froze.
+    pub disks: Vec<FrozenDisk>,
+    /// Configurations of the linked clones that stand on it, as written.
+    pub clones: Vec<String>,
+}
+
+/// The bookkeeping of a VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vmsd {
+    dict: Dictionary,
+    /// What the blocks say, in their order.
+    snapshots: Vec<SnapshotEntry>,
+}
+
+impl Vmsd {
+    /// Reads the bytes of a file, where there is one: none, or an empty one, is a VM that never had
+    /// a snapshot. Lines of a file without any will end as `line_end` says.
+    ///
+    /// # Errors
+    /// What is no dictionary; a snapshot that is counted and not described, uids that occur twice,
+    /// parents in a ring.
+    pub fn parse(bytes: &[u8], line_end: LineEnd) -> Result<Self, Malformed> {
+        let mut dict = Dictionary::parse(bytes)?;
+        if dict.is_empty() {
+            dict.set_line_end(line_end);
+        }
+        let snapshots = read::snapshots(&dict)?;
+        Ok(Self { dict, snapshots })
+    }
+
+    /// Returns the bookkeeping of a linked clone of the VM whose configuration is at `parent`.
+    ///
+    /// `sentinels` are the clone's own disk files that hang on the parent's: removing stops there.
+    pub fn of_linked_clone(parent: &str, sentinels: &[String], line_end: LineEnd) -> Self {
+        let mut dict = Dictionary::new(line_end);
+        dict.set("cloneOf0", parent);
+        dict.set("numCloneOf", "1");
+        for (number, file_name) in sentinels.iter().enumerate() {
+            dict.set(&format!("sentinel{number}"), file_name);
+        }
+        dict.set("numSentinels", &sentinels.len().to_string());
+        Self {
+            dict,
+            snapshots: Vec::new(),
+        }
+    }
+
+    /// Returns the file's bytes: those that were read, but for what was edited.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.dict.to_bytes()
+    }
+
+    /// Returns the dictionary below.
+    pub fn dict(&self) -> &Dictionary {
+        &self.dict
+    }
+
+    /// Returns the snapshots, in the order of their blocks.
+    pub fn snapshots(&self) -> &[SnapshotEntry] {
+        &self.snapshots
+    }
+
+    /// Returns the snapshot with number `uid`.
+    pub fn snapshot(&self, uid: u32) -> Option<&SnapshotEntry> {
+        self.snapshots.iter().find(|s| s.uid == uid)
+    }
+
+    /// Returns the snapshots that were taken right after `uid`.
+    pub fn children(&self, uid: u32) -> impl Iterator<Item = &SnapshotEntry> {
+        self.snapshots.iter().filter(move |s| s.parent == Some(uid))
+    }
+
+    /// Returns the snapshot that the present state descends from.
+    pub fn current(&self) -> Option<u32> {
+        let current = self.dict.get_number("snapshot.current")?;
+        self.snapshot(current).map(|s| s.uid)
+    }
+
+    /// Returns the highest number that was ever given.
+    pub fn last_uid(&self) -> u32 {
+        let stated = self.dict.get_number("snapshot.lastUID").unwrap_or(0);
+        let highest = self.snapshots.iter().map(|s| s.uid).max();
+        highest.unwrap_or(0).max(stated)
+    }
+
+    /// Returns the number of the next snapshot.
+    ///
+    /// # Errors
+    /// Where the numbers are used up.
+    pub fn next_uid(&self) -> Result<u32, Malformed> {
+        self.last_uid().checked_add(1).ok_or_else(|| {
+            let what = "snapshot.lastUID leaves no number for another snapshot";
+            Malformed::new(Place::Whole, what)
+        })
+    }
+
+    /// Returns the numbers of the most recently used snapshots, newest first; some may be gone.
+    pub fn most_recently_used(&self) -> Vec<u32> {
+        let uid = |n| self.dict.get_number(&format!("snapshot.mru{n}.uid"));
+        (0..MRU).map_while(uid).collect()
+    }
+
+    /// Tells whether a product left disks behind that are to be merged.
+    pub fn needs_consolidation(&self) -> bool {
+        let flagged = |name: &&str| name.ends_with(".needconsolidate");
+        let mut flags = self.dict.names().filter(flagged);
+        flags.any(|name| self.dict.get_bool(name) == Some(true))
+    }
+
+    /// Returns, for a linked clone, the configuration of the VM that it stands on, as written.
+    pub fn clone_of(&self) -> Option<String> {
+        self.dict.get_filled("cloneOf0")
+    }
+
+    /// Returns, for a linked clone, its own disk files that hang on foreign ones, as written.
+    pub fn sentinels(&self) -> Vec<String> {
+        let name = |n| self.dict.get_filled(&format!("sentinel{n}"));
+        (0..u64::MAX).map_while(name).collect()
+    }
+
+    /// Returns the snapshot that the linked clone at `path`, as written, stands on.
+    pub fn base_of_clone(&self, path: &str) -> Option<u32> {
+        let stands = |s: &&SnapshotEntry| s.clones.iter().any(|clone| clone == path);
+        self.snapshots.iter().find(stands).map(|s| s.uid)
+    }
+
+    /// Returns the place of a snapshot's block.
+    fn block(&self, uid: u32) -> Option<usize> {
+        self.snapshots.iter().position(|s| s.uid == uid)
+    }
+}
+
+/// Edits.
+impl Vmsd {
+    /// Adds a snapshot, in a block after the others. It does not become the current one by that.
+    ///
+    /// # Errors
+    /// Where its number is taken or its parent unknown.
+    pub fn add_snapshot(&mut self, new: SnapshotEntry) -> Result<(), Malformed> {
+        self.refuse_misfit(&new)?;
+        if self.dict.is_empty() {
+            self.dict = Dictionary::new(self.dict.line_end());
+        }
+        let block = self.snapshots.len();
+        let stale = format!("snapshot{block}.");
+        self.dict.remove_matching(|name| name.starts_with(&stale));
+        let last = self.last_uid().max(new.uid);
+        self.dict.set("snapshot.lastUID", &last.to_string());
+        for (name, value) in lines_of(&new) {
+            self.set_above_mru(&format!("{stale}{name}"), &value);
+        }
+        self.set_above_mru("snapshot.numSnapshots", &(block + 1).to_string());
+        let clones = new.clones.clone();
+        let uid = new.uid;
+        self.snapshots.push(SnapshotEntry {
+            clones: Vec::new(),
+            ..new
+        });
+        for path in clones {
+            self.add_clone(uid, &path);
+        }
+        Ok(())
+    }
+
+    /// Removes a snapshot's block. Its children become those of its parent; if it was the current
+    /// one, its parent is now.
+    pub fn remove_snapshot(&mut self, uid: u32) {
+        let Some(block) = self.block(uid) else { return };
+        let parent = self.snapshots[block].parent;
+        let current = self.current();
+        for child in self.children(uid).map(|s| s.uid).collect::<Vec<_>>() {
+            self.set_parent(child, parent);
+        }
+        let gone = format!("snapshot{block}.");
+        self.dict.remove_matching(|name| name.starts_with(&gone));
+        self.snapshots.remove(block);
+        self.close_gap(block as u64);
+        self.write_count();
+        if current == Some(uid) {
+            self.set_current(parent);
+        }
+    }
+
+    /// Sets the snapshot that the present state descends from.
+    pub fn set_current(&mut self, uid: Option<u32>) {
+        match uid {
+            Some(uid) => {
+                let uid = uid.to_string();
+                self.dict
+                    .set_after("snapshot.current", &uid, "snapshot.lastUID");
+            }
+            None => self.dict.remove("snapshot.current"),
+        }
+    }
+
+    /// Makes `uid` the most recently used snapshot.
+    pub fn touch(&mut self, uid: u32) {
+        let others = self.most_recently_used().into_iter();
+        let list: Vec<u32> = std::iter::once(uid)
+            .chain(others.filter(|&other| other != uid))
+            .take(MRU)
+            .collect();
+        for (n, uid) in list.iter().enumerate() {
+            self.dict
+                .set(&format!("snapshot.mru{n}.uid"), &uid.to_string());
+        }
+    }
+
+    /// Gives a snapshot another parent. The caller makes no ring of it.
+    pub fn set_parent(&mut self, uid: u32, parent: Option<u32>) {
+        let Some(block) = self.block(uid) else { return };
+        self.snapshots[block].parent = parent;
+        let name = format!("snapshot{block}.parent");
+        match parent {
+            Some(parent) => {
+                let anchor = format!("snapshot{block}.filename");
+                self.dict.set_after(&name, &parent.to_string(), &anchor);
+            }
+            None => self.dict.remove(&name),
+        }
+    }
+
+    /// Names another state file for a snapshot.
+    pub fn set_file_name(&mut self, uid: u32, file_name: &str) {
+        let Some(block) = self.block(uid) else { return };
+        self.snapshots[block].file_name = file_name.into();
+        self.dict
+            .set(&format!("snapshot{block}.filename"), file_name);
+    }
+
+    /// Names another file for the disk that a snapshot froze at `node`.
+    pub fn set_disk_file(&mut self, uid: u32, node: &str, file_name: &str) {
+        let Some(block) = self.block(uid) else { return };
+        let disks = &mut self.snapshots[block].disks;
+        for (number, disk) in disks.iter_mut().enumerate() {
+            if disk.node.eq_ignore_ascii_case(node) {
+                disk.file_name = file_name.into();
+                let name = format!("snapshot{block}.disk{number}.fileName");
+                self.dict.set(&name, file_name);
+            }
+        }
+    }
+
+    /// Records that the linked clone with its configuration at `path` stands on a snapshot.
+    pub fn add_clone(&mut self, uid: u32, path: &str) {
+        let Some(block) = self.block(uid) else { return };
+        if self.snapshots[block].clones.iter().any(|c| c == path) {
+            return;
+        }
+        self.snapshots[block].clones.push(path.into());
+        self.write_clones(block);
+    }
+
+    /// Forgets the linked clones whose paths, as written, `gone` picks; returns how many.
+    pub fn remove_clones(&mut self, mut gone: impl FnMut(&str) -> bool) -> usize {
+        let mut removed = 0;
+        for block in 0..self.snapshots.len() {
+            let clones = &mut self.snapshots[block].clones;
+            let before = clones.len();
+            clones.retain(|path| !gone(path));
+            let lost = before - clones.len();
+            if lost > 0 {
+                removed += lost;
+                self.write_clones(block);
+            }
+        }
+        removed
+    }
+
+    fn refuse_misfit(&self, new: &SnapshotEntry) -> Result<(), Malformed> {
+        let what = if new.uid == 0 || self.snapshot(new.uid).is_some() {
+            format!("snapshot number {} cannot be given", new.uid)
+        } else if new.parent.is_some_and(|p| self.snapshot(p).is_none()) {
+            format!("the parent of snapshot {} does not exist", new.uid)
+        } else {
+            return Ok(());
+        };
+        Err(Malformed::new(Place::Whole, what))
+    }
+
+    /// Sets a value whose line, if new, goes above the list of the most recently used.
+    fn set_above_mru(&mut self, name: &str, value: &str) {
+        self.dict.set_before(name, value, "snapshot.mru0.uid");
+    }
+
+    /// Gives the blocks after a removed one their new numbers.
+    fn close_gap(&mut self, removed: u64) {
+        let blocks = self.snapshots.len() as u64 + 1;
+        self.dict.rename(|name| {
+            let (block, rest) = read::block_key(name)?;
+            // What lies beyond the counted blocks is none of ours.
+            (removed < block && block < blocks).then(|| format!("snapshot{}.{rest}", block - 1))
+        });
+    }
+
+    fn write_count(&mut self) {
+        match self.snapshots.len() {
+            0 => self.dict.remove("snapshot.numSnapshots"),
+            count => self.dict.set("snapshot.numSnapshots", &count.to_string()),
+        }
+    }
+
+    /// Writes the clones of a block as they are now, lines that stay in their place.
+    fn write_clones(&mut self, block: usize) {
+        let paths = self.snapshots[block].clones.clone();
+        let prefix = format!("snapshot{block}.");
+        let count = format!("{prefix}numClones");
+        let beyond = |name: &str| {
+            let of_block = read::clone_key(name).filter(|&(b, _)| b == block as u64);
+            of_block.is_some_and(|(_, number)| number >= paths.len() as u64)
+        };
+        self.dict.remove_matching(beyond);
+        if paths.is_empty() {
+            return self.dict.remove(&count);
+        }
+        if !self.dict.contains(&count) {
+            let last = self.dict.names().filter(|n| n.starts_with(&prefix)).last();
+            let last = last.unwrap_or_default().to_string();
+            self.dict.set_after(&count, "", &last);
+        }
+        for (number, path) in paths.iter().enumerate() {
+            let name = format!("{prefix}clone{number}");
+            self.dict.set_before(&name, path, &count);
+        }
+        self.dict.set(&count, &paths.len().to_string());
+    }
+}
+
+/// The lines of a new block, in VMware's order; its clones come later.
+fn lines_of(new: &SnapshotEntry) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    let mut add = |name: &str, value: String| lines.push((name.to_string(), value));
+    add("uid", new.uid.to_string());
+    add("filename", new.file_name.clone());
+    if let Some(parent) = new.parent {
+        add("parent", parent.to_string());
+    }
+    add("displayName", new.display_name.clone());
+    if !new.description.is_empty() {
+        add("description", new.description.clone());
+    }
+    if new.with_memory {
+        add("type", "1".into());
+    }
+    add(
+        "createTimeHigh",
+        ((new.created_us >> 32) as i32).to_string(),
+    );
+    add("createTimeLow", (new.created_us as i32).to_string());
+    add("numDisks", new.disks.len().to_string());
+    for (number, disk) in new.disks.iter().enumerate() {
+        add(&format!("disk{number}.fileName"), disk.file_name.clone());
+        add(&format!("disk{number}.node"), disk.node.clone());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! Everything that can be said of a VM without starting it. What is missing is said, with its cure.
+
+use std::path::Path;
+
+use crate::error::{Error, Result, quoted};
+use crate::format::Vmsd;
+use crate::power;
+use crate::vm::{
+    DiskInfo, DiskSlot, Env, MediumInfo, NicInfo, PortEnd, Standing, VmFolder, VmInfo,
+    clone_standing, files, kin,
+};
+
+/// Describes the VM at `vmx`.
+///
+/// # Errors
+/// Those of opening the `.vmx` itself.
+pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
+    let vm = env.open(vmx)?;
+    let config = &vm.config;
+    let state = power::state(env, &vm);
+    let mut warnings = config.warnings();
+    warnings.extend(state.cure());
+    let vmsd = env
+        .vmsd(&vm)
+        .map_err(|error| warnings.push(with_cure(&error)))
+        .ok();
+    if let Some(reason) = config.encryption() {
+        warnings.push(format!(
+            "the VM is encrypted ({reason}): it cannot be cloned or started here"
+        ));
+    }
+    let disks: Vec<DiskInfo> = config
+        .disks()
+        .iter()
+        .map(|slot| disk(env, &vm, slot, &mut warnings))
+        .collect();
+    let media = media(env, &vm, &mut warnings);
+    let snapshots = vmsd.as_ref().map_or(&[][..], Vmsd::snapshots);
+    let current = vmsd
+        .as_ref()
+        .and_then(|vmsd| vmsd.snapshot(vmsd.current()?));
+    let clone_of = vmsd.as_ref().and_then(Vmsd::clone_of);
+    let clones: Vec<String> = snapshots
+        .iter()
+        .flat_map(|entry| entry.clones.clone())
+        .collect();
+    warnings.extend(kin_warnings(env, &vm, clone_of.as_deref(), &clones));
+    let machine = power::preview(env, &vm);
+    warnings.extend(machine.warnings);
+    Ok(VmInfo {
+        path: vm.vmx().to_path_buf(),
+        display_name: vm.display_name(),
+        guest_os: config.guest_os(),
+        hardware_version: config.hardware_version(),
+        memory_mib: config.memory_mib(),
+        cpus: config.cpus(),
+        firmware: config.firmware().as_str().to_owned(),
+        uuid_bios: config.uuid_bios(),
+        state: state.state,
+        holder: state.holder(),
+        disks,
+        media,
+        nics: nics(&vm),
+        snapshots: snapshots.len(),
+        current_snapshot: current.map(|entry| entry.display_name.clone()),
+        clone_of,
+        clones,
+        template: config.is_template(),
+        accelerator: machine.accelerator,
+        warnings,
+    })
+}
+
+fn with_cure(error: &Error) -> String {
+    match error.advice() {
+        Some(cure) => format!("{error}: {cure}"),
+        None => error.to_string(),
+    }
+}
+
+fn disk(env: &Env, vm: &VmFolder, slot: &DiskSlot, warnings: &mut Vec<String>) -> DiskInfo {
+    let mut info = DiskInfo {
+        node: slot.node.to_string(),
+        file_name: slot.file_name.clone(),
+        path: None,
+        mode: slot.mode.as_str().to_owned(),
+        create_type: None,
+        capacity_bytes: 0,
+        depth: 0,
+        own_bytes: 0,
+        shared_bytes: 0,
+        problem: None,
+    };
+    let found = vm.find(&*env.store, &slot.file_name);
+    warnings.extend(
+        found
+            .as_ref()
+            .and_then(|found| VmFolder::remark(&slot.file_name, found)),
+    );
+    let problem = match slot.raw {
+        true => Err(Error::new(
+            crate::Kind::DiskUnsupported,
+            format!("{} is a disk of the host, not a file", slot.node),
+        )),
+        false => read_disk(env, vm, slot, &mut info),
+    };
+    if let Err(error) = problem {
+        warnings.push(format!("{}: {}", slot.node, with_cure(&error)));
+        info.problem = Some(error.to_string());
+    }
+    info
+}
+
+/// Fills in what the disk's files say; the first thing wrong with them is the error.
+fn read_disk(env: &Env, vm: &VmFolder, slot: &DiskSlot, info: &mut DiskInfo) -> Result<()> {
+    let path = vm.require(&*env.store, "disk", &slot.file_name)?;
+    info.path = Some(path.clone());
+    let survey = env.opener(vm)?.survey(&path)?;
+    for (depth, link) in survey.links.iter().enumerate() {
+        let bytes = link.allocated_bytes(&*env.store).unwrap_or(0);
+        match depth {
+            0 => info.own_bytes = bytes,
+            _ => info.shared_bytes += bytes,
+        }
+    }
+    if let Some(top) = survey.links.first() {
+        info.create_type = Some(top.create_type().word().to_owned());
+        info.capacity_bytes = top.sectors() * 512;
+    }
+    match survey.problem {
+        Some(problem) => Err(problem),
+        None => {
+            info.depth = survey.links.len();
+            Ok(())
+        }
+    }
+}
+
+fn media(env: &Env, vm: &VmFolder, warnings: &mut Vec<String>) -> Vec<MediumInfo> {
+    let mut media = Vec::new();
+    let cds = vm
+        .config
+        .cd_drives()
+        .into_iter()
+        .map(|drive| (drive, "cdrom-image"));
+    let floppies = vm
+        .config
+        .floppy_drives()
+        .into_iter()
+        .map(|drive| (drive, "floppy"));
+    for (drive, kind) in cds.chain(floppies) {
+        let Some(file_name) = drive.image else {
+            continue;
+        };
+        let present = vm.find(&*env.store, &file_name).is_some();
+        if !present {
+            warnings.push(format!(
+                "{}: {} is missing; the drive will be empty: put the file back, or disconnect the drive",
+                drive.device,
+                quoted(&file_name)
+            ));
+        }
+        media.push(MediumInfo {
+            device: drive.device,
+            kind: kind.into(),
+            file_name,
+            present,
+        });
+    }
+    let ports = vm
+        .config
+        .serial_ports()
+        .into_iter()
+        .chain(vm.config.parallel_ports());
+    for port in ports {
+        let kind = port
+            .device
+            .trim_end_matches(|c: char| c.is_ascii_digit())
+            .to_owned();
+        if let PortEnd::File(file_name) = port.end {
+            let kind = format!("{kind}-file");
+            media.push(MediumInfo {
+                device: port.device,
+                kind,
+                file_name,
+                present: true,
+            });
+        }
+    }
+    media
+}
+
+fn nics(vm: &VmFolder) -> Vec<NicInfo> {
+    let info = |nic: crate::vm::Nic| NicInfo {
+        device: nic.device(),
+        model: nic.model,
+        connection: nic.connection,
+        address_type: nic.address_type,
+        mac: nic.mac,
+    };
+    vm.config.nics().into_iter().map(info).collect()
+}
+
+fn kin_warnings(env: &Env, vm: &VmFolder, parent: Option<&str>, clones: &[String]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(parent) = parent.filter(|name| kin::locate(env, vm.dir(), name).is_none()) {
+        let place = quoted(files::last_part(parent));
+        warnings.push(format!(
+            "the VM that this one is a linked clone of is not at {}: bring {place} and its disks back",
+            quoted(parent)
+        ));
+    }
+    for clone in clones {
+        if clone_standing(env, vm, clone) == Standing::Gone {
+            warnings.push(format!("the linked clone {} is gone", quoted(clone)));
+        }
+    }
+    warnings
+}

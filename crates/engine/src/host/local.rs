@@ -1,0 +1,121 @@
+//! This machine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Host, Provider, info};
+use crate::clone::{self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
+use crate::disk::{self, CheckReport, DiskReport, MapEntry};
+use crate::error::Result;
+use crate::job::Job;
+use crate::power::{self, StartSpec, StopMode};
+use crate::snapshot::{self, NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
+use crate::store::{Local, folder_of};
+use crate::vm::{Env, PowerState, Settings, VmInfo};
+
+impl Host {
+    /// Returns this machine, with the settings of its user.
+    ///
+    /// # Errors
+    /// `BadConfig` where the settings make no sense.
+    pub fn local() -> Result<Self> {
+        Ok(Self::local_with(Settings::load()?))
+    }
+
+    /// Returns this machine, with settings of the caller's.
+    pub fn local_with(settings: Settings) -> Self {
+        Self::new(Machine {
+            env: Env {
+                store: Arc::new(Local),
+                settings,
+            },
+        })
+    }
+}
+
+/// The engine of this machine.
+struct Machine {
+    env: Env,
+}
+
+impl Machine {
+    fn disk(&self, path: &Path) -> Result<disk::Chain> {
+        self.env.opener_in(folder_of(path), Vec::new())?.open(path)
+    }
+}
+
+impl Provider for Machine {
+    fn open(&self, path: &Path) -> Result<PathBuf> {
+        Ok(self.env.open(path)?.vmx().to_path_buf())
+    }
+
+    fn info(&self, vm: &Path) -> Result<VmInfo> {
+        info::info(&self.env, vm)
+    }
+
+    fn state(&self, vm: &Path) -> Result<PowerState> {
+        Ok(power::state(&self.env, &self.env.open(vm)?).state)
+    }
+
+    fn running(&self) -> Result<Vec<PathBuf>> {
+        power::running(&self.env)
+    }
+
+    fn snapshots(&self, vm: &Path) -> Result<SnapshotTree> {
+        snapshot::list(&self.env, vm)
+    }
+
+    fn create_snapshot(&self, vm: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot> {
+        snapshot::create(&self.env, vm, new, job)
+    }
+
+    fn revert(&self, vm: &Path, snapshot: &SnapshotRef, job: &Job) -> Result<()> {
+        snapshot::revert(&self.env, vm, snapshot, job)
+    }
+
+    fn remove_snapshot(
+        &self,
+        vm: &Path,
+        snapshot: &SnapshotRef,
+        children: bool,
+        job: &Job,
+    ) -> Result<()> {
+        snapshot::remove(&self.env, vm, snapshot, children, job)
+    }
+
+    fn plan_clone(&self, vm: &Path, spec: &CloneSpec) -> Result<ClonePlan> {
+        clone::plan(&self.env, vm, spec)
+    }
+
+    fn clone_vm(&self, vm: &Path, spec: &CloneSpec, job: &Job) -> Result<CloneReport> {
+        clone::run(&self.env, vm, spec, job)
+    }
+
+    fn delete(&self, vm: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
+        clone::delete(&self.env, vm, spec, job)
+    }
+
+    fn lineage(&self, vm: &Path) -> Result<Lineage> {
+        clone::lineage(&self.env, vm)
+    }
+
+    fn power_on(&self, vm: &Path, spec: &StartSpec, job: &Job) -> Result<()> {
+        power::start(&self.env, vm, spec, job)
+    }
+
+    fn power_off(&self, vm: &Path, mode: StopMode, job: &Job) -> Result<()> {
+        power::stop(&self.env, vm, mode, job)
+    }
+
+    fn disk_info(&self, path: &Path) -> Result<DiskReport> {
+        Ok(self.disk(path)?.report(&*self.env.store))
+    }
+
+    fn disk_map(&self, path: &Path) -> Result<Vec<MapEntry>> {
+        self.disk(path)?.map().collect()
+    }
+
+    fn disk_check(&self, path: &Path, job: &Job) -> Result<CheckReport> {
+        disk::check(&self.env.opener_in(folder_of(path), Vec::new())?, path, job)
+    }
+}

@@ -1,0 +1,106 @@
+//! Snapshots of VMs on this machine: the operations, and what clones need of them.
+
+use std::path::{Path, PathBuf};
+
+use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take};
+use crate::disk::Chain;
+use crate::error::{Error, Kind, Result};
+use crate::format::{SnapshotEntry, Vmsd};
+use crate::job::Job;
+use crate::store::{LockMode, Undo};
+use crate::vm::{Claim, Env, VmConfig};
+
+/// Returns the snapshots of the VM at `vmx`.
+///
+/// # Errors
+/// Those of opening; `SnapshotBroken`.
+pub(crate) fn list(env: &Env, vmx: &Path) -> Result<SnapshotTree> {
+    Ok(take::tree_of(&env.vmsd(&env.open(vmx)?)?))
+}
+
+/// Takes a snapshot of the VM at `vmx`.
+///
+/// # Errors
+/// `VmRunning`, `FileLocked`; what is wrong with a disk; `NoSpace`. Nothing is left then.
+pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot> {
+    let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
+    claim.require_off()?;
+    let mut undo = Undo::new(env.store.clone());
+    let snapshot = take::take(env, &mut claim, new, &mut undo, job)?;
+    undo.keep();
+    Ok(snapshot)
+}
+
+/// Returns the entry of the snapshot with number `uid`.
+///
+/// # Errors
+/// `SnapshotNotFound`.
+pub(crate) fn entry(vmsd: &Vmsd, uid: u32) -> Result<SnapshotEntry> {
+    let missing = || {
+        Error::new(
+            Kind::SnapshotNotFound,
+            format!("there is no snapshot number {uid}"),
+        )
+    };
+    vmsd.snapshot(uid).cloned().ok_or_else(missing)
+}
+
+/// Returns the entry of the snapshot that a caller names.
+///
+/// # Errors
+/// `SnapshotNotFound`, `SnapshotAmbiguous`.
+pub(crate) fn find(vmsd: &Vmsd, wanted: &SnapshotRef) -> Result<SnapshotEntry> {
+    entry(vmsd, take::tree_of(vmsd).find(wanted)?.uid)
+}
+
+/// Returns the current snapshot, if the VM is now as it was then: same hardware, nothing written.
+pub(crate) fn unchanged_since(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Option<SnapshotEntry> {
+    let entry = entry(vmsd, vmsd.current()?)
+        .ok()
+        .filter(|entry| !entry.with_memory)?;
+    let then = frozen::read(env, claim, &entry);
+    let same_hardware = then.warnings.is_empty() && is_same(&then.config, &claim.vm.config);
+    let unwritten = take::covered_disks(claim).all(|slot| {
+        let frozen = entry
+            .disks
+            .iter()
+            .find(|disk| disk.node == slot.node.to_string());
+        let frozen = frozen.and_then(|disk| claim.vm.find(&*env.store, &disk.file_name));
+        let chain = env.disk(&claim.vm, &slot.file_name).ok();
+        frozen
+            .zip(chain)
+            .is_some_and(|(frozen, chain)| is_fresh_child(&chain, &frozen.path))
+    });
+    (same_hardware && unwritten).then_some(entry)
+}
+
+/// A child keeps its parent's content id until the first write.
+fn is_fresh_child(chain: &Chain, parent: &Path) -> bool {
+    let paths: Vec<PathBuf> = chain
+        .links()
+        .iter()
+        .map(|link| link.path().to_path_buf())
+        .collect();
+    let ids: Vec<u32> = chain.links().iter().map(|link| link.cid()).collect();
+    paths.get(1).is_some_and(|second| second == parent) && ids[0] == ids[1]
+}
+
+/// Whether two configurations describe the same machine, but for the files of their disks.
+fn is_same(then: &VmConfig, now: &VmConfig) -> bool {
+    let entries = |config: &VmConfig| {
+        let disks: Vec<String> = config
+            .disks()
+            .iter()
+            .map(|disk| format!("{}.filename", disk.node))
+            .collect();
+        let mut entries: Vec<(String, String)> = config
+            .dict()
+            .iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .filter(|(name, _)| !disks.contains(name))
+            .collect();
+        entries.sort();
+        entries
+    };
+    entries(then) == entries(now)
+}

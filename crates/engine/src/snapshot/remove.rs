@@ -1,0 +1,289 @@
+//! Removing snapshots of a VM that is off, with consolidation of their disks.
+//!
+//! Order of what becomes durable: the `.vmsd` without the snapshots; the merged data, each merge
+//! followed by re-pointing the disks above; the `.vmsd` and the `.vmx` with the names that stay;
+//! then the files that nothing names any more. Power may fail between any two: the VM runs on a
+//! longer chain at worst.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::links::{Links, Step};
+use super::{SnapshotRef, take};
+use crate::disk::{self, Chain};
+use crate::error::{Error, Kind, Result, escaped, quoted};
+use crate::format::{SnapshotEntry, Vmsd};
+use crate::job::Job;
+use crate::store::{LockMode, folder_of, replace};
+use crate::vm::{Claim, Env, Standing, clone_standing};
+
+/// Removes the snapshot `wanted` of the VM at `vmx`, and with `children` all that descend from it.
+///
+/// # Errors
+/// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; `SnapshotLocked` where linked clones stand
+/// on one of them; what is wrong with a disk. After an error of merging, the snapshots are removed
+/// and the disks of the VM are whole, on a longer chain.
+pub(crate) fn remove(
+    env: &Env,
+    vmx: &Path,
+    wanted: &SnapshotRef,
+    children: bool,
+    job: &Job,
+) -> Result<()> {
+    let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
+    claim.require_off()?;
+    let mut vmsd = env.vmsd(&claim.vm)?;
+    let tree = take::tree_of(&vmsd);
+    let uid = tree.find(wanted)?.uid;
+    let mut doomed = vec![uid];
+    if children {
+        doomed.extend(tree.descendants(uid));
+    }
+    let entries = doomed
+        .iter()
+        .map(|uid| super::entry(&vmsd, *uid))
+        .collect::<Result<Vec<_>>>()?;
+    for entry in &entries {
+        refuse_if_cloned(env, &claim, entry)?;
+    }
+    let mut links = Links::default();
+    let mut freed = Vec::new();
+    for entry in &entries {
+        freed.extend(add_doomed(env, &claim, entry, &mut links, job));
+        vmsd.remove_snapshot(entry.uid);
+    }
+    add_states(env, &claim, &vmsd, &mut links)?;
+    let (steps, kept) = links.plan(&freed);
+    for link in &kept {
+        job.warn(format!(
+            "{} stays: other disks or linked clones stand on it",
+            quoted(link)
+        ));
+    }
+    replace(
+        &*env.store,
+        &claim.vm.vmsd_path(&*env.store),
+        &vmsd.to_bytes(),
+    )?;
+    let mut merged = Merged::default();
+    let result = merge_all(env, &claim, &steps, &mut merged, job);
+    // What was merged is put to use even if the rest was not.
+    rename_disks(env, &mut claim, &mut vmsd, &merged.renames)?;
+    settle_ids(env, &claim, &merged)?;
+    clean_up(env, &claim, &steps, &merged, &entries)?;
+    result.map_err(|error| {
+        error.context("the snapshot is removed, but not all of its disks could be merged")
+    })
+}
+
+fn refuse_if_cloned(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Result<()> {
+    let standing: Vec<&str> = entry
+        .clones
+        .iter()
+        .filter(|clone| clone_standing(env, &claim.vm, clone) != Standing::Gone)
+        .map(String::as_str)
+        .collect();
+    if standing.is_empty() {
+        return Ok(());
+    }
+    let name = escaped(&entry.display_name);
+    let clones: Vec<String> = standing.iter().map(quoted).collect();
+    let text = format!(
+        "snapshot \"{name}\" is used by linked clones: {}",
+        clones.join(", ")
+    );
+    Err(Error::new(Kind::SnapshotLocked, text)
+        .at(claim.vm.vmx())
+        .hint("delete those clones first"))
+}
+
+/// Adds the chains of a snapshot that goes; returns its own links. One that cannot be opened is
+/// left where it is.
+fn add_doomed(
+    env: &Env,
+    claim: &Claim,
+    entry: &SnapshotEntry,
+    links: &mut Links,
+    job: &Job,
+) -> Vec<PathBuf> {
+    let mut tops = Vec::new();
+    for disk in &entry.disks {
+        match env.disk(&claim.vm, &disk.file_name) {
+            Ok(chain) => tops.push(add(env, claim, &chain, links)),
+            Err(error) => job.warn(format!("a disk of the snapshot is left as it is: {error}")),
+        }
+    }
+    tops
+}
+
+/// Adds the states that stay: the snapshots of `vmsd`, and the present one.
+pub(super) fn add_states(env: &Env, claim: &Claim, vmsd: &Vmsd, links: &mut Links) -> Result<()> {
+    for slot in claim.vm.config.disks() {
+        let chain = env.disk(&claim.vm, &slot.file_name)?;
+        let top = add(env, claim, &chain, links);
+        links.need(&top);
+    }
+    for entry in vmsd.snapshots() {
+        let cloned = entry
+            .clones
+            .iter()
+            .any(|c| clone_standing(env, &claim.vm, c) != Standing::Gone);
+        for disk in &entry.disks {
+            let path = claim.vm.require(&*env.store, "disk", &disk.file_name)?;
+            if !links.contains(&path) {
+                add(env, claim, &env.disk(&claim.vm, &disk.file_name)?, links);
+            }
+            links.need(&path);
+            if cloned {
+                links.pin_chain(&path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds a chain and returns its top; links outside of the VM's folders are not ours to touch.
+pub(super) fn add(env: &Env, claim: &Claim, chain: &Chain, links: &mut Links) -> PathBuf {
+    let own = [
+        claim.vm.dir().to_path_buf(),
+        claim.vm.working_dir(&*env.store),
+    ];
+    let paths: Vec<PathBuf> = chain
+        .links()
+        .iter()
+        .map(|link| link.path().to_path_buf())
+        .collect();
+    links.add_chain(&paths);
+    for path in &paths {
+        if !own.iter().any(|dir| folder_of(path) == dir) {
+            links.pin(path);
+        }
+    }
+    chain.top().path().to_path_buf()
+}
+
+/// What merging came to.
+#[derive(Default)]
+struct Merged {
+    /// Which link now stands for which.
+    renames: BTreeMap<PathBuf, PathBuf>,
+    /// Links without children, with the content ids that are theirs now.
+    ids: BTreeMap<PathBuf, (u32, Option<String>)>,
+}
+
+/// Carries out the merges; what was done before an error is in `merged`.
+fn merge_all(
+    env: &Env,
+    claim: &Claim,
+    steps: &[Step],
+    merged: &mut Merged,
+    job: &Job,
+) -> Result<()> {
+    for step in steps {
+        let Step::Merge {
+            child,
+            into,
+            orphans,
+        } = step
+        else {
+            continue;
+        };
+        job.check()?;
+        job.phase(format!("merging {} into {}", quoted(child), quoted(into)));
+        let opener = env.opener(&claim.vm)?;
+        let chain = opener.open(child)?;
+        disk::merge(&chain, job)?;
+        let parent = opener.open_link(into)?;
+        for orphan in orphans {
+            let hint = take::hint(folder_of(orphan), into);
+            disk::relink(&*env.store, &opener.open_link(orphan)?, &hint, parent.cid())?;
+        }
+        if orphans.is_empty() {
+            merged
+                .ids
+                .insert(into.clone(), (chain.top().cid(), chain.long_content_id()));
+        }
+        for stands_for in merged.renames.values_mut().filter(|now| *now == child) {
+            stands_for.clone_from(into);
+        }
+        merged.renames.insert(child.clone(), into.clone());
+    }
+    Ok(())
+}
+
+/// A disk that nothing stands on takes the content id of the child that it took in. Before the
+/// child went out of use that would have broken it.
+fn settle_ids(env: &Env, claim: &Claim, merged: &Merged) -> Result<()> {
+    for (link, (cid, long)) in &merged.ids {
+        let link = env.opener(&claim.vm)?.open_link(link)?;
+        disk::set_content_id(&*env.store, &link, *cid, long.as_deref())?;
+    }
+    Ok(())
+}
+
+/// Writes the names that stay into the `.vmsd` and the `.vmx`.
+fn rename_disks(
+    env: &Env,
+    claim: &mut Claim,
+    vmsd: &mut Vmsd,
+    renames: &BTreeMap<PathBuf, PathBuf>,
+) -> Result<()> {
+    if renames.is_empty() {
+        return Ok(());
+    }
+    let new_name = |claim: &Claim, old: &str| -> Option<String> {
+        let path = claim.vm.find(&*env.store, old)?.path;
+        renames
+            .get(&path)
+            .map(|now| take::hint(claim.vm.dir(), now))
+    };
+    for entry in vmsd.snapshots().to_vec() {
+        for disk in &entry.disks {
+            if let Some(name) = new_name(claim, &disk.file_name) {
+                vmsd.set_disk_file(entry.uid, &disk.node, &name);
+            }
+        }
+    }
+    for slot in claim.vm.config.disks() {
+        if let Some(name) = new_name(claim, &slot.file_name) {
+            claim.vm.config.set_disk_file(slot.node, &name);
+        }
+    }
+    replace(
+        &*env.store,
+        &claim.vm.vmsd_path(&*env.store),
+        &vmsd.to_bytes(),
+    )?;
+    replace(&*env.store, claim.vm.vmx(), &claim.vm.config.to_bytes())
+}
+
+/// Removes the files that nothing names any more.
+fn clean_up(
+    env: &Env,
+    claim: &Claim,
+    steps: &[Step],
+    merged: &Merged,
+    entries: &[SnapshotEntry],
+) -> Result<()> {
+    let deleted = steps.iter().filter_map(|step| match step {
+        Step::Delete(link) => Some(link),
+        Step::Merge { .. } => None,
+    });
+    for link in deleted.chain(merged.renames.keys()) {
+        delete_link(env, claim, link)?;
+    }
+    for entry in entries {
+        for ending in ["vmsn", "vmem"] {
+            let name = Path::new(&entry.file_name).with_extension(ending);
+            if let Some(found) = claim.vm.find(&*env.store, &name.to_string_lossy()) {
+                env.store.remove_file(&found.path)?;
+            }
+        }
+    }
+    env.store.sync_dir(claim.vm.dir())
+}
+
+/// Removes the files of a link of the VM's own.
+pub(super) fn delete_link(env: &Env, claim: &Claim, link: &Path) -> Result<()> {
+    env.opener(&claim.vm)?.open_link(link)?.remove(&*env.store)
+}

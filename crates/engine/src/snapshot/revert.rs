@@ -1,0 +1,76 @@
+//! Putting a VM that is off back to a snapshot.
+
+use std::path::{Path, PathBuf};
+
+use super::links::{Links, Step};
+use super::{SnapshotRef, frozen, remove, take};
+use crate::error::{Error, Kind, Result, escaped};
+use crate::job::Job;
+use crate::store::{LockMode, Undo};
+use crate::vm::{Claim, DiskSlot, Env};
+
+/// Puts the VM at `vmx` back to the snapshot `wanted`: what was written since it was taken and since
+/// the last snapshot is lost.
+///
+/// # Errors
+/// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; what is wrong with the snapshot's disks.
+pub(crate) fn revert(env: &Env, vmx: &Path, wanted: &SnapshotRef, job: &Job) -> Result<()> {
+    let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
+    claim.require_off()?;
+    let mut vmsd = env.vmsd(&claim.vm)?;
+    let uid = take::tree_of(&vmsd).find(wanted)?.uid;
+    let entry = super::entry(&vmsd, uid)?;
+    if entry.with_memory {
+        let name = escaped(&entry.display_name);
+        let text =
+            format!("snapshot \"{name}\" was taken with memory, which cannot be restored here");
+        let hint = "replix clone --snapshot NAME --without-memory makes a VM of its disks";
+        return Err(Error::new(Kind::NotSupported, text).hint(hint));
+    }
+    let mut undo = Undo::new(env.store.clone());
+    let old: Vec<DiskSlot> = take::covered_disks(&claim).collect();
+    let state = frozen::read(env, &claim, &entry);
+    state.warnings.iter().for_each(|warning| job.warn(warning));
+    claim.vm.config = state.config;
+    let frozen: Vec<DiskSlot> = take::covered_disks(&claim).collect();
+    for slot in &frozen {
+        job.check()?;
+        let chain = env.disk(&claim.vm, &slot.file_name)?;
+        let child = take::grow_on(env, &claim, &chain, &mut undo)?;
+        claim.vm.config.set_disk_file(slot.node, &child);
+    }
+    env.store.sync_dir(&claim.vm.working_dir(&*env.store))?;
+    if let (false, Some(name)) = (state.nvram.is_empty(), claim.vm.config.nvram()) {
+        let found = claim.vm.find(&*env.store, &name).map(|found| found.path);
+        undo.replace(
+            &found.unwrap_or_else(|| claim.vm.dir().join(&name)),
+            &state.nvram,
+        )?;
+    }
+    undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
+    vmsd.set_current(Some(uid));
+    undo.replace(&claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
+    undo.keep();
+    discard(env, &claim, &old, job)
+}
+
+/// Removes the disks that the VM ran on before.
+fn discard(env: &Env, claim: &Claim, old: &[DiskSlot], job: &Job) -> Result<()> {
+    let vmsd = env.vmsd(&claim.vm)?;
+    let mut links = Links::default();
+    remove::add_states(env, claim, &vmsd, &mut links)?;
+    let mut freed: Vec<PathBuf> = Vec::new();
+    for slot in old {
+        match env.disk(&claim.vm, &slot.file_name) {
+            Ok(chain) => freed.push(remove::add(env, claim, &chain, &mut links)),
+            Err(error) => job.warn(format!("an old disk was left behind: {error}")),
+        }
+    }
+    let (steps, _) = links.plan(&freed);
+    for step in steps {
+        if let Step::Delete(link) = step {
+            remove::delete_link(env, claim, &link)?;
+        }
+    }
+    Ok(())
+}

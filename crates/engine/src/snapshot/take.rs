@@ -1,0 +1,160 @@
+//! Taking a snapshot of a VM that is off.
+//!
+//! Order of what becomes durable: the new disks and the state file, which nobody names yet; the
+//! `.vmx`, which then runs on the new disks; the `.vmsd`. Power may fail between any two: the VM
+//! runs on a longer chain at worst, and never writes to a disk that the `.vmsd` says is frozen.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{NewSnapshot, Snapshot, names};
+use crate::disk;
+use crate::error::{Kind, Result};
+use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
+use crate::job::Job;
+use crate::store::{Undo, folder_of, read_small, write_new};
+use crate::vm::{Claim, DiskSlot, Env, files};
+
+/// No `.nvram` or `.vmxf` is larger; those with secure boot have some hundred KiB.
+const PART_LIMIT: u64 = 4 << 20;
+
+/// Takes a snapshot of the VM that `claim` holds alone and that is off.
+///
+/// # Errors
+/// What is wrong with a disk; `NoSpace`; what the system says. What was done is noted in `undo`.
+pub(crate) fn take(
+    env: &Env,
+    claim: &mut Claim,
+    new: &NewSnapshot,
+    undo: &mut Undo,
+    job: &Job,
+) -> Result<Snapshot> {
+    let mut vmsd = env.vmsd(&claim.vm)?;
+    let frozen: Vec<DiskSlot> = covered_disks(claim).collect();
+    let old_config = claim.vm.config.clone();
+    for slot in &frozen {
+        job.check()?;
+        let child = grow(env, claim, slot, undo)?;
+        claim.vm.config.set_disk_file(slot.node, &child);
+    }
+    let vmsd_path = claim.vm.vmsd_path(&*env.store);
+    let broken = |m: Malformed| m.in_file(Kind::SnapshotBroken, &vmsd_path);
+    let uid = vmsd.next_uid().map_err(broken)?;
+    let entry = SnapshotEntry {
+        uid,
+        file_name: names::state_file(&claim.vm.stem(), uid),
+        parent: vmsd.current(),
+        display_name: new.name.clone(),
+        description: new.description.clone(),
+        with_memory: false,
+        created_us: now_us(),
+        disks: frozen.iter().map(frozen_disk).collect(),
+        clones: Vec::new(),
+    };
+    let state = claim.vm.working_dir(&*env.store).join(&entry.file_name);
+    let files = SnapshotFiles {
+        config: old_config.dict().to_lf_bytes(),
+        nvram: part(env, claim, claim.vm.config.nvram())?,
+        extended_config: part(env, claim, claim.vm.config.extended_config())?,
+    };
+    undo.made_file(&state);
+    write_new(&*env.store, &state, &files.to_bytes())?;
+    env.store.sync_dir(folder_of(&state))?;
+    undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
+    vmsd.add_snapshot(entry.clone()).map_err(broken)?;
+    vmsd.set_current(Some(uid));
+    vmsd.touch(uid);
+    undo.replace(&vmsd_path, &vmsd.to_bytes())?;
+    Ok(Snapshot::from(&entry))
+}
+
+/// The disks that snapshots cover.
+pub(super) fn covered_disks(claim: &Claim) -> impl Iterator<Item = DiskSlot> {
+    claim
+        .vm
+        .config
+        .disks()
+        .into_iter()
+        .filter(|slot| !slot.mode.is_independent())
+}
+
+/// Makes the disk that takes over from the one in `slot`; returns the name for the `.vmx`.
+fn grow(env: &Env, claim: &Claim, slot: &DiskSlot, undo: &mut Undo) -> Result<String> {
+    let chain = env.disk(&claim.vm, &slot.file_name)?;
+    chain.top().require_unused(&*env.store)?;
+    grow_on(env, claim, &chain, undo)
+}
+
+/// Makes a child of `chain` in the VM's working folder; returns its name for the `.vmx`.
+pub(super) fn grow_on(
+    env: &Env,
+    claim: &Claim,
+    chain: &disk::Chain,
+    undo: &mut Undo,
+) -> Result<String> {
+    let dir = claim.vm.working_dir(&*env.store);
+    let parent = chain.top().path();
+    let name = names::next_disk(&*env.store, &dir, parent);
+    let path = dir.join(&name);
+    for file in disk::create_child(&*env.store, chain, &path, &hint(&dir, parent))? {
+        undo.made_file(&file);
+    }
+    Ok(match dir == claim.vm.dir() {
+        true => name,
+        false => path.to_string_lossy().into_owned(),
+    })
+}
+
+/// How a disk in `dir` names its parent: by its bare name where both lie together.
+pub(super) fn hint(dir: &Path, parent: &Path) -> String {
+    match folder_of(parent) == dir {
+        true => files::last_part(&parent.to_string_lossy()).to_owned(),
+        false => parent.to_string_lossy().into_owned(),
+    }
+}
+
+fn frozen_disk(slot: &DiskSlot) -> FrozenDisk {
+    FrozenDisk {
+        file_name: slot.file_name.clone(),
+        node: slot.node.to_string(),
+    }
+}
+
+/// The bytes of a small file of the VM; none where it has no such file yet.
+fn part(env: &Env, claim: &Claim, name: Option<String>) -> Result<Option<Vec<u8>>> {
+    let found: Option<PathBuf> = name
+        .and_then(|name| claim.vm.find(&*env.store, &name))
+        .map(|found| found.path);
+    found
+        .map(|path| read_small(&*env.store, &path, PART_LIMIT))
+        .transpose()
+}
+
+fn now_us() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl From<&SnapshotEntry> for Snapshot {
+    fn from(entry: &SnapshotEntry) -> Self {
+        Self {
+            uid: entry.uid,
+            parent: entry.parent,
+            name: entry.display_name.clone(),
+            description: entry.description.clone(),
+            created_us: entry.created_us,
+            with_memory: entry.with_memory,
+            clones: entry.clones.clone(),
+        }
+    }
+}
+
+/// Reads the bookkeeping as the tree that callers see.
+pub(super) fn tree_of(vmsd: &Vmsd) -> super::SnapshotTree {
+    super::SnapshotTree {
+        snapshots: vmsd.snapshots().iter().map(Snapshot::from).collect(),
+        current: vmsd.current(),
+    }
+}

@@ -1,0 +1,85 @@
+//! VMs that stand on each other: whether a linked clone that somebody wrote down still lives.
+
+use std::path::{Path, PathBuf};
+
+use super::env::Env;
+use super::files;
+use super::open::VmFolder;
+use crate::store::{Store, folder_of};
+
+/// What is known of a linked clone that a `.vmsd` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there.
+    Living,
+    /// It is not there, and the place where it was can be seen.
+    Gone,
+    /// The place where it was cannot be seen from here: another host's path, a disk not mounted.
+    Unknown,
+}
+
+/// Returns where the VM is that another VM in `dir` calls `name`.
+pub fn locate(env: &Env, dir: &Path, name: &str) -> Option<PathBuf> {
+    let found = files::resolve(&*env.store, dir, name)?;
+    env.store.canonical(&found.path).ok()
+}
+
+/// Tells whether the linked clone that `vm` calls `clone` still lives.
+pub fn clone_standing(env: &Env, vm: &VmFolder, clone: &str) -> Standing {
+    if locate(env, vm.dir(), clone).is_some() {
+        return Standing::Living;
+    }
+    if files::is_windows_path(clone) {
+        return Standing::Unknown;
+    }
+    let folder = folder_of(&files::join(vm.dir(), clone)).to_path_buf();
+    match is_inhabited(&*env.store, &folder) || is_inhabited(&*env.store, folder_of(&folder)) {
+        true => Standing::Gone,
+        // A mount point without its disk is an empty folder.
+        false => Standing::Unknown,
+    }
+}
+
+fn is_inhabited(store: &dyn Store, dir: &Path) -> bool {
+    store.list(dir).is_ok_and(|entries| !entries.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::{Mem, create_dirs, write_new};
+    use crate::vm::Settings;
+
+    #[test]
+    fn clone_is_gone_only_where_its_place_can_be_seen() {
+        let mem = Mem::new();
+        for dir in ["/vms/base", "/vms/web", "/mnt/usb"] {
+            create_dirs(&mem, Path::new(dir)).unwrap();
+        }
+        write_new(
+            &mem,
+            Path::new("/vms/base/base.vmx"),
+            b"config.version = \"8\"\n",
+        )
+        .unwrap();
+        write_new(
+            &mem,
+            Path::new("/vms/web/web.vmx"),
+            b"config.version = \"8\"\n",
+        )
+        .unwrap();
+        let env = Env {
+            store: Arc::new(mem),
+            settings: Settings::default(),
+        };
+        let vm = env.open(Path::new("/vms/base/base.vmx")).unwrap();
+        let standing = |clone| clone_standing(&env, &vm, clone);
+        assert_eq!(standing("/vms/web/web.vmx"), Standing::Living);
+        assert_eq!(standing("/vms/old/old.vmx"), Standing::Gone);
+        assert_eq!(standing("/mnt/usb/c/c.vmx"), Standing::Unknown);
+        assert_eq!(standing("D:\\vms\\c\\c.vmx"), Standing::Unknown);
+        assert_eq!(standing("D:\\vms\\web\\web.vmx"), Standing::Living);
+    }
+}

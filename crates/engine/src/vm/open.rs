@@ -1,0 +1,325 @@
+//! Opening a VM: its folder, its configuration, and the files beside it.
+
+use std::path::{Path, PathBuf};
+
+use super::config::VmConfig;
+use super::files::{self, Found, How};
+use crate::error::{Error, Kind, Result, escaped, quoted};
+use crate::format::{SnapshotFiles, StateFile, Vmsd};
+use crate::store::{Access, FileKind, Store, folder_of, read_small};
+
+/// No `.vmx` is larger.
+const VMX_LIMIT: u64 = 1 << 20;
+/// Nor any `.vmsd`, not with thousands of snapshots and clones.
+const VMSD_LIMIT: u64 = 16 << 20;
+
+/// A VM as its files describe it, opened and not locked.
+#[derive(Clone, Debug)]
+pub struct VmFolder {
+    vmx: PathBuf,
+    /// The configuration as it was when opened.
+    pub config: VmConfig,
+}
+
+impl VmFolder {
+    /// Opens the VM whose configuration is at `path`. What is missing beside it does not matter.
+    ///
+    /// # Errors
+    /// `VmNotFound` where there is no such file; `FileName` where it is no `.vmx`; `BadConfig`
+    /// where its content is none.
+    pub fn open(store: &dyn Store, path: &Path) -> Result<Self> {
+        let vmx = locate(store, path)?;
+        let bytes = read_small(store, &vmx, VMX_LIMIT)?;
+        let config = VmConfig::parse(&bytes).map_err(|m| m.in_file(Kind::BadConfig, &vmx))?;
+        Ok(Self { vmx, config })
+    }
+
+    /// Returns the path of the `.vmx`: absolute, without symbolic links.
+    pub fn vmx(&self) -> &Path {
+        &self.vmx
+    }
+
+    /// Returns the folder of the `.vmx`.
+    pub fn dir(&self) -> &Path {
+        folder_of(&self.vmx)
+    }
+
+    /// Returns the file name of the `.vmx` without its ending: the stem of the VM's other files.
+    pub fn stem(&self) -> String {
+        let name = self.vmx.file_name().unwrap_or_default().to_string_lossy();
+        files::stem(&name).to_string()
+    }
+
+    /// Returns the name shown to people; where none is written, that of the file.
+    pub fn display_name(&self) -> String {
+        self.config.display_name().unwrap_or_else(|| self.stem())
+    }
+
+    /// Returns where the `.vmsd` is or would be.
+    pub fn vmsd_path(&self, store: &dyn Store) -> PathBuf {
+        files::beside(store, &self.vmx, "vmsd")
+    }
+
+    /// Reads the bookkeeping of snapshots; a file that is missing or empty has none.
+    ///
+    /// # Errors
+    /// `SnapshotBroken` where it contradicts itself; what the system says.
+    pub fn read_vmsd(&self, store: &dyn Store) -> Result<Vmsd> {
+        let path = self.vmsd_path(store);
+        let bytes = match read_small(store, &path, VMSD_LIMIT) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == Kind::FileNotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Vmsd::parse(&bytes, self.config.line_end())
+            .map_err(|fault| fault.in_file(Kind::SnapshotBroken, &path))
+    }
+
+    /// Reads the state file of a snapshot, called `file_name` in the bookkeeping: its table and the
+    /// small files in it.
+    ///
+    /// # Errors
+    /// `SnapshotBroken` where it is missing, damaged, or holds no configuration.
+    pub fn read_state(
+        &self,
+        store: &dyn Store,
+        file_name: &str,
+    ) -> Result<(StateFile, SnapshotFiles)> {
+        let path = self
+            .require(store, "state file", file_name)
+            .map_err(|error| error.as_kind(Kind::SnapshotBroken))?;
+        let file = store.open(&path, Access::Read)?;
+        let broken = |error: Error| match error.kind() {
+            Kind::SnapshotBroken => error.context(quoted(&path)).at(&path),
+            _ => error,
+        };
+        let state = StateFile::read(&*file).map_err(broken)?;
+        let none = || {
+            let what = "there is no configuration in this state";
+            broken(Error::new(Kind::SnapshotBroken, what))
+        };
+        let files = state.files(&*file).map_err(broken)?.ok_or_else(none)?;
+        Ok((state, files))
+    }
+
+    /// Returns the folder in which snapshots and their disks are made.
+    pub fn working_dir(&self, store: &dyn Store) -> PathBuf {
+        let named = self.config.working_dir();
+        named
+            .and_then(|dir| files::resolve_folder(store, self.dir(), &dir))
+            .unwrap_or_else(|| self.dir().to_path_buf())
+    }
+
+    /// Returns the folders in which disks are searched, best first: that of the `.vmx`, the working
+    /// folder, those of `fileSearchPath` as far as they exist here.
+    pub fn search_folders(&self, store: &dyn Store) -> Vec<PathBuf> {
+        let mut folders = vec![self.dir().to_path_buf(), self.working_dir(store)];
+        for name in self.config.file_search_path() {
+            folders.extend(files::resolve_folder(store, self.dir(), &name));
+        }
+        let mut unique = Vec::new();
+        for folder in folders {
+            if !unique.contains(&folder) {
+                unique.push(folder);
+            }
+        }
+        unique
+    }
+
+    /// Finds the file that the configuration calls `name`.
+    pub fn find(&self, store: &dyn Store, name: &str) -> Option<Found> {
+        files::resolve(store, self.dir(), name).or_else(|| {
+            let dir = self.working_dir(store);
+            files::resolve(store, &dir, name)
+        })
+    }
+
+    /// Finds the file that the configuration calls `name`; for `what` is used in the error.
+    ///
+    /// # Errors
+    /// `FileNotFound`, naming the place where it should be.
+    pub fn require(&self, store: &dyn Store, what: &str, name: &str) -> Result<PathBuf> {
+        self.find(store, name).map(|f| f.path).ok_or_else(|| {
+            let place = files::join(self.dir(), name);
+            let text = format!("{what} {} is missing", quoted(name));
+            let error = Error::new(Kind::FileNotFound, text).at(&place);
+            if files::is_windows_path(name) {
+                let part = escaped(files::last_part(name));
+                error.hint(format!(
+                    "copy \"{part}\" from the other machine into {}",
+                    quoted(self.dir())
+                ))
+            } else {
+                error
+            }
+        })
+    }
+
+    /// Returns a remark on how `name` was found, where it was not simply there.
+    pub fn remark(name: &str, found: &Found) -> Option<String> {
+        match found.how {
+            How::AsNamed => None,
+            How::Spelled | How::Moved => Some(format!(
+                "{} is written in the configuration, {} is used: write that there to be sure",
+                quoted(name),
+                quoted(&found.path)
+            )),
+        }
+    }
+}
+
+/// Checks that `path` is a `.vmx`, and returns where it really is.
+fn locate(store: &dyn Store, path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::new(Kind::Argument, "the path of the VM is empty"));
+    }
+    let missing = || {
+        let text = format!("{}: there is no virtual machine here", quoted(path));
+        Error::new(Kind::VmNotFound, text).at(path)
+    };
+    let meta = match store.meta(path) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == Kind::FileNotFound => return Err(missing()),
+        Err(error) => return Err(error),
+    };
+    if meta.kind == FileKind::Dir {
+        return Err(folder_hint(store, path, missing()));
+    }
+    let ending = path.extension().unwrap_or_default();
+    if !ending.eq_ignore_ascii_case("vmx") {
+        let text = format!(
+            "{} is no configuration: its name must end in .vmx",
+            quoted(path)
+        );
+        return Err(Error::new(Kind::FileName, text).at(path));
+    }
+    store.canonical(path)
+}
+
+/// Names the configuration in a folder that was given in its place.
+fn folder_hint(store: &dyn Store, dir: &Path, error: Error) -> Error {
+    let entries = store.list(dir).unwrap_or_default();
+    let vmx = entries.iter().find(|e| {
+        let ending = Path::new(&e.name).extension().unwrap_or_default();
+        ending.eq_ignore_ascii_case("vmx")
+    });
+    match vmx {
+        Some(vmx) => error.hint(format!(
+            "give the configuration in that folder: {}",
+            quoted(dir.join(&vmx.name))
+        )),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Mem, create_dirs, write_new};
+
+    fn store() -> Mem {
+        let store = Mem::new();
+        create_dirs(&store, Path::new("/v/web")).unwrap();
+        create_dirs(&store, Path::new("/v/base")).unwrap();
+        let text = b"displayName = \"Web\"\nfileSearchPath = \".;D:\\x\\base;E:\\gone\"\n";
+        write_new(&store, Path::new("/v/web/web.vmx"), text).unwrap();
+        write_new(&store, Path::new("/v/web/a.vmdk"), b"x").unwrap();
+        store
+    }
+
+    fn error(path: &str) -> Error {
+        VmFolder::open(&store(), Path::new(path)).unwrap_err()
+    }
+
+    #[test]
+    fn vm_is_opened_by_its_configuration() {
+        let store = store();
+        let vm = VmFolder::open(&store, Path::new("/v/./web/web.vmx")).unwrap();
+        assert_eq!(vm.vmx(), Path::new("/v/web/web.vmx"));
+        assert_eq!((vm.stem(), vm.display_name()), ("web".into(), "Web".into()));
+        assert_eq!(vm.vmsd_path(&store), Path::new("/v/web/web.vmsd"));
+        assert_eq!(
+            vm.search_folders(&store),
+            [Path::new("/v/web"), Path::new("/v/base")]
+        );
+    }
+
+    #[test]
+    fn bookkeeping_may_be_missing_or_broken() {
+        let store = store();
+        let vm = VmFolder::open(&store, Path::new("/v/web/web.vmx")).unwrap();
+        assert!(vm.read_vmsd(&store).unwrap().snapshots().is_empty());
+        let text = b"snapshot.numSnapshots = \"2\"\n";
+        write_new(&store, Path::new("/v/web/web.vmsd"), text).unwrap();
+        let error = vm.read_vmsd(&store).unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotBroken);
+        assert_eq!(
+            error.to_string(),
+            "\"/v/web/web.vmsd\": snapshot0 has no uid"
+        );
+    }
+
+    #[test]
+    fn state_of_a_snapshot_is_read_or_blamed() {
+        let store = store();
+        let vm = VmFolder::open(&store, Path::new("/v/web/web.vmx")).unwrap();
+        let files = SnapshotFiles {
+            config: b"a = \"1\"\n".to_vec(),
+            ..SnapshotFiles::default()
+        };
+        write_new(&store, Path::new("/v/web/1.vmsn"), &files.to_bytes()).unwrap();
+        let (state, again) = vm.read_state(&store, "1.vmsn").unwrap();
+        assert!(!state.is_live() && again == files);
+        write_new(&store, Path::new("/v/web/2.vmsn"), b"what is this?").unwrap();
+        let error = vm.read_state(&store, "2.vmsn").unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotBroken);
+        let place = "\"/v/web/2.vmsn\": byte 0: this is not the state of a VM";
+        assert_eq!(error.to_string(), place);
+        let error = vm.read_state(&store, "3.vmsn").unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotBroken);
+        assert_eq!(error.to_string(), "state file \"3.vmsn\" is missing");
+    }
+
+    #[test]
+    fn missing_vm_is_named() {
+        let error = error("/v/web/other.vmx");
+        assert_eq!(error.kind(), Kind::VmNotFound);
+        assert_eq!(
+            error.to_string(),
+            "\"/v/web/other.vmx\": there is no virtual machine here"
+        );
+    }
+
+    #[test]
+    fn folder_is_answered_with_its_configuration() {
+        let error = error("/v/web");
+        assert_eq!(error.kind(), Kind::VmNotFound);
+        assert!(error.advice().unwrap().contains("/v/web/web.vmx"));
+    }
+
+    #[test]
+    fn other_files_are_no_vms() {
+        assert_eq!(error("/v/web/a.vmdk").kind(), Kind::FileName);
+        assert_eq!(error("").kind(), Kind::Argument);
+    }
+
+    #[test]
+    fn content_that_is_no_configuration_is_refused() {
+        let store = store();
+        let path = Path::new("/v/web/bad.vmx");
+        write_new(&store, path, b"\x7fELF\0\0").unwrap();
+        let error = VmFolder::open(&store, path).unwrap_err();
+        assert_eq!(error.kind(), Kind::BadConfig);
+        assert!(error.to_string().contains("no text file"));
+    }
+
+    #[test]
+    fn missing_file_of_another_machine_is_asked_for() {
+        let store = store();
+        let vm = VmFolder::open(&store, Path::new("/v/web/web.vmx")).unwrap();
+        let error = vm.require(&store, "disk", "D:\\x\\b.vmdk").unwrap_err();
+        assert_eq!(error.kind(), Kind::FileNotFound);
+        assert!(error.advice().unwrap().contains("\"b.vmdk\""));
+        assert!(vm.require(&store, "disk", "A.vmdk").is_ok());
+    }
+}

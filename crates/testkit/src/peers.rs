@@ -1,0 +1,68 @@
+//! Programs that others wrote, which check what we write.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs a program to its end and returns what it said.
+pub fn peer<I, A>(program: &str, args: I) -> Output
+where
+    I: IntoIterator<Item = A>,
+    A: AsRef<std::ffi::OsStr>,
+{
+    let mut command = Command::new(program);
+    command.args(args);
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{program} does not start: {error}"))
+}
+
+/// Runs `qemu-img`, which must succeed, and returns its output.
+pub fn qemu_img<I, A>(args: I) -> String
+where
+    I: IntoIterator<Item = A>,
+    A: AsRef<std::ffi::OsStr>,
+{
+    succeeded(&peer("qemu-img", args))
+}
+
+/// Runs one command of `qemu-io` on the VMDK at `path`, which must succeed.
+pub fn qemu_io(path: &Path, command: &str) -> String {
+    let args = [
+        "-f".as_ref(),
+        "vmdk".as_ref(),
+        "-c".as_ref(),
+        command.as_ref(),
+        path.as_os_str(),
+    ];
+    let output = succeeded(&peer("qemu-io", args));
+    assert!(!output.contains("failed"), "qemu-io {command}: {output}");
+    output
+}
+
+/// Tells whether `qemu-img` reads the same bytes from two VMDKs, parents included.
+pub fn same_content(a: &Path, b: &Path) -> bool {
+    let args = [
+        "compare".as_ref(),
+        "-U".as_ref(),
+        "-f".as_ref(),
+        "vmdk".as_ref(),
+        "-F".as_ref(),
+    ];
+    let paths = ["vmdk".as_ref(), a.as_os_str(), b.as_os_str()];
+    let output = peer("qemu-img", args.into_iter().chain(paths));
+    match output.status.code() {
+        Some(0) => true,
+        Some(1) => false,
+        _ => panic!("qemu-img compare {a:?} {b:?}: {}", said(&output)),
+    }
+}
+
+fn succeeded(output: &Output) -> String {
+    assert!(output.status.success(), "{}", said(output));
+    said(output)
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}

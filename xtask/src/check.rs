@@ -1,0 +1,89 @@
+//! `cargo xtask check`: what must hold before code is looked at, in a minute or two.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::rules;
+use crate::run::{Doing, Result, Run, fail, say, stage};
+use crate::workspace::{Workspace, cargo};
+
+/// Runs all checks, also after one has failed.
+///
+/// # Errors
+/// When a check failed; each is named.
+pub fn run(workspace: &Workspace) -> Result {
+    let clippy = [
+        "clippy",
+        "-q",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    let checks = [
+        ("house rules", house_rules(&workspace.root)),
+        (
+            "formatting",
+            stage("formatting", || cargo(["fmt", "--all", "--check"]).run()),
+        ),
+        ("clippy", stage("clippy", || cargo(clippy).run())),
+        (
+            "engine without default features",
+            stage("engine without default features", bare_engine),
+        ),
+    ];
+    let failed = checks
+        .into_iter()
+        .filter_map(|(name, done)| Some((name, done.err()?)));
+    let failed: Vec<_> = failed.map(|(name, why)| format!("{name}: {why}")).collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        fail(failed.join("\n       "))
+    }
+}
+
+fn bare_engine() -> Result {
+    cargo(["check", "-q", "-p", "replix", "--no-default-features"]).run()
+}
+
+fn house_rules(root: &Path) -> Result {
+    stage("house rules", || {
+        let mut files = Vec::new();
+        for folder in ["crates", "xtask", "fuzz"] {
+            collect(&root.join(folder), &mut files)?;
+        }
+        let mut count = 0;
+        for file in files {
+            let text = fs::read_to_string(&file).doing(file.display())?;
+            for finding in rules::findings(file.strip_prefix(root).unwrap_or(&file), &text) {
+                say(finding);
+                count += 1;
+            }
+        }
+        if count == 0 {
+            Ok(())
+        } else {
+            fail(format!("{count} findings"))
+        }
+    })
+}
+
+/// Collects the Rust files of a folder, which may be absent, in order of their names.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let entries = fs::read_dir(folder).doing(folder.display())?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() && !path.ends_with("target") {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
