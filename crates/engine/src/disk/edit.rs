@@ -1,5 +1,6 @@
 //! Changing the descriptor of an existing link, and nothing else of it.
 
+use super::create::long_content_id;
 use super::link::Link;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Malformed;
@@ -21,13 +22,19 @@ pub fn relink(store: &dyn Store, link: &Link, hint: &str, parent_cid: u32) -> Re
     })
 }
 
-/// Gives `link` the content id `cid`, and the long one that belongs to it, where it is known.
+/// Gives `link` the content id `cid`, and `long` as the long one that belongs to it.
+///
+/// Where that is not known, a link that has a long id gets a new one.
 ///
 /// # Errors
 /// As [`relink`].
 pub fn set_content_id(store: &dyn Store, link: &Link, cid: u32, long: Option<&str>) -> Result<()> {
+    let has_long = link.descriptor().get("ddb.longContentID").is_some();
+    let long = long
+        .map(str::to_owned)
+        .or_else(|| has_long.then(|| long_content_id(cid)));
     change(store, link, |descriptor| {
-        descriptor.set_content_id(cid, long)
+        descriptor.set_content_id(cid, long.as_deref())
     })
 }
 

@@ -6,6 +6,8 @@
 #[cfg(feature = "local")]
 pub mod chain;
 #[cfg(feature = "local")]
+pub mod check;
+#[cfg(feature = "local")]
 pub mod copy;
 #[cfg(feature = "local")]
 pub mod create;
@@ -18,9 +20,13 @@ mod find;
 #[cfg(feature = "local")]
 mod geometry;
 #[cfg(feature = "local")]
+mod graft;
+#[cfg(feature = "local")]
 pub mod link;
 #[cfg(feature = "local")]
 pub mod map;
+#[cfg(feature = "local")]
+pub mod merge;
 #[cfg(feature = "local")]
 pub mod place;
 #[cfg(feature = "local")]
@@ -41,6 +47,8 @@ use std::path::PathBuf;
 #[cfg(feature = "local")]
 pub use chain::{Chain, Opener, Survey};
 #[cfg(feature = "local")]
+pub use check::check;
+#[cfg(feature = "local")]
 pub use copy::{ContentId, Copied, Copy, copy};
 #[cfg(feature = "local")]
 pub use create::{NewDisk, create, create_child};
@@ -48,6 +56,8 @@ pub use create::{NewDisk, create, create_child};
 pub use edit::{relink, set_content_id};
 #[cfg(feature = "local")]
 pub use link::Link;
+#[cfg(feature = "local")]
+pub use merge::merge;
 #[cfg(feature = "local")]
 pub use place::Places;
 
@@ -106,7 +116,3 @@ pub struct CheckReport {
     /// Grains in use, over all links.
     pub allocated_grains: u64,
 }
-#[cfg(feature = "local")]
-mod stub;
-#[cfg(feature = "local")]
-pub use stub::*;

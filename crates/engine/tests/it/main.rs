@@ -4,8 +4,13 @@
 
 mod clone_linked;
 mod clone_refused;
+mod disk_chain;
+mod disk_check;
 mod disk_copy;
 mod disk_create;
+mod disk_hostile;
+mod disk_merge;
+mod failing;
 mod format_properties;
 mod locks;
 mod samples;

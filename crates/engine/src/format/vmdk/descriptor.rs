@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::charset;
 use super::{CreateType, Fault, NO_PARENT};
+use crate::format::charset::Charset;
 use crate::format::{Malformed, Place};
 
 /// The most bytes of a descriptor that is read.
@@ -27,7 +27,7 @@ const HEADER_ORDER: [&str; 7] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     text: Vec<u8>,
-    charset: Option<String>,
+    charset: Charset,
 }
 
 /// How an extent holds its data.
@@ -80,11 +80,14 @@ impl Descriptor {
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut descriptor = Self {
             text: bytes.to_vec(),
-            charset: None,
+            charset: Charset::guess(bytes),
         };
-        descriptor.charset = descriptor
+        let label = descriptor
             .get("encoding")
             .or_else(|| descriptor.get("ddb.encoding"));
+        if let Some(charset) = label.and_then(|label| Charset::from_label(&label)) {
+            descriptor.charset = charset;
+        }
         if descriptor.get("createType").is_none() {
             return Err(Malformed::new(Place::Whole, "it has no createType"));
         }
@@ -230,17 +233,17 @@ impl Descriptor {
     }
 
     fn decode(&self, range: Range<usize>) -> String {
-        charset::decode(self.charset.as_deref(), &self.text[range]).into_owned()
+        self.charset.decode(&self.text[range])
     }
 
     /// Returns the bytes of `value`; the descriptor becomes UTF-8 where its set has no such text.
     fn encode(&mut self, value: &str) -> Result<Vec<u8>, Malformed> {
-        if let Some(bytes) = charset::encode(self.charset.as_deref(), value) {
+        if let Some(bytes) = self.charset.encode(value) {
             return Ok(bytes);
         }
-        let text = charset::decode(self.charset.as_deref(), &self.text).into_owned();
+        let text = self.charset.decode(&self.text);
         self.text = text.into_bytes();
-        self.charset = Some("UTF-8".into());
+        self.charset = Charset::UTF_8;
         self.remove("ddb.encoding");
         self.set("encoding", "UTF-8")?;
         Ok(value.as_bytes().to_vec())
@@ -299,7 +302,7 @@ impl Descriptor {
         if !is_extent(bytes) {
             return Ok(None);
         }
-        let text = charset::decode(self.charset.as_deref(), bytes);
+        let text = self.charset.decode(bytes);
         parse_extent(&text, line.number)
             .map(Some)
             .ok_or_else(|| Malformed::new(Place::Line(line.number), "the extent makes no sense"))

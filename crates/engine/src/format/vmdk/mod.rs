@@ -2,7 +2,6 @@
 //!
 //! Facts and their sources stand in `docs/formats`; nothing here opens a file.
 
-mod charset;
 mod compose;
 pub mod descriptor;
 pub mod sparse;

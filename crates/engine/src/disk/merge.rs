@@ -1,0 +1,208 @@
+//! Consolidation: what a child has moves into its parent, which then reads as the child did.
+//!
+//! The parent is written in place, and nothing of it that the child does not hide is changed: at
+//! any moment, also after a crash, the child reads as before, and the work can begin anew. In a
+//! sparse parent the data of new grains is durable before a table names them, and both directories
+//! are kept in step.
+//!
+//! In what order the caller goes on, so that a VM always finds a sound chain: [`merge`]; then name
+//! the parent where the child was named (the VM's configuration, or [`super::relink`] with the
+//! parent's present content id); then, for a disk that nobody names as a parent, give it the
+//! child's id by [`super::set_content_id`]; the child's files go last.
+
+use std::sync::Arc;
+
+use super::chain::Chain;
+use super::graft::Graft;
+use super::link::{Extent, ExtentData, Link};
+use super::map::Stored;
+use super::window::{BYTES, is_zero};
+use crate::error::{Error, Kind, Result, quoted};
+use crate::format::vmdk::SECTOR;
+use crate::format::vmdk::sparse::Header;
+use crate::job::Job;
+use crate::store::{Access, Bytes};
+
+impl Chain {
+    /// Returns how many bytes the disk's own link decides: what a merge has to move.
+    ///
+    /// # Errors
+    /// `DiskInvalid` for damaged tables; what reading says.
+    pub fn own_bytes(&self) -> Result<u64> {
+        let mut sum = 0;
+        for run in self.runs_of(1, 0, self.sectors()) {
+            let run = run?;
+            if run.stored != Stored::Nothing {
+                sum += run.sectors * SECTOR;
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// Writes what the disk's own link has into its parent; returns the bytes written.
+///
+/// The caller guarantees that the parent has no other child, and that nobody uses either. The job
+/// advances by [`Chain::own_bytes`] in all. Everything is durable at the end. The content id of the
+/// parent stays, and the chain is to be opened anew.
+///
+/// # Errors
+/// `Argument` for a disk without a parent; `DiskNeedsRepair`; `FileLocked`; `Cancelled`; `NoSpace`;
+/// whatever reading says. The child reads as before, and so does what the parent had.
+pub fn merge(chain: &Chain, job: &Job) -> Result<u64> {
+    let store = chain.pool().store().as_ref();
+    let [child, parent, ..] = chain.links() else {
+        let text = format!("{} stands on no parent", quoted(chain.top().path()));
+        return Err(Error::new(Kind::Argument, text).at(chain.top().path()));
+    };
+    chain.require_clean()?;
+    child.require_unused(store)?;
+    parent.require_unused(store)?;
+    require_writable(parent)?;
+    let mut written = 0;
+    for extent in parent.extents() {
+        let file = store.open(&parent.extent_path(extent), Access::Write)?;
+        let merger = Merger {
+            chain,
+            parent,
+            extent,
+            job,
+        };
+        written += match extent.data {
+            ExtentData::Flat { offset } => merger.write_flat(file.as_ref(), offset)?,
+            ExtentData::Sparse { header, .. } => merger.write_sparse(file.into(), header)?,
+        };
+    }
+    Ok(written)
+}
+
+/// Refuses a parent whose changes another file keeps count of.
+fn require_writable(parent: &Link) -> Result<()> {
+    if parent.descriptor().get("changeTrackPath").is_none() {
+        return Ok(());
+    }
+    let text = format!(
+        "{} has its changes tracked, which is not kept up yet",
+        quoted(parent.path())
+    );
+    Err(Error::new(Kind::DiskUnsupported, text).at(parent.path()))
+}
+
+/// One extent of the parent, and what is to be written to it.
+struct Merger<'a> {
+    chain: &'a Chain,
+    parent: &'a Link,
+    extent: &'a Extent,
+    job: &'a Job,
+}
+
+impl Merger<'_> {
+    fn write_flat(&self, file: &dyn Bytes, offset: u64) -> Result<u64> {
+        let mut written = 0;
+        let mut buf = Vec::new();
+        for run in self
+            .chain
+            .runs_of(1, self.extent.first_sector, self.extent.sectors)
+        {
+            let run = run?;
+            let end = run.sector + run.sectors;
+            let mut at = run.sector;
+            while run.stored != Stored::Nothing && at < end {
+                self.job.check()?;
+                let sectors = (end - at).min(BYTES as u64 / SECTOR);
+                if run.data().is_some() || self.parent_has_data(at, sectors)? {
+                    self.read(&mut buf, at, sectors)?;
+                    file.write_at(&buf, (offset + at - self.extent.first_sector) * SECTOR)?;
+                    written += sectors * SECTOR;
+                }
+                self.job.advance(sectors * SECTOR);
+                at += sectors;
+            }
+        }
+        file.sync()?;
+        Ok(written)
+    }
+
+    fn parent_has_data(&self, sector: u64, sectors: u64) -> Result<bool> {
+        let (stored, same) = self.parent.stored(&self.chain.tables, sector, sectors)?;
+        Ok(stored != Stored::Zeros || same < sectors)
+    }
+
+    fn write_sparse(&self, file: Arc<dyn Bytes>, header: Header) -> Result<u64> {
+        let path = self.parent.extent_path(self.extent);
+        let mut graft = Graft::new(file, path, header)?;
+        let written = self.graft_all(&mut graft, &header);
+        match written {
+            Ok(written) => graft.finish().map(|()| written),
+            Err(error) => {
+                graft.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes every grain of the parent that the child has a say in.
+    fn graft_all(&self, graft: &mut Graft, header: &Header) -> Result<u64> {
+        let grain = header.grain_sectors;
+        let at_once = (BYTES as u64 / header.grain_bytes()).max(1);
+        let mut written = 0;
+        // The first grain that is not done.
+        let mut next = 0;
+        for run in self
+            .chain
+            .runs_of(1, self.extent.first_sector, self.extent.sectors)
+        {
+            let run = run?;
+            if run.stored == Stored::Nothing {
+                continue;
+            }
+            let start = run.sector - self.extent.first_sector;
+            let end = (start + run.sectors).div_ceil(grain);
+            next = next.max(start / grain);
+            while next < end {
+                self.job.check()?;
+                let count = (end - next).min(at_once);
+                written += self.graft_grains(graft, header, next, count)?;
+                next += count;
+            }
+            self.job.advance(run.sectors * SECTOR);
+        }
+        Ok(written)
+    }
+
+    /// Writes `count` grains from number `first` on, as the guest sees them.
+    fn graft_grains(
+        &self,
+        graft: &mut Graft,
+        header: &Header,
+        first: u64,
+        count: u64,
+    ) -> Result<u64> {
+        let grain = header.grain_sectors;
+        let start = first * grain;
+        let sectors = (count * grain).min(self.extent.sectors - start);
+        let mut buf = Vec::new();
+        self.read(&mut buf, self.extent.first_sector + start, sectors)?;
+        buf.resize((count * header.grain_bytes()) as usize, 0);
+        let mut written = 0;
+        for (i, bytes) in buf.chunks_exact(header.grain_bytes() as usize).enumerate() {
+            let number = first + i as u64;
+            let sector = self.extent.first_sector + number * grain;
+            match self.parent.stored(&self.chain.tables, sector, 1)?.0 {
+                Stored::Data(_, offset) => graft.overwrite(offset, bytes)?,
+                Stored::Zeros if is_zero(bytes) => continue,
+                Stored::Nothing if is_zero(bytes) && !self.parent.has_parent() => continue,
+                Stored::Zeros | Stored::Nothing => graft.append(number, bytes)?,
+            }
+            written += bytes.len() as u64;
+        }
+        graft.write_out()?;
+        Ok(written)
+    }
+
+    /// Reads what the guest sees.
+    fn read(&self, buf: &mut Vec<u8>, sector: u64, sectors: u64) -> Result<()> {
+        buf.resize((sectors * SECTOR) as usize, 0);
+        self.chain.read(buf, sector * SECTOR)
+    }
+}
