@@ -2,13 +2,18 @@
 //!
 //! It holds the control socket and a record, and goes when the machine ends.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::qmp::Control;
-use crate::error::{Error, Kind, Result};
-use crate::store::{Store, create_private_dir, machine, read_small, remove_tree, write_new};
+use crate::disk::Link;
+use crate::error::{Error, Kind, Result, quoted};
+use crate::store::{
+    Store, create_private_dir, link_to, machine, read_small, remove_tree, write_new,
+};
 use crate::vm::{Env, PowerState, StateReport, VmFolder, lock};
 
 /// No record is larger.
@@ -63,6 +68,28 @@ impl Runtime {
         self.dir.join("control")
     }
 
+    /// Makes a folder `name` with links to the files of a disk's link; returns the name of its
+    /// descriptor there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn present(&self, name: &str, link: &Link) -> Result<PathBuf> {
+        let dir = self.dir.join(name);
+        create_private_dir(&dir)?;
+        let descriptor = dir.join("disk.vmdk");
+        link_to(link.path(), &descriptor)?;
+        if link.embedded().is_none() {
+            for (name, extent) in link.named_extents() {
+                let name = Path::new(OsStr::from_bytes(&name));
+                // QEMU takes an absolute name as it is.
+                if !name.is_absolute() {
+                    link_to(&extent, &alias(&dir, name)?)?;
+                }
+            }
+        }
+        Ok(descriptor)
+    }
+
     fn record_path(&self) -> PathBuf {
         self.dir.join("record")
     }
@@ -83,6 +110,27 @@ impl Runtime {
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         record.is_alive().then_some(record)
     }
+}
+
+/// Where `name` lies in `dir`, its folders made. It must not lead out of it.
+fn alias(dir: &Path, name: &Path) -> Result<PathBuf> {
+    let mut path = dir.to_path_buf();
+    let mut parts = name.components().peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(part) = part else {
+            let text = format!(
+                "the part of a disk is called {}, which QEMU cannot open",
+                quoted(name)
+            );
+            let hint = "move it beside the descriptor, and name it so there";
+            return Err(Error::new(Kind::DiskUnsupported, text).hint(hint));
+        };
+        path.push(part);
+        if parts.peek().is_some() {
+            create_private_dir(&path)?;
+        }
+    }
+    Ok(path)
 }
 
 /// Returns the configurations of the VMs that run here, in order.

@@ -16,6 +16,7 @@ use super::machine::{Machine, Parts};
 use super::media;
 use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget};
+use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
 use crate::store::{Access, LockMode, Store, machine, read_small, replace};
@@ -34,6 +35,7 @@ const LOG_LIMIT: u64 = 1 << 20;
 /// when it reads a line, after printing the process that becomes QEMU.
 const KEEPER: &str = r#"
 exec 3<&0 0</dev/null
+ulimit -n "$(ulimit -H -n)"
 log=$1 run=$2 lock=$3
 shift 3
 ( read -r go <&3 && exec "$@" 3<&- ) >>"$log" 2>&1 &
@@ -59,15 +61,16 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     let program = find_program(QEMU)?;
     let store = &*env.store;
     complete_identity(store, &mut claim.vm)?;
-    let disks = open_disks(env, &claim.vm)?;
+    let chains = open_disks(env, &claim.vm)?;
     let run = Runtime::of(claim.vm.vmx());
     run.create(store)?;
+    let disks = present_disks(&run, &chains)?;
     let control = run.socket();
     let machine = build(env, &claim.vm, spec, disks, &control, job);
     let started = machine.and_then(|machine| {
         machine.remarks.iter().for_each(|remark| job.warn(remark));
         job.check()?;
-        launch(env, &claim.vm, &run, &program, &machine)
+        launch(env, &mut claim, &run, &program, &machine)
     });
     let record = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
     await_ready(store, &claim.vm, &control, &record, job)
@@ -112,14 +115,28 @@ fn complete_identity(store: &dyn Store, vm: &mut VmFolder) -> Result<()> {
 }
 
 /// Opens and proves every chain: QEMU does not check content ids.
-fn open_disks(env: &Env, vm: &VmFolder) -> Result<Vec<(Node, Vec<PathBuf>)>> {
+fn open_disks(env: &Env, vm: &VmFolder) -> Result<Vec<(Node, Chain)>> {
     let mut disks = Vec::new();
     for slot in vm.config.disks() {
         let chain = env.disk(vm, &slot.file_name)?;
         chain.require_clean()?;
         chain.top().require_unused(&*env.store)?;
-        let links = chain.links().iter().map(|link| link.path().to_path_buf());
-        disks.push((slot.node, links.collect()));
+        disks.push((slot.node, chain));
+    }
+    Ok(disks)
+}
+
+/// Gives each link a folder of symbolic links in the folder of the running VM, its extents called
+/// there as the descriptor calls them: QEMU finds files of other case or another host's paths, and
+/// sees no name that we did not choose.
+fn present_disks(run: &Runtime, chains: &[(Node, Chain)]) -> Result<Vec<(Node, Vec<PathBuf>)>> {
+    let mut disks = Vec::new();
+    for (index, (node, chain)) in chains.iter().enumerate() {
+        let mut links = Vec::new();
+        for (depth, link) in chain.links().iter().enumerate() {
+            links.push(run.present(&format!("disk{index}-{depth}"), link)?);
+        }
+        disks.push((*node, links));
     }
     Ok(disks)
 }
@@ -195,12 +212,14 @@ fn uefi(store: &dyn Store, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> 
 /// Starts QEMU under its keeper, the VM locked and remembered before it runs.
 fn launch(
     env: &Env,
-    vm: &VmFolder,
+    claim: &mut Claim,
     run: &Runtime,
     program: &Path,
     machine: &Machine,
 ) -> Result<Record> {
     let store = &*env.store;
+    claim.hand_over();
+    let vm = &claim.vm;
     let log = new_log(store, vm)?;
     let mut keeper = Command::new("setsid");
     keeper.args(["--fork", "sh", "-c", KEEPER, lock::RUNNER]);

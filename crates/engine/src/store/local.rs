@@ -270,6 +270,14 @@ impl Store for Local {
     }
 }
 
+/// Makes a symbolic link at `path` to `target`.
+///
+/// # Errors
+/// `FileExists`; what the system says.
+pub fn link_to(target: &Path, path: &Path) -> Result<()> {
+    std::os::unix::fs::symlink(target, path).map_err(|e| Error::io("create", path, e))
+}
+
 /// Makes the folder `dir` for this user alone, if it is not there yet.
 ///
 /// # Errors

@@ -46,6 +46,11 @@ impl<'a> Claim<'a> {
         })
     }
 
+    /// Lets go of VMware's lock on the VM, for a machine that takes it over. Our own lock stays.
+    pub fn hand_over(&mut self) {
+        self._vmware = None;
+    }
+
     /// Demands that the VM is powered off and that nothing forbids to change it.
     ///
     /// # Errors

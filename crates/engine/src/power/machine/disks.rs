@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{Machine, Parts};
-use crate::vm::{Bus, Node, VmConfig};
+use crate::vm::{Bus, Firmware, Node, VmConfig};
 
 /// A CD or floppy drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,17 +32,17 @@ impl Machine {
             let place = slots.place(*node);
             let drive = format!("drive=disk{index}");
             let boot = format!("bootindex={}", index + 1);
-            let line = match node.bus {
+            let line = match slots.model(*node) {
                 // Without a world wide name Linux does not see a disk behind this controller.
-                Bus::Scsi if slots.model(*node) == "mptsas1068" => {
+                "mptsas1068" => {
                     format!(
                         "scsi-hd,{drive},{place},wwn={:#x},{boot}",
                         0x5000_c290_0000_0001_u64 + index as u64
                     )
                 }
-                Bus::Scsi => format!("scsi-hd,{drive},{place},{boot}"),
-                Bus::Sata | Bus::Ide => format!("ide-hd,{drive},{place},{boot}"),
-                Bus::Nvme => format!("nvme-ns,{drive},{place},{boot}"),
+                "piix3-ide" | "ich9-ahci" => format!("ide-hd,{drive},{place},{boot}"),
+                "nvme" => format!("nvme-ns,{drive},{place},{boot}"),
+                _ => format!("scsi-hd,{drive},{place},{boot}"),
             };
             self.arg("-device", line);
         }
@@ -52,14 +52,12 @@ impl Machine {
         }
     }
 
-    /// The links of one disk as nodes, the base first; the disk itself is `diskN`.
+    /// The links of one disk as nodes, the base first, and `diskN` above them: a seam at which the
+    /// disk can be exchanged while the machine runs (docs/adr/0001).
     ///
     /// Each link names its parent by node, so that nothing depends on the hints in the files.
     fn chain(&mut self, index: usize, links: &[PathBuf]) {
-        let name = |depth: usize| match depth {
-            0 => format!("disk{index}"),
-            depth => format!("disk{index}-{depth}"),
-        };
+        let name = |depth: usize| format!("disk{index}-{depth}");
         for (depth, path) in links.iter().enumerate().rev() {
             let parent = (depth + 1 < links.len()).then(|| name(depth + 1));
             let read_only = depth > 0;
@@ -72,6 +70,8 @@ impl Machine {
             });
             self.arg("-blockdev", node.to_string());
         }
+        let seam = json!({ "driver": "raw", "node-name": format!("disk{index}"), "file": name(0) });
+        self.arg("-blockdev", seam.to_string());
     }
 
     fn drive(&mut self, index: usize, drive: &Image, slots: &Slots, boot: usize) {
@@ -83,13 +83,14 @@ impl Machine {
             None => String::new(),
         };
         let line = match drive.node {
-            None => format!("floppy,unit={}{medium}", index.min(1)),
+            None => format!("floppy{medium}"),
             Some(node) => {
                 let place = slots.place(node);
-                match node.bus {
-                    Bus::Scsi => format!("scsi-cd,{place}{medium},bootindex={boot}"),
-                    _ => format!("ide-cd,{place}{medium},bootindex={boot}"),
-                }
+                let device = match slots.model(node) {
+                    "piix3-ide" | "ich9-ahci" => "ide-cd",
+                    _ => "scsi-cd",
+                };
+                format!("{device},{place}{medium},bootindex={boot}")
             }
         };
         self.arg("-device", line);
@@ -111,7 +112,7 @@ impl Machine {
         let known = slots.models.contains_key(&key);
         slots.take(node);
         if known {
-            if node.bus == Bus::Sata {
+            if slots.model(node) == "ich9-ahci" {
                 self.more_ahci(node, slots);
             }
             return;
@@ -121,6 +122,7 @@ impl Machine {
             Bus::Ide => "piix3-ide",
             Bus::Sata => "ich9-ahci",
             Bus::Nvme => "nvme",
+            Bus::Scsi if matches!(config.firmware(), Firmware::Efi { .. }) => self.efi_model(&key),
             Bus::Scsi => self.scsi_model(&key, config),
         };
         match node.bus {
@@ -140,6 +142,14 @@ impl Machine {
                 format!("ich9-ahci,id={key}-{}", (count - 1) / AHCI_PORTS),
             );
         }
+    }
+
+    /// The UEFI firmware has no driver for any of VMware's SCSI controllers.
+    fn efi_model(&mut self, key: &str) -> &'static str {
+        self.remark(format!(
+            "{key} becomes a SATA controller: the UEFI firmware here boots from no SCSI disk; the guest needs its driver (ahci)"
+        ));
+        "ich9-ahci"
     }
 
     fn scsi_model(&mut self, key: &str, config: &VmConfig) -> &'static str {
@@ -209,18 +219,13 @@ impl Slots {
                 .position(|unit| *unit == node.unit)
                 .unwrap_or(0) as u8
         };
-        match node.bus {
-            Bus::Scsi => {
-                let limit = match self.model(node) {
-                    "pvscsi" => 64,
-                    "mptsas1068" => 8,
-                    _ => 7,
-                };
-                format!("bus={key}.0,scsi-id={}", order(limit))
-            }
-            Bus::Ide => format!("bus=ide.{},unit={}", node.controller, node.unit),
-            Bus::Nvme => format!("bus={key},nsid={}", node.unit + 1),
-            Bus::Sata => {
+        match self.model(node) {
+            "pvscsi" => format!("bus={key}.0,scsi-id={}", order(64)),
+            "mptsas1068" => format!("bus={key}.0,scsi-id={}", order(8)),
+            "lsi53c895a" => format!("bus={key}.0,scsi-id={}", order(7)),
+            "piix3-ide" => format!("bus=ide.{},unit={}", node.controller, node.unit),
+            "nvme" => format!("bus={key},nsid={}", node.unit + 1),
+            _ => {
                 let place = order(AHCI_PORTS);
                 match place / AHCI_PORTS {
                     0 => format!("bus={key}.{place}"),
