@@ -68,7 +68,7 @@ impl Machine {
     fn board(&mut self, parts: &Parts) {
         let config = parts.config;
         self.args
-            .extend(["-nodefaults", "-no-user-config"].map(String::from));
+            .extend(["-nodefaults", "-no-user-config", "-S"].map(String::from));
         self.arg("-name", format!("guest={}", escape(parts.name)));
         self.arg("-machine", format!("pc,accel={}", parts.accelerator));
         // The host's own processor under KVM; under emulation all that it can do.

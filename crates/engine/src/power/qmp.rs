@@ -56,6 +56,11 @@ impl Control {
         Ok(self.execute(&qmp::query_status {})?.running)
     }
 
+    /// Lets the guest execute.
+    pub(super) fn resume(&mut self) -> Result<()> {
+        self.execute(&qmp::cont {}).map(drop)
+    }
+
     /// Presses the guest's power button.
     pub(super) fn press_power(&mut self) -> Result<()> {
         self.execute(&qmp::system_powerdown {}).map(drop)

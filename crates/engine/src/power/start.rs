@@ -292,7 +292,8 @@ fn write_first_line(store: &dyn Store, log: &Path, pid: u32) -> Result<()> {
     file.write_at(line.as_bytes(), file.len()?)
 }
 
-/// Waits until the machine answers and executes.
+/// Waits until the machine answers, and lets the guest execute: from there on it may power itself
+/// off at any time.
 fn await_ready(
     store: &dyn Store,
     vm: &VmFolder,
@@ -302,8 +303,8 @@ fn await_ready(
 ) -> Result<()> {
     let deadline = Instant::now() + READY;
     loop {
-        let ready = Control::connect(control).and_then(|mut control| control.is_running());
-        if let Ok(true) = ready {
+        let resumed = Control::connect(control).and_then(|mut control| control.resume());
+        if resumed.is_ok() {
             return Ok(());
         }
         if !record.is_alive() {

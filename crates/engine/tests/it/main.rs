@@ -12,6 +12,7 @@ mod disk_hostile;
 mod disk_merge;
 mod failing;
 mod format_properties;
+mod guests;
 mod locks;
 mod samples;
 mod snapshots;
