@@ -14,6 +14,7 @@ mod failing;
 mod format_properties;
 mod guests;
 mod locks;
+mod matrix;
 mod samples;
 mod snapshots;
 mod tools;
