@@ -71,7 +71,7 @@ impl<'a> Claim<'a> {
     pub fn require_plain(&self) -> Result<()> {
         let vmx = quoted(self.vm.vmx());
         if let Some(reason) = self.vm.config.encryption() {
-            let text = format!("{vmx} is encrypted ({})", escaped(&reason));
+            let text = format!("{vmx}: {}", escaped(&reason));
             let hint = "remove the encryption in VMware first; its key is not ours to have";
             return Err(Error::new(Kind::Encrypted, text)
                 .at(self.vm.vmx())

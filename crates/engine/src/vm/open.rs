@@ -141,9 +141,15 @@ impl VmFolder {
     pub fn require(&self, store: &dyn Store, what: &str, name: &str) -> Result<PathBuf> {
         self.find(store, name).map(|f| f.path).ok_or_else(|| {
             let place = files::join(self.dir(), name);
-            let text = format!("{what} {} is missing", quoted(name));
+            let foreign = files::is_windows_path(name);
+            let named = if foreign {
+                quoted(name)
+            } else {
+                quoted(&place)
+            };
+            let text = format!("{what} {named} is missing");
             let error = Error::new(Kind::FileNotFound, text).at(&place);
-            if files::is_windows_path(name) {
+            if foreign {
                 let part = escaped(files::last_part(name));
                 error.hint(format!(
                     "copy \"{part}\" from the other machine into {}",
@@ -277,7 +283,7 @@ mod tests {
         assert_eq!(error.to_string(), place);
         let error = vm.read_state(&store, "3.vmsn").unwrap_err();
         assert_eq!(error.kind(), Kind::SnapshotBroken);
-        assert_eq!(error.to_string(), "state file \"3.vmsn\" is missing");
+        assert_eq!(error.to_string(), "state file \"/v/web/3.vmsn\" is missing");
     }
 
     #[test]

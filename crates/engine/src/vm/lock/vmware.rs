@@ -228,7 +228,10 @@ fn find_place(store: &dyn Store, target: &Path, folder: &Path) -> Result<u16> {
             Ok(()) => return Ok(number),
             // Somebody has the number, or the last holder took the folder away just now.
             Err(error) if matches!(error.kind(), Kind::FileExists | Kind::FileNotFound) => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                let _ = store.remove_dir(folder);
+                return Err(error);
+            }
         }
     }
     let text = format!("{} changes too fast to be locked", quoted(folder));
