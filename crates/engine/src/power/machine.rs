@@ -193,7 +193,7 @@ impl Machine {
 fn is_mac(text: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     let is_byte = |part: &&str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    parts.len() == 6 && parts.iter().all(|part| is_byte(&part))
+    parts.len() == 6 && parts.iter().all(is_byte)
 }
 
 /// A value inside one of QEMU's comma-separated options.
