@@ -81,7 +81,25 @@ fn words_of(kind: Kind) -> Words {
         Kind::FileName => Since("The file name is not valid"),
         Kind::NoSpace => Since("There is not enough space for the operation"),
         Kind::Busy => Since("The virtual machine is busy or others depend on it"),
-        _ => Cause,
+        Kind::Argument
+        | Kind::Timeout
+        | Kind::Internal
+        | Kind::Denied
+        | Kind::ReadOnly
+        | Kind::Io
+        | Kind::Template
+        | Kind::SnapshotLocked
+        | Kind::SnapshotBroken
+        | Kind::DiskInvalid
+        | Kind::DiskUnsupported
+        | Kind::DiskParent
+        | Kind::DiskChanged
+        | Kind::DiskCapacity
+        | Kind::DiskChain
+        | Kind::DiskNeedsRepair
+        | Kind::DiskRange
+        | Kind::NoHypervisor
+        | Kind::CannotStart => Cause,
     }
 }
 

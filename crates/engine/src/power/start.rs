@@ -58,6 +58,9 @@ rmdir "$lock"
 pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Result<()> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     require_startable(&claim)?;
+    if claim.vm.config.is_template() {
+        job.warn("this VM is a template: what it writes now is in every later clone of it");
+    }
     let program = find_program(QEMU)?;
     let store = &*env.store;
     complete_identity(store, &mut claim.vm)?;

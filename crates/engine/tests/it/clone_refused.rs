@@ -15,12 +15,11 @@ fn assert_refused(library: &Path, vm: &Vm, kinds: &[CloneKind], expected: Kind) 
     let before = tree_of(library);
     let mut text = String::new();
     for kind in kinds {
-        let error = match vm
+        let cloned = vm
             .clone_to(CloneSpec::new(*kind, vmx(library, "new")))
-            .wait()
-        {
-            Ok(_) => panic!("{kind:?} clone succeeded"),
-            Err(error) => error,
+            .wait();
+        let Err(error) = cloned else {
+            panic!("{kind:?} clone succeeded")
         };
         assert_eq!(error.kind(), expected, "{kind:?}: {error}");
         text = error.to_string();
