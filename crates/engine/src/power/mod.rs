@@ -1,7 +1,7 @@
 //! Power: VMs started and stopped on QEMU.
 //!
-//! [`machine`] turns a configuration into QEMU's arguments and touches nothing; [`start`] and [`stop`]
-//! own the process; [`runtime`] remembers it for every other process of the user.
+//! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
+//! the process; `runtime` remembers it for every other process of the user.
 
 #[cfg(feature = "local")]
 mod accelerator;
