@@ -1,13 +1,14 @@
 //! Checking a disk: every table of every link, in bounded memory; nothing is written.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::CheckReport;
 use super::chain::{Opener, Survey};
 use super::link::{Extent, ExtentData, Link};
 use super::pool::{FileId, Pool};
 use super::tables::{Page, to_page};
-use crate::error::{Kind, Result, quoted};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
 use crate::format::vmdk::sparse::{Header, TABLE_BYTES, TABLE_ENTRIES, ZERO_GRAIN};
 use crate::job::Job;
@@ -51,21 +52,43 @@ fn check_links(survey: &Survey, report: &mut CheckReport, job: &Job) -> Result<(
                 .push(format!("{} was not closed cleanly", quoted(&file)));
         }
         note_content_id(link, report);
-        for extent in link.extents() {
+        for checker in checkers(link) {
             job.check()?;
-            if let ExtentData::Sparse { header, file_len } = extent.data {
-                let checker = Checker {
-                    pool: link.pool(),
-                    path: &link.extent_path(extent),
-                    extent,
-                    header,
-                    file_len,
-                };
-                checker.check(report, job)?;
-            }
+            checker.check(report, job)?;
         }
     }
     Ok(())
+}
+
+/// Refuses a link to which a write could do more harm: two of its grains share their place, or its
+/// tables are broken. Tables that are merely out of step are put right by the write.
+pub(super) fn require_sound(link: &Link, job: &Job) -> Result<()> {
+    for checker in checkers(link) {
+        let mut damage = Findings::default();
+        checker.check_directory(&mut damage, &mut Findings::default())?;
+        checker.check_tables(&mut damage, Redundant::Ignored, job)?;
+        checker.check_overlap(&mut damage, job)?;
+        if let Some(first) = damage.told.first() {
+            let text = format!("{} is damaged: {first}", quoted(&checker.path));
+            return Err(Error::new(Kind::DiskInvalid, text).at(&checker.path));
+        }
+    }
+    Ok(())
+}
+
+fn checkers(link: &Link) -> impl Iterator<Item = Checker<'_>> {
+    link.extents()
+        .iter()
+        .filter_map(|extent| match extent.data {
+            ExtentData::Flat { .. } => None,
+            ExtentData::Sparse { header, file_len } => Some(Checker {
+                pool: link.pool(),
+                path: link.extent_path(extent),
+                extent,
+                header,
+                file_len,
+            }),
+        })
 }
 
 /// QEMU, and older tools, change the short id alone: odd, but no damage.
@@ -84,10 +107,17 @@ fn note_content_id(link: &Link, report: &mut CheckReport) {
 /// One sparse extent under examination.
 struct Checker<'a> {
     pool: &'a Pool,
-    path: &'a Path,
+    path: Arc<Path>,
     extent: &'a Extent,
     header: Header,
     file_len: u64,
+}
+
+/// What is done about the redundant tables.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redundant {
+    Compared,
+    Ignored,
 }
 
 /// Findings of one sort, of which only the first are told.
@@ -123,7 +153,7 @@ impl Checker<'_> {
         let mut damage = Findings::default();
         let mut oddities = Findings::default();
         self.check_directory(&mut damage, &mut oddities)?;
-        let grains = self.check_tables(&mut damage, job)?;
+        let grains = self.check_tables(&mut damage, Redundant::Compared, job)?;
         self.check_overlap(&mut damage, job)?;
         report.allocated_grains += grains;
         let room = (self.file_len / SECTOR).saturating_sub(self.header.overhead);
@@ -131,8 +161,8 @@ impl Checker<'_> {
         if unused > 0 {
             oddities.add(|| format!("room for {unused} grains is used by none"));
         }
-        report.errors.extend(damage.into_lines(self.path));
-        report.notes.extend(oddities.into_lines(self.path));
+        report.errors.extend(damage.into_lines(&self.path));
+        report.notes.extend(oddities.into_lines(&self.path));
         Ok(())
     }
 
@@ -164,10 +194,10 @@ impl Checker<'_> {
     }
 
     /// Looks at every entry, and at the redundant tables; returns the number of grains.
-    fn check_tables(&self, damage: &mut Findings, job: &Job) -> Result<u64> {
+    fn check_tables(&self, damage: &mut Findings, copies: Redundant, job: &Job) -> Result<u64> {
         let mut grains = 0;
         self.for_each_table(job, |table, page| {
-            if let Some(directory) = self.header.rgd_offset
+            if let (Some(directory), Redundant::Compared) = (self.header.rgd_offset, copies)
                 && self.table(directory, table)?.as_ref() != Some(page)
             {
                 damage.add(|| format!("grain table {table} and its redundant copy differ"));

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 
 use super::chain::Chain;
+use super::check::require_sound;
 use super::graft::Graft;
 use super::link::{Extent, ExtentData, Link};
 use super::map::Stored;
@@ -47,7 +48,8 @@ impl Chain {
 /// parent stays, and the chain is to be opened anew.
 ///
 /// # Errors
-/// `Argument` for a disk without a parent; `DiskNeedsRepair`; `FileLocked`; `Cancelled`; `NoSpace`;
+/// `Argument` for a disk without a parent; `DiskNeedsRepair`; `DiskInvalid` where the parent is
+/// damaged; `FileLocked`; `Cancelled`; `NoSpace`;
 /// whatever reading says. The child reads as before, and so does what the parent had.
 pub fn merge(chain: &Chain, job: &Job) -> Result<u64> {
     let store = chain.pool().store().as_ref();
@@ -59,6 +61,7 @@ pub fn merge(chain: &Chain, job: &Job) -> Result<u64> {
     child.require_unused(store)?;
     parent.require_unused(store)?;
     require_writable(parent)?;
+    require_sound(parent, job)?;
     let mut written = 0;
     for extent in parent.extents() {
         let file = store.open(&parent.extent_path(extent), Access::Write)?;

@@ -39,6 +39,8 @@ mod report;
 mod sparse_file;
 #[cfg(feature = "local")]
 mod tables;
+#[cfg(all(test, feature = "local"))]
+mod testing;
 #[cfg(feature = "local")]
 mod window;
 

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Access, Bytes, Entry, FileKind, Held, LockMode, Meta, Store};
 use crate::error::{Error, Result};
 
+/// Blocks of zeros are holes of a file, as on a real disk that was never written there.
+const BLOCK: usize = 4096;
+
 type Content = Arc<Mutex<Vec<u8>>>;
 
 /// A file system in memory. Clones share it. Paths are taken as they are; `/` exists.
@@ -155,8 +158,18 @@ impl Bytes for MemFile {
     }
 
     fn next_data(&self, offset: u64) -> Result<Option<(u64, u64)>> {
-        let len = self.len()?;
-        Ok((offset < len).then_some((offset, len)))
+        let content = locked(&self.content);
+        let block = |at: usize| &content[at..content.len().min(at + BLOCK)];
+        let start = offset as usize / BLOCK * BLOCK;
+        let mut blocks = (start..content.len()).step_by(BLOCK);
+        let Some(data) = blocks.find(|at| block(*at).iter().any(|byte| *byte != 0)) else {
+            return Ok(None);
+        };
+        let hole = blocks.find(|at| block(*at).iter().all(|byte| *byte == 0));
+        Ok(Some((
+            offset.max(data as u64),
+            hole.unwrap_or(content.len()) as u64,
+        )))
     }
 }
 

@@ -11,8 +11,8 @@ use replix::store::Local;
 use replix::{Kind, Result};
 
 use crate::tools::{
-    Content, assert_same, chain_of, child_of, fill, fingerprints, open, opener, qemu_io, read_all,
-    small_disk,
+    Content, HeldByQemu, assert_same, chain_of, child_of, fill, fingerprints, open, opener,
+    qemu_io, read_all, small_disk,
 };
 
 /// A library of two VMs, the second a linked clone of the first; returns its disk.
@@ -121,7 +121,7 @@ fn parent_of_another_size_is_refused() {
     let text = std::fs::read_to_string(&wide).unwrap();
     let last = text
         .lines()
-        .find(|line| line.contains("f005"))
+        .find(|line| line.contains("f003"))
         .unwrap()
         .to_owned();
     reword(&wide, &format!("{last}\n"), "");
@@ -222,19 +222,10 @@ fn disk_that_qemu_writes_to_is_in_use() -> Result<()> {
     let disk = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 1);
     let chain = open(&disk)?;
     chain.top().require_unused(&Local)?;
-    let mut qemu = Command::new("qemu-io")
-        .args(["-f", "vmdk", disk.to_str().unwrap()])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The prompt comes when the disk is open.
-    let mut prompt = [0; 8];
-    std::io::Read::read_exact(qemu.stdout.as_mut().unwrap(), &mut prompt).unwrap();
+    let qemu = HeldByQemu::new(&disk);
     let error = chain.top().require_unused(&Local).unwrap_err();
     assert_eq!(error.kind(), Kind::FileLocked);
-    drop(qemu.stdin.take());
-    qemu.wait().unwrap();
+    drop(qemu);
     chain.top().require_unused(&Local)
 }
 

@@ -7,9 +7,10 @@ use replix::format::vmdk::CreateType;
 use replix::store::Local;
 use replix::{Job, Kind, Result};
 
+use crate::failing::Failing;
 use crate::tools::{
     CONTENTS, Content, TYPES, assert_same, assert_sound, chain_of, child_of, fill, fingerprints,
-    open, qemu_create, qemu_io,
+    listing, open, qemu_child, qemu_create, qemu_io,
 };
 
 fn copy_to(source: &Path, path: &Path, create_type: Option<CreateType>) -> Result<Copied> {
@@ -151,4 +152,85 @@ fn source_written_meanwhile_is_noticed() {
     let error = copy(&Local, &chain, &spec, &Job::new()).unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
     assert!(!spec.path.exists());
+}
+
+#[test]
+fn chain_made_by_qemu_is_copied() {
+    for create_type in TYPES {
+        let dir = tempfile::tempdir().unwrap();
+        let base = qemu_create(dir.path(), "base.vmdk", create_type.word(), "2200M");
+        qemu_io(
+            &base,
+            &[
+                "write -P 1 0 1M",
+                "write -P 2 2047M 3M",
+                "write -P 3 2199M 1M",
+            ],
+        );
+        let middle = qemu_child(&base, "middle.vmdk", "monolithicSparse,zeroed_grain=on");
+        qemu_io(
+            &middle,
+            &[
+                "write -z 128k 256k",
+                "write -P 4 2046M 1500k",
+                "write -z 2199M 64k",
+            ],
+        );
+        let top = qemu_child(&middle, "top.vmdk", "monolithicSparse");
+        qemu_io(&top, &["write -P 5 200k 3k", "write -P 6 2199M 512"]);
+        let target = dir.path().join("copy.vmdk");
+        copy_to(&top, &target, None).unwrap();
+        assert_same(&top, &target);
+        assert_sound(&target);
+    }
+}
+
+#[test]
+fn full_disk_leaves_nothing_behind() {
+    for create_type in [CreateType::MonolithicSparse, CreateType::SplitFlat] {
+        let dir = tempfile::tempdir().unwrap();
+        let source = chain_of(dir.path(), create_type, Content::Mixed, 2);
+        let before = listing(dir.path());
+        let chain = open(&source).unwrap();
+        for steps in 0.. {
+            let store = Failing::after(steps);
+            let spec = Copy {
+                path: &dir.path().join("t.vmdk"),
+                create_type: None,
+                uuid: None,
+                content_id: ContentId::Fresh,
+            };
+            match copy(&store, &chain, &spec, &Job::new()) {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error.kind(), Kind::NoSpace, "{steps}: {error}"),
+            }
+            assert_eq!(before, listing(dir.path()), "after {steps} steps");
+        }
+    }
+}
+
+#[test]
+fn copy_has_a_data_base_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::MonolithicSparse, Content::Zeros, 2);
+    let uuid = "60 00 C2 91 e3 76 f3 94-b7 0a 46 55 1a 2a 8b 99";
+    let spec = Copy {
+        path: &dir.path().join("t.vmdk"),
+        create_type: Some(CreateType::SplitSparse),
+        uuid: Some(uuid.into()),
+        content_id: ContentId::Keep,
+    };
+    let chain = open(&source).unwrap();
+    copy(&Local, &chain, &spec, &Job::new()).unwrap();
+    let copy = open(spec.path).unwrap();
+    assert_eq!(copy.top().cid(), chain.top().cid());
+    assert!(copy.long_content_id().is_some());
+    assert_eq!(copy.ddb("ddb.uuid").as_deref(), Some(uuid));
+    for key in [
+        "ddb.adapterType",
+        "ddb.geometry.cylinders",
+        "ddb.virtualHWVersion",
+    ] {
+        assert_eq!(copy.ddb(key), chain.ddb(key), "{key}");
+    }
 }

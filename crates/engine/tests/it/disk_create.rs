@@ -1,11 +1,14 @@
 //! What we create, every other program opens; children read as their parents and take writes.
 
-use replix::disk::{NewDisk, create};
+use replix::Kind;
+use replix::disk::{NewDisk, create, create_child};
+use replix::format::vmdk::CreateType;
 use replix::store::Local;
 
+use crate::failing::Failing;
 use crate::tools::{
-    TYPES, assert_same, assert_sound, child_of, ok, open, qemu_create, qemu_io, qemu_read_all,
-    read_all,
+    Content, TYPES, assert_same, assert_sound, chain_of, child_of, listing, ok, open, qemu_create,
+    qemu_io, qemu_read_all, read_all,
 };
 
 #[test]
@@ -76,4 +79,58 @@ fn deep_chain_reads_as_qemu_reads_it() {
         disk = child_of(&disk, &format!("b-{i:06}.vmdk"));
     }
     assert_eq!(read_all(&disk), qemu_read_all(&disk));
+}
+
+#[test]
+fn full_disk_leaves_no_child_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = chain_of(dir.path(), CreateType::SplitSparse, Content::Zeros, 1);
+    let before = listing(dir.path());
+    let chain = open(&base).unwrap();
+    for steps in 0.. {
+        let child = dir.path().join("c.vmdk");
+        match create_child(&Failing::after(steps), &chain, &child, "b.vmdk") {
+            Ok(files) => {
+                assert_eq!(files.len(), 4);
+                break;
+            }
+            Err(error) => assert_eq!(error.kind(), Kind::NoSpace),
+        }
+        assert_eq!(before, listing(dir.path()), "after {steps} steps");
+    }
+}
+
+#[test]
+fn child_starts_with_its_parents_content_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = chain_of(dir.path(), CreateType::MonolithicFlat, Content::Zeros, 1);
+    let child = child_of(&base, "c.vmdk");
+    let chain = open(&child).unwrap();
+    assert_eq!(chain.top().cid(), chain.base().cid());
+    assert_eq!(chain.own_type(), CreateType::MonolithicFlat);
+    assert_eq!(chain.top().descriptor().get("ddb.uuid"), None);
+    assert_eq!(
+        chain.top().descriptor().get("ddb.adapterType").as_deref(),
+        Some("lsilogic")
+    );
+}
+
+#[test]
+fn child_of_a_terabyte_is_as_small_as_its_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = NewDisk {
+        path: dir.path().join("b.vmdk"),
+        create_type: CreateType::MonolithicSparse,
+        sectors: 1 << 31,
+        cut: None,
+        adapter: "lsilogic".into(),
+        hardware_version: 16,
+        uuid: None,
+    };
+    create(&Local, &disk).unwrap();
+    let child = child_of(&disk.path, "c.vmdk");
+    let allocated = open(&child).unwrap().top().allocated_bytes(&Local).unwrap();
+    assert!(allocated <= (2 * 128 + 16) << 10, "{allocated}");
+    qemu_io(&child, &["write -P 1 1099511562240 64k", "read -P 0 0 1M"]);
+    assert_sound(&child);
 }

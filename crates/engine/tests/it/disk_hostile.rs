@@ -34,9 +34,9 @@ fn child(dir: &Path, hint: &str) -> Error {
     if !dir.join("c.vmdk").exists() {
         small_disk(&dir.join("c.vmdk"), CreateType::SplitSparse);
     }
-    let lines = (1..=5).map(|i| format!("RW 49024 SPARSE \"c-s00{i}.vmdk\"\n"));
+    let lines = (1..=3).map(|i| format!("RW 49024 SPARSE \"c-s00{i}.vmdk\"\n"));
     let lines: String = lines.collect();
-    let lines = lines.replace("49024 SPARSE \"c-s005", "8728 SPARSE \"c-s005");
+    let lines = lines.replace("49024 SPARSE \"c-s003", "41240 SPARSE \"c-s003");
     let head = format!(
         "parentCID=00000001\ncreateType=\"twoGbMaxExtentSparse\"\nparentFileNameHint=\"{hint}\"\n"
     );

@@ -10,8 +10,8 @@ use replix::{Job, Kind};
 
 use crate::failing::Failing;
 use crate::tools::{
-    CONTENTS, Content, TYPES, assert_sound, chain_of, child_of, fill, open, opener, qemu_io,
-    qemu_read_all, read_all,
+    CONTENTS, Content, HeldByQemu, TYPES, assert_sound, chain_of, child_of, fill, open, opener,
+    qemu_child, qemu_io, qemu_read_all, read_all,
 };
 
 fn parent_of(disk: &Path) -> PathBuf {
@@ -46,7 +46,7 @@ fn middle_link_takes_zeros_over_its_own_parents_data() {
     let dir = tempfile::tempdir().unwrap();
     let middle = chain_of(dir.path(), CreateType::SplitSparse, Content::Random, 2);
     let top = child_of(&middle, "b-000009.vmdk");
-    qemu_io(&top, &["write -P 0 0 4M", "write -P 7 70M 10k"]);
+    qemu_io(&top, &["write -P 0 0 4M", "write -P 7 67M 10k"]);
     let before = read_all(&top);
     merge(&open(&top).unwrap(), &Job::new()).unwrap();
     assert!(before == read_all(&middle));
@@ -111,4 +111,43 @@ fn merge_that_fails_anywhere_harms_nobody() {
         assert_eq!(report.errors, [""; 0]);
         assert!(before == read_all(&parent));
     }
+}
+
+#[test]
+fn damaged_parent_is_not_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = chain_of(dir.path(), CreateType::SplitSparse, Content::Random, 2);
+    let part = dir.path().join("b-s001.vmdk");
+    let mut bytes = std::fs::read(&part).unwrap();
+    // The second grain of the first table shares the place of the first one.
+    let table = u32::from_le_bytes(bytes[512 * 6..512 * 6 + 4].try_into().unwrap()) as usize * 512;
+    bytes.copy_within(table + 4..table + 8, table + 8);
+    std::fs::write(&part, &bytes).unwrap();
+    let error = merge(&open(&child).unwrap(), &Job::new()).unwrap_err();
+    assert_eq!(error.kind(), Kind::DiskInvalid, "{error}");
+    assert!(bytes == std::fs::read(&part).unwrap());
+}
+
+#[test]
+fn child_in_use_is_not_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = chain_of(dir.path(), CreateType::SplitSparse, Content::Random, 2);
+    let chain = open(&child).unwrap();
+    let _qemu = HeldByQemu::new(&child);
+    let error = merge(&chain, &Job::new()).unwrap_err();
+    assert_eq!(error.kind(), Kind::FileLocked, "{error}");
+}
+
+#[test]
+fn child_of_another_cut_is_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let parent = chain_of(dir.path(), CreateType::SplitSparse, Content::Random, 1);
+    qemu_child(&parent, "child.vmdk", "monolithicSparse,zeroed_grain=on");
+    let child = dir.path().join("child.vmdk");
+    fill(&child, Content::Mixed, 5);
+    qemu_io(&child, &["write -z 64k 1M", "write -P 3 23M 4M"]);
+    let before = qemu_read_all(&child);
+    merge(&open(&child).unwrap(), &Job::new()).unwrap();
+    assert!(before == qemu_read_all(&parent));
+    assert_sound(&parent);
 }

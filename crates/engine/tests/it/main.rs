@@ -10,6 +10,7 @@ mod disk_copy;
 mod disk_create;
 mod disk_hostile;
 mod disk_merge;
+mod disk_samples;
 mod failing;
 mod format_properties;
 mod guests;

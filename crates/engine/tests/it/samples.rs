@@ -15,7 +15,7 @@ use replix::vm::{Firmware, PowerState, VmConfig, VmFolder, state};
 static SAID: Once = Once::new();
 
 /// Returns the folder of samples, if it is there.
-fn samples() -> Option<PathBuf> {
+pub fn samples() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/samples");
     let dir = std::env::var_os("REPLIX_SAMPLES").map_or(beside, PathBuf::from);
     if !dir.is_dir() {
@@ -33,7 +33,7 @@ fn samples() -> Option<PathBuf> {
 }
 
 /// Returns the sample files with that ending.
-fn files(ending: &str) -> Vec<PathBuf> {
+pub fn files(ending: &str) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = samples().into_iter().collect();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {

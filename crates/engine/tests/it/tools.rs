@@ -1,7 +1,8 @@
 //! The programs that judge what the engine wrote, and the disks made by them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
 use replix::disk::{Chain, NewDisk, Opener, Places, create, create_child};
@@ -38,6 +39,47 @@ pub fn qemu_create(dir: &Path, name: &str, subformat: &str, size: &str) -> PathB
         dir,
     );
     dir.join(name)
+}
+
+/// Makes a child of `parent` with QEMU, in the same folder.
+pub fn qemu_child(parent: &Path, name: &str, subformat: &str) -> PathBuf {
+    let options = format!("subformat={subformat}");
+    let backing = parent.file_name().unwrap().to_str().unwrap();
+    let args = [
+        "create", "-q", "-f", "vmdk", "-F", "vmdk", "-b", backing, "-o", &options, name,
+    ];
+    ok("qemu-img", &args, parent.parent().unwrap());
+    parent.with_file_name(name)
+}
+
+/// A disk that QEMU has open for writing, until this is dropped.
+pub struct HeldByQemu(Child);
+
+impl HeldByQemu {
+    /// Opens the disk, and returns when it is open.
+    pub fn new(disk: &Path) -> Self {
+        let mut qemu = Command::new("qemu-io")
+            .args(["-f", "vmdk", disk.to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The prompt comes when the disk is open.
+        let mut prompt = [0; 8];
+        qemu.stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut prompt)
+            .unwrap();
+        Self(qemu)
+    }
+}
+
+impl Drop for HeldByQemu {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs QEMU's I/O commands on a disk.
@@ -144,8 +186,8 @@ pub enum Content {
 pub const CONTENTS: [Content; 3] = [Content::Random, Content::Zeros, Content::Mixed];
 
 /// Capacity of the disks that [`fill`] fills: three grain tables and a bit, no whole number of
-/// grains, and five extents where it is split.
-pub const SECTORS: u64 = (100 << 20) / 512 + 24;
+/// grains, and three extents where it is split.
+pub const SECTORS: u64 = (68 << 20) / 512 + 24;
 
 /// Writes `content` to a disk of [`SECTORS`]; `step` makes each link of a chain different.
 pub fn fill(disk: &Path, content: Content, step: u64) {
@@ -158,7 +200,7 @@ pub fn fill(disk: &Path, content: Content, step: u64) {
             vec![
                 format!("write -s {noise} {}k 700k", 64 + shift),
                 format!("write -s {noise} {}k 131k", 60_000 + shift / 2),
-                format!("write -s {noise} {}k 12k", 100 << 10),
+                format!("write -s {noise} {}k 12k", 68 << 10),
             ]
         }
         Content::Zeros => vec![
@@ -171,7 +213,7 @@ pub fn fill(disk: &Path, content: Content, step: u64) {
             format!("write -P {} {}k 65k", 40 + step, 400 + shift),
             format!("write -P {} {}k 3M", 60 + step, 59_000 + shift / 5),
             format!("write -P 0 {}k 64k", 59_540 + shift / 5),
-            format!("write -P {} {}k 12k", 80 + step, 100 << 10),
+            format!("write -P {} {}k 12k", 80 + step, 68 << 10),
         ],
     };
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
@@ -218,6 +260,16 @@ pub fn chain_of(dir: &Path, create_type: CreateType, content: Content, depth: u6
         fill(&disk, content, step);
     }
     disk
+}
+
+/// Returns name and length of every file in a folder.
+pub fn listing(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let mut files: Vec<_> = entries
+        .map(|entry| (entry.path(), entry.metadata().unwrap().len()))
+        .collect();
+    files.sort();
+    files
 }
 
 /// Returns a fingerprint of every file in a folder.

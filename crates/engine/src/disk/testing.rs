@@ -1,0 +1,254 @@
+//! Disks made by hand for unit tests: any grain, any cut, grains of zeros, and the bytes that a
+//! guest must see.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{Chain, Opener, Places};
+use crate::format::vmdk::SECTOR;
+use crate::format::vmdk::sparse::{Layout, TABLE_ENTRIES, ZERO_GRAIN};
+use crate::store::{Mem, Store, write_new};
+
+/// One link of a disk to be made.
+#[derive(Clone, Debug)]
+pub struct LinkSpec {
+    /// Sectors of each extent; their sum is the capacity.
+    pub cut: Vec<u64>,
+    /// Sectors of a grain.
+    pub grain: u64,
+    /// Grains that are there: a place, scaled to the disk, and what fills it. `None` is zeros.
+    pub grains: Vec<(u16, Option<u8>)>,
+}
+
+/// A disk in memory, and what it must read as.
+pub struct Sample {
+    /// Where it is.
+    pub store: Mem,
+    /// Its link nearest to the guest.
+    pub top: PathBuf,
+    /// What the guest sees.
+    pub content: Vec<u8>,
+}
+
+impl Sample {
+    /// Makes a chain, the base first.
+    pub fn new(links: &[LinkSpec]) -> Self {
+        let store = Mem::new();
+        store.create_dir(Path::new("/vm")).unwrap();
+        let sectors: u64 = links[0].cut.iter().sum();
+        let mut sample = Self {
+            store,
+            top: PathBuf::new(),
+            content: vec![0; (sectors * SECTOR) as usize],
+        };
+        for (i, link) in links.iter().enumerate() {
+            sample.add(i, link);
+        }
+        sample
+    }
+
+    /// Opens the disk at `path` of this sample.
+    pub fn open(&self, path: &Path) -> Chain {
+        self.opener().open(path).unwrap()
+    }
+
+    /// Returns what opens its disks.
+    pub fn opener(&self) -> Opener {
+        let places = Places::of(&self.store, Path::new("/vm")).unwrap();
+        Opener::new(Arc::new(self.store.clone()), places)
+    }
+
+    fn add(&mut self, i: usize, link: &LinkSpec) {
+        let mut text = format!("# Disk DescriptorFile\nversion=1\nCID={:08x}\n", i + 1);
+        match i.checked_sub(1) {
+            None => text += "parentCID=ffffffff\ncreateType=\"twoGbMaxExtentSparse\"\n",
+            Some(parent) => {
+                text += &format!(
+                    "parentCID={i:08x}\ncreateType=\"twoGbMaxExtentSparse\"\n\
+                     parentFileNameHint=\"d{parent}.vmdk\"\n"
+                );
+            }
+        }
+        let mut first = 0;
+        for (j, sectors) in link.cut.iter().enumerate() {
+            let name = format!("d{i}-s{j}.vmdk");
+            text += &format!("RW {sectors} SPARSE \"{name}\"\n");
+            let bytes = self.extent(link, first, *sectors);
+            write_new(&self.store, &Path::new("/vm").join(name), &bytes).unwrap();
+            first += sectors;
+        }
+        self.top = PathBuf::from(format!("/vm/d{i}.vmdk"));
+        write_new(&self.store, &self.top, text.as_bytes()).unwrap();
+    }
+
+    /// Returns the bytes of one extent, and puts what it holds into the content.
+    fn extent(&mut self, link: &LinkSpec, first: u64, sectors: u64) -> Vec<u8> {
+        let tables = sectors.div_ceil(link.grain * TABLE_ENTRIES);
+        let directory = (tables * 4).div_ceil(SECTOR);
+        let (rgd, gd) = (1, 1 + directory + tables * 4);
+        let overhead = (gd + directory + tables * 4).next_multiple_of(link.grain);
+        let mut bytes = vec![0; (overhead * SECTOR) as usize];
+        let mut put = |at: u64, value: &[u8]| {
+            bytes[at as usize..at as usize + value.len()].copy_from_slice(value);
+        };
+        put(0, &Layout::new(sectors, false).unwrap().header());
+        put(4, &2u32.to_le_bytes());
+        put(8, &7u32.to_le_bytes());
+        for (at, value) in [(20, link.grain), (48, rgd), (56, gd), (64, overhead)] {
+            put(at, &value.to_le_bytes());
+        }
+        for start in [rgd, gd] {
+            for table in 0..tables {
+                let sector = (start + directory + table * 4) as u32;
+                put(start * SECTOR + table * 4, &sector.to_le_bytes());
+            }
+        }
+        let mut seen = Vec::new();
+        for (place, fill) in &link.grains {
+            let sector = self.content.len() as u64 / SECTOR * u64::from(*place) / 65536;
+            let Some(index) = sector.checked_sub(first).map(|within| within / link.grain) else {
+                continue;
+            };
+            if index * link.grain >= sectors || seen.contains(&index) {
+                continue;
+            }
+            seen.push(index);
+            let entry = match fill {
+                None => ZERO_GRAIN,
+                Some(_) => (bytes.len() as u64 / SECTOR) as u32,
+            };
+            for start in [rgd, gd] {
+                let at = ((start + directory) * SECTOR + index * 4) as usize;
+                bytes[at..at + 4].copy_from_slice(&entry.to_le_bytes());
+            }
+            let begin = first + index * link.grain;
+            let end = (begin + link.grain).min(first + sectors);
+            let visible = (begin * SECTOR) as usize..(end * SECTOR) as usize;
+            self.content[visible].fill(fill.unwrap_or(0));
+            if let Some(fill) = fill {
+                bytes.resize(bytes.len() + (link.grain * SECTOR) as usize, *fill);
+            }
+        }
+        bytes
+    }
+}
+
+/// Any chain of one to four links of one capacity.
+pub fn any_chain() -> impl Strategy<Value = Vec<LinkSpec>> {
+    (1u64..24_000).prop_flat_map(|sectors| prop::collection::vec(any_link(sectors), 1..5))
+}
+
+fn any_link(sectors: u64) -> impl Strategy<Value = LinkSpec> {
+    let grain = prop::sample::select(vec![16u64, 32, 128, 1024]);
+    let fill = prop_oneof![4 => (0u8..4).prop_map(Some), 1 => Just(None)];
+    let grains = prop::collection::vec((any::<u16>(), fill), 0..24);
+    (any_cut(sectors), grain, grains).prop_map(|(cut, grain, grains)| LinkSpec {
+        cut,
+        grain,
+        grains,
+    })
+}
+
+fn any_cut(sectors: u64) -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::vec(1u64..16_000, 0..3).prop_map(move |pieces| {
+        let mut left = sectors;
+        let mut cut = Vec::new();
+        for piece in pieces {
+            if piece < left {
+                cut.push(piece);
+                left -= piece;
+            }
+        }
+        cut.push(left);
+        cut
+    })
+}
+
+mod properties {
+    use super::*;
+    use crate::disk::{ContentId, Copy, check, copy, create_child, merge};
+    use crate::format::vmdk::CreateType;
+    use crate::job::Job;
+
+    fn read(chain: &Chain) -> Vec<u8> {
+        let mut bytes = vec![0xee; chain.capacity_bytes() as usize];
+        chain.read(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    fn assert_sound(sample: &Sample, path: &Path) {
+        let report = check(&sample.opener(), path, &Job::new()).unwrap();
+        assert_eq!(report.errors, [""; 0]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_chain_reads_as_its_links_say(links in any_chain(), cuts in any::<[u16; 2]>()) {
+            let sample = Sample::new(&links);
+            let chain = sample.open(&sample.top);
+            prop_assert!(read(&chain) == sample.content);
+            assert_sound(&sample, &sample.top);
+            let [a, b] = cuts.map(|cut| sample.content.len() * usize::from(cut) / 65536);
+            let range = a.min(b)..a.max(b);
+            let mut part = vec![0xee; range.len()];
+            chain.read(&mut part, range.start as u64).unwrap();
+            prop_assert!(part == sample.content[range]);
+        }
+
+        #[test]
+        fn the_map_covers_the_disk_once(links in any_chain()) {
+            let sample = Sample::new(&links);
+            let chain = sample.open(&sample.top);
+            let mut at = 0;
+            for entry in chain.map() {
+                let entry = entry.unwrap();
+                prop_assert_eq!(entry.offset, at);
+                at += entry.length;
+            }
+            prop_assert_eq!(at, chain.capacity_bytes());
+        }
+
+        #[test]
+        fn a_copy_reads_the_same(links in any_chain(), flat: bool, split: bool) {
+            let sample = Sample::new(&links);
+            let create_type = match (flat, split) {
+                (false, false) => CreateType::MonolithicSparse,
+                (true, false) => CreateType::MonolithicFlat,
+                (false, true) => CreateType::SplitSparse,
+                (true, true) => CreateType::SplitFlat,
+            };
+            let path = Path::new("/vm/copy.vmdk");
+            let spec = Copy {
+                path,
+                create_type: Some(create_type),
+                uuid: None,
+                content_id: ContentId::Keep,
+            };
+            copy(&sample.store, &sample.open(&sample.top), &spec, &Job::new()).unwrap();
+            prop_assert!(read(&sample.open(path)) == sample.content);
+            assert_sound(&sample, path);
+            let child = Path::new("/vm/child.vmdk");
+            create_child(&sample.store, &sample.open(path), child, "copy.vmdk").unwrap();
+            prop_assert!(read(&sample.open(child)) == sample.content);
+        }
+
+        #[test]
+        fn a_merged_chain_reads_the_same(links in any_chain()) {
+            let sample = Sample::new(&links);
+            for i in (1..links.len()).rev() {
+                let child = PathBuf::from(format!("/vm/d{i}.vmdk"));
+                let parent = PathBuf::from(format!("/vm/d{}.vmdk", i - 1));
+                merge(&sample.open(&child), &Job::new()).unwrap();
+                prop_assert!(read(&sample.open(&sample.top)) == sample.content);
+                prop_assert!(read(&sample.open(&parent)) == sample.content);
+                assert_sound(&sample, &parent);
+            }
+        }
+    }
+}
