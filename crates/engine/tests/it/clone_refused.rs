@@ -225,6 +225,23 @@ fn cancelled_clone_leaves_nothing() {
 }
 
 #[test]
+fn snapshot_made_for_a_clone_that_fails_is_taken_back() {
+    let library = folder();
+    let vm = open(&simple(library.path(), "base"));
+    fs::write(library.path().join("file"), b"in the way").unwrap();
+    let before = tree_of(library.path());
+    for kind in BOTH {
+        let destination = library.path().join("file/new/new.vmx");
+        assert!(
+            vm.clone_to(CloneSpec::new(*kind, destination))
+                .wait()
+                .is_err()
+        );
+        assert_eq!(before, tree_of(library.path()));
+    }
+}
+
+#[test]
 fn parent_of_living_clones_is_not_deleted() {
     let library = folder();
     let test_vm = simple(library.path(), "base");

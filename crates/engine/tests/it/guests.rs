@@ -324,6 +324,52 @@ fn split_disk_with_names_of_another_case_boots() {
 }
 
 #[test]
+fn linked_clone_copied_from_windows_boots() {
+    let Some(image) = skip("boot.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let test_vm = VmBuilder::new(library.path(), "Base")
+        .disk_from("scsi0:0", DiskType::TwoGbMaxExtentSparse, &image, "vmdk")
+        .line("serial0.present", "TRUE")
+        .line("serial0.fileType", "file")
+        .line("serial0.fileName", "serial.txt")
+        .build();
+    let base = open(&test_vm);
+    set_marker(&disks(&base)[0], "windows");
+    let linked = clone(&base, CloneKind::Linked, library.path(), "web");
+    let edit = |file: PathBuf, changes: &[(&str, &str)]| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let changed = changes.iter().fold(text, |text, (old, new)| {
+            assert!(text.contains(old), "{text}");
+            text.replace(old, new)
+        });
+        std::fs::write(file, changed.replace('\n', "\r\n")).unwrap();
+    };
+    let here = library.path().to_str().unwrap();
+    let web = library.path().join("web");
+    edit(
+        web.join("Base-cl1.vmdk"),
+        &[("../Base/Base.vmdk", "D:\\VMs\\base\\BASE.vmdk")],
+    );
+    edit(
+        web.join("web.vmx"),
+        &[(&format!("{here}/Base"), "D:\\VMs\\base")],
+    );
+    edit(
+        web.join("web.vmsd"),
+        &[(&format!("{here}/Base/Base.vmx"), "D:\\VMs\\base\\base.vmx")],
+    );
+    start(&linked);
+    said(&linked, "hello from guest marker=windows");
+    await_off(&linked);
+    let copy = clone(&linked, CloneKind::Full, library.path(), "copy");
+    start(&copy);
+    said(&copy, "hello from guest marker=windows");
+    await_off(&copy);
+}
+
+#[test]
 fn vm_on_a_touched_parent_is_not_started() {
     let library = folder();
     let test_vm = simple(library.path(), "base");
