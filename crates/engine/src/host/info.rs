@@ -46,7 +46,13 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         .collect();
     warnings.extend(kin_warnings(env, &vm, clone_of.as_deref(), &clones));
     let machine = power::preview(env, &vm);
-    warnings.extend(machine.remarks);
+    // A missing image is told already, with its cure.
+    let missing = media.iter().filter(|medium| !medium.present);
+    let told: Vec<String> = missing
+        .map(|m| format!("{} is empty: ", m.device))
+        .collect();
+    let is_news = |remark: &String| !told.iter().any(|told| remark.starts_with(told));
+    warnings.extend(machine.remarks.into_iter().filter(is_news));
     Ok(VmInfo {
         path: vm.vmx().to_path_buf(),
         display_name: vm.display_name(),
