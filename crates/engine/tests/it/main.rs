@@ -14,6 +14,7 @@ mod disk_samples;
 mod failing;
 mod format_properties;
 mod guests;
+mod hostile_vms;
 mod locks;
 mod matrix;
 mod samples;
