@@ -73,7 +73,7 @@ fn refuse_parents(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Result<()> {
     let text = format!(
         "linked clones stand on {}: {}",
         quoted(vmx),
-        named.join(", ")
+        kin::enumerate(&named)
     );
     let hint = "delete those first; without its disks they are lost";
     Err(Error::new(Kind::Busy, text).at(vmx).hint(hint))

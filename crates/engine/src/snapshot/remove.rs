@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::store::{LockMode, folder_of, replace};
-use crate::vm::{Claim, Env, Standing, clone_standing};
+use crate::vm::{Claim, Env, Standing, clone_standing, kin};
 
 /// Removes the snapshot `wanted` of the VM at `vmx`, and with `children` all that descend from it.
 ///
@@ -90,7 +90,7 @@ fn refuse_if_cloned(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Result<(
     let clones: Vec<String> = standing.iter().map(quoted).collect();
     let text = format!(
         "snapshot \"{name}\" is used by linked clones: {}",
-        clones.join(", ")
+        kin::enumerate(&clones)
     );
     Err(Error::new(Kind::SnapshotLocked, text)
         .at(claim.vm.vmx())

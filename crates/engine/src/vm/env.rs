@@ -80,7 +80,8 @@ impl Env {
     /// As [`Env::own_file`]; `SnapshotBroken` where it is missing, damaged, or holds no configuration.
     pub fn read_state(&self, vm: &VmFolder, file_name: &str) -> Result<(StateFile, SnapshotFiles)> {
         let path = self.own_file(vm, file_name)?.ok_or_else(|| {
-            let text = format!("the state file {} is missing", quoted(file_name));
+            let place = files::join(vm.dir(), file_name);
+            let text = format!("state file {} is missing", quoted(place));
             Error::new(Kind::SnapshotBroken, text).at(vm.vmx())
         })?;
         let file = self.store.open(&path, Access::Read)?;
@@ -274,7 +275,7 @@ mod tests {
         let place = "\"/v/web/2.vmsn\": byte 0: this is not the state of a VM";
         assert_eq!(error("2.vmsn").to_string(), place);
         assert_eq!(error("3.vmsn").kind(), Kind::SnapshotBroken);
-        let missing = "the state file \"3.vmsn\" is missing";
+        let missing = "state file \"/v/web/3.vmsn\" is missing";
         assert_eq!(error("3.vmsn").to_string(), missing);
     }
 

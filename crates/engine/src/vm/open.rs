@@ -9,6 +9,8 @@ use crate::store::{FileKind, Store, folder_of, read_small};
 
 /// No `.vmx` is larger.
 const VMX_LIMIT: u64 = 1 << 20;
+/// Folders of `fileSearchPath` that are looked at; VMware writes two.
+const MAX_SEARCH: usize = 64;
 
 /// A VM as its files describe it, opened and not locked.
 #[derive(Clone, Debug)]
@@ -70,8 +72,8 @@ impl VmFolder {
     /// folder, those of `fileSearchPath` as far as they exist here.
     pub fn search_folders(&self, store: &dyn Store) -> Vec<PathBuf> {
         let mut folders = vec![self.dir().to_path_buf(), self.stated_working_dir(store)];
-        for name in self.config.file_search_path() {
-            folders.extend(files::resolve_folder(store, self.dir(), &name));
+        for name in self.config.file_search_path().iter().take(MAX_SEARCH) {
+            folders.extend(files::resolve_folder(store, self.dir(), name));
         }
         let mut unique = Vec::new();
         for folder in folders {

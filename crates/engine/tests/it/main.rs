@@ -13,6 +13,7 @@ mod disk_merge;
 mod disk_samples;
 mod failing;
 mod format_properties;
+mod from_windows;
 mod guests;
 mod hostile_vms;
 mod locks;
