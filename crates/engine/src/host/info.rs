@@ -45,6 +45,7 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         .flat_map(|entry| entry.clones.clone())
         .collect();
     warnings.extend(kin_warnings(env, &vm, clone_of.as_deref(), &clones));
+    warnings.extend(place_warnings(env, &vm));
     let machine = power::preview(env, &vm);
     // A missing image is told already, with its cure.
     let missing = media.iter().filter(|medium| !medium.present);
@@ -205,6 +206,17 @@ fn nics(vm: &VmFolder) -> Vec<NicInfo> {
         mac: nic.mac,
     };
     vm.config.nics().into_iter().map(info).collect()
+}
+
+/// What lies where the VM may not reach, and will be refused when it is needed.
+fn place_warnings(env: &Env, vm: &VmFolder) -> Vec<String> {
+    let names = [vm.config.nvram(), vm.config.extended_config()];
+    let files = names.into_iter().flatten();
+    files
+        .filter_map(|name| env.own_file(vm, &name).err())
+        .chain(env.working_dir(vm).err())
+        .map(|error| with_cure(&error))
+        .collect()
 }
 
 fn kin_warnings(env: &Env, vm: &VmFolder, parent: Option<&str>, clones: &[String]) -> Vec<String> {
