@@ -55,7 +55,7 @@ fn dry_run_prints_the_plan_and_changes_nothing() {
       files  "web.vmx", "web.vmxf", "web.vmsd"
       writes  at most N, in about N; N are free
     --- stderr
-    warning: ethernet0 had the static address 00:50:56:01:02:03, which two VMs cannot share; the clone has the generated address 00:0c:29:3b:b9:58: adapt what the guest or the network expects
+    warning: ethernet0 has the static address 00:50:56:01:02:03, which two VMs cannot share; the clone gets a generated one: adapt what the guest or the network expects
     --- exit 0
     linked clone (dry run)
       from  /vms/base/base.vmx
@@ -67,7 +67,7 @@ fn dry_run_prints_the_plan_and_changes_nothing() {
       writes  at most N, in about N; N are free
     --- stderr
     warning: scsi0:1 is independent of snapshots: the clone has a copy of it as it is now
-    warning: ethernet0 had the static address 00:50:56:01:02:03, which two VMs cannot share; the clone has the generated address 00:0c:29:e8:96:a2: adapt what the guest or the network expects
+    warning: ethernet0 has the static address 00:50:56:01:02:03, which two VMs cannot share; the clone gets a generated one: adapt what the guest or the network expects
     --- exit 0
     linked clone (dry run)
       from  /vms/base/base.vmx
@@ -82,9 +82,7 @@ fn dry_run_prints_the_plan_and_changes_nothing() {
     at most N written in all
     --- stderr
     warning: scsi0:1 is independent of snapshots: the clone has a copy of it as it is now
-    warning: ethernet0 had the static address 00:50:56:01:02:03, which two VMs cannot share; the clone has the generated address 00:0c:29:d4:23:3b: adapt what the guest or the network expects
-    warning: ethernet0 had the static address 00:50:56:01:02:03, which two VMs cannot share; the clone has the generated address 00:0c:29:61:33:7d: adapt what the guest or the network expects
-    warning: ethernet0 had the static address 00:50:56:01:02:03, which two VMs cannot share; the clone has the generated address 00:0c:29:95:2b:ac: adapt what the guest or the network expects
+    warning: ethernet0 has the static address 00:50:56:01:02:03, which two VMs cannot share; the clone gets a generated one: adapt what the guest or the network expects
     --- exit 0
     full clone (dry run)
       from  /vms/base/base.vmx
@@ -97,8 +95,7 @@ fn dry_run_prints_the_plan_and_changes_nothing() {
     likewise /vms/web-2/web-2.vmx
     at most N written in all
     --- stderr
-    warning: ethernet0 had the static address 00:50:56:01:02:03, which two VMs cannot share; the clone has the generated address 00:0c:29:55:f0:5b: adapt what the guest or the network expects
-    warning: ethernet0 had the static address 00:50:56:01:02:03, which two VMs cannot share; the clone has the generated address 00:0c:29:5d:c9:77: adapt what the guest or the network expects
+    warning: ethernet0 has the static address 00:50:56:01:02:03, which two VMs cannot share; the clone gets a generated one: adapt what the guest or the network expects
     --- exit 0
     "#);
     assert_eq!(changes(&before, &library.tree()), [""; 0]);
