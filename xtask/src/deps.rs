@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use crate::apt_source::Source;
 use crate::run::{Doing, Result, Run, command, fail, line, say};
 use crate::workspace::cargo;
 
@@ -73,23 +73,23 @@ pub fn install(sets: &[&[&str]]) -> Result {
         return Ok(());
     }
     say(format_args!("missing packages, installing by apt: {plan}"));
-    let Some(root) = Root::find() else {
-        return fail(format!(
-            "these packages need root's hand; run\n{}",
-            plan.by_hand()
-        ));
+    let source = match &plan.suite {
+        Some(suite) => Source::missing(suite)?,
+        None => None,
     };
-    if let Some(suite) = &plan.suite {
-        add_suite(root, suite)?;
+    let Some(root) = Root::find() else {
+        let by_hand = plan.by_hand(source.as_ref());
+        return fail(format!("these packages need root's hand; run\n{by_hand}"));
+    };
+    if let Some(Source { path, text }) = source {
+        say(format_args!("adding a suite to apt's sources: {path}"));
+        root.command("tee", &[&path]).feed(text.as_bytes())?;
     }
     retry(|| {
         root.command("apt-get", &["update", "-q"]).quiet()?;
         for args in plan.commands() {
-            let mut install = root.command(
-                "apt-get",
-                &args.iter().map(String::as_str).collect::<Vec<_>>(),
-            );
-            install.quiet()?;
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            root.command("apt-get", &args).quiet()?;
         }
         Ok(())
     })
@@ -101,7 +101,7 @@ pub fn install(sets: &[&[&str]]) -> Result {
 /// When apt fails or this user may not.
 pub fn refresh_lists() -> Result {
     let Some(root) = Root::find() else {
-        return fail("apt's package lists are missing; run\n  sudo apt-get update");
+        return fail("apt's package lists are missing; run\nsudo apt-get update");
     };
     say("refreshing apt's package lists");
     retry(|| root.command("apt-get", &["update", "-q"]).quiet())
@@ -192,13 +192,14 @@ impl Plan {
     }
 
     /// Returns what a person types to do the same.
-    fn by_hand(&self) -> String {
-        let mut lines = vec!["  sudo apt-get update".to_string()];
-        for args in self.commands() {
-            lines.push(format!("  sudo apt-get {}", args.join(" ")));
+    fn by_hand(&self, source: Option<&Source>) -> String {
+        let mut lines = Vec::new();
+        if let Some(Source { path, text }) = source {
+            lines.push(format!("sudo tee {path} <<'END'\n{text}END"));
         }
-        if let Some(suite) = &self.suite {
-            lines.insert(0, format!("  (add the suite {suite} to apt's sources)"));
+        lines.push("sudo apt-get update".to_string());
+        for args in self.commands() {
+            lines.push(format!("sudo apt-get {}", args.join(" ")));
         }
         lines.join("\n")
     }
@@ -287,75 +288,6 @@ fn codename() -> Result<String> {
     }
 }
 
-/// Adds `suite` to apt's sources, unless apt knows it.
-fn add_suite(root: Root, suite: &str) -> Result {
-    if command("apt-cache", ["policy"])
-        .text()?
-        .contains(&format!("/{suite}"))
-    {
-        return Ok(());
-    }
-    let found = source_files().into_iter().find_map(|path| {
-        let text = fs::read_to_string(&path).ok()?;
-        derive_source(&path, &text, suite)
-    });
-    let Some((extension, text)) = found else {
-        return fail(format!(
-            "no Debian entry in apt's sources to derive {suite} from"
-        ));
-    };
-    let path = format!("/etc/apt/sources.list.d/{suite}.{extension}");
-    say(format_args!(
-        "adding the suite {suite} to apt's sources: {path}"
-    ));
-    root.command("tee", &[&path]).feed(text.as_bytes())
-}
-
-fn source_files() -> Vec<PathBuf> {
-    let parts = fs::read_dir("/etc/apt/sources.list.d")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut files: Vec<PathBuf> = parts.map(|entry| entry.path()).collect();
-    files.sort();
-    files.push(PathBuf::from("/etc/apt/sources.list"));
-    files
-}
-
-/// Returns file extension and text of a source for `suite`, made from a source file's entry for the
-/// release that `suite` belongs to.
-fn derive_source(path: &Path, text: &str, suite: &str) -> Option<(&'static str, String)> {
-    let release = suite.strip_suffix("-backports")?;
-    let is_release = |word: &str| word == release;
-    match path.extension()?.to_str()? {
-        "sources" => {
-            let suites = |row: &str| row.strip_prefix("Suites:").map(str::to_string);
-            let stanza = text.split("\n\n").find(|stanza| {
-                let binary = stanza
-                    .lines()
-                    .any(|row| row.starts_with("Types:") && row.contains("deb"));
-                let mut named = stanza.lines().filter_map(suites);
-                binary && named.any(|names| names.split_whitespace().any(is_release))
-            })?;
-            let rows = stanza.lines().filter(|row| !row.starts_with('#'));
-            let rows = rows.map(|row| match suites(row) {
-                Some(_) => format!("Suites: {suite}\n"),
-                None => format!("{row}\n"),
-            });
-            Some(("sources", rows.collect()))
-        }
-        "list" => {
-            let row = text
-                .lines()
-                .find(|row| row.starts_with("deb ") && row.split_whitespace().any(is_release))?;
-            let words = row.split_whitespace();
-            let words = words.map(|word| if is_release(word) { suite } else { word });
-            Some(("list", words.collect::<Vec<_>>().join(" ") + "\n"))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,42 +334,25 @@ mod tests {
     }
 
     #[test]
-    fn suite_derives_from_a_stanza() {
-        let text = "Types: deb\n# a mirror\nURIs: http://mirror/debian\nSuites: bookworm bookworm-updates\n\
-                    Components: main\nSigned-By: /k.gpg\n\nTypes: deb\nURIs: http://mirror/security\n\
-                    Suites: bookworm-security\nComponents: main\n";
-        let (extension, text) =
-            derive_source(Path::new("/x/debian.sources"), text, "bookworm-backports").unwrap();
-        assert_eq!(extension, "sources");
+    fn by_hand_names_every_command() {
+        let have = have(&[("qemu-utils", "1:10.0.2~bpo12+1")]);
+        let plan = Plan::new(&["cpio", "ovmf", "qemu-system-x86"], &have, "bookworm");
+        let source = Source {
+            path: "/etc/x.list".into(),
+            text: "deb x\n".into(),
+        };
+        let by_hand = plan.by_hand(Some(&source));
+        let lines: Vec<_> = by_hand.lines().collect();
         assert_eq!(
-            text,
-            "Types: deb\nURIs: http://mirror/debian\nSuites: bookworm-backports\nComponents: main\n\
-             Signed-By: /k.gpg\n"
+            lines[..4],
+            [
+                "sudo tee /etc/x.list <<'END'",
+                "deb x",
+                "END",
+                "sudo apt-get update"
+            ]
         );
-    }
-
-    #[test]
-    fn suite_derives_from_a_one_line_entry() {
-        let text = "# main\ndeb-src http://m/debian bookworm main\ndeb [trusted=yes] http://m/debian bookworm main\n";
-        let (extension, text) =
-            derive_source(Path::new("/x/sources.list"), text, "bookworm-backports").unwrap();
-        assert_eq!(extension, "list");
-        assert_eq!(
-            text,
-            "deb [trusted=yes] http://m/debian bookworm-backports main\n"
-        );
-    }
-
-    #[test]
-    fn foreign_sources_derive_nothing() {
-        let text = "deb https://example.org/apt bookworm-tool main\n";
-        assert_eq!(
-            derive_source(Path::new("/x/a.list"), text, "bookworm-backports"),
-            None
-        );
-        assert_eq!(
-            derive_source(Path::new("/x/a.list.off"), text, "bookworm-backports"),
-            None
-        );
+        assert!(lines[4].starts_with("sudo apt-get install ") && lines[4].ends_with(" cpio ovmf"));
+        assert!(lines[5].ends_with(" -t bookworm-backports qemu-system-x86 qemu-utils"));
     }
 }

@@ -3,11 +3,17 @@
 //! What is said on the way goes to standard error; standard output carries results only, so that
 //! `$(cargo xtask guest)` is a path.
 
+mod apt_source;
+mod bench;
 mod check;
+mod demo;
 mod deps;
 mod guest;
 mod rules;
 mod run;
+mod scratch;
+mod tally;
+mod test;
 mod workspace;
 
 use std::path::{Path, PathBuf, absolute};
@@ -28,12 +34,22 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures how long clones take and what they cost
+    Bench,
     /// Formatting, lints, layers and the other house rules
     Check,
+    /// Shows the product end to end on the test guest
+    Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
     Deps,
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
+    /// Runs everything that CI runs, and counts the tests at the end
+    Test {
+        /// Run this stage only; may be repeated
+        #[arg(long, value_name = "STAGE")]
+        only: Vec<test::Stage>,
+    },
 }
 
 #[derive(clap::Args)]
@@ -47,9 +63,9 @@ struct GuestArgs {
     /// The copy's VMDK create type, or `raw` [default: monolithicSparse]
     #[arg(long, requires = "out")]
     format: Option<String>,
-    /// Copy the boot sector guest instead of the Linux guest
-    #[arg(long, requires = "out")]
-    boot: bool,
+    /// Which disk to copy
+    #[arg(long, requires = "out", default_value = "guest")]
+    disk: guest::Disk,
 }
 
 impl GuestArgs {
@@ -59,7 +75,7 @@ impl GuestArgs {
             marker,
             out,
             format: self.format.as_deref(),
-            boot: self.boot,
+            disk: self.disk,
         })
     }
 }
@@ -76,7 +92,10 @@ fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result {
     match command {
+        Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
+        Command::Demo => demo::run(&Workspace::find()?),
+        Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
             deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
             deps::install_nextest()

@@ -1,4 +1,4 @@
-//! Where things are: the workspace, and its target folder, as cargo tells them.
+//! Where things are: the workspace, its target folder and its programs, as cargo tells them.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,16 +9,18 @@ use serde_json::Value;
 
 use crate::run::{Doing, Result, Run, command, fail};
 
-/// The folders of this workspace.
+/// What there is to know about this workspace.
 pub struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
     pub root: PathBuf,
     /// Cargo's target folder: `CARGO_TARGET_DIR`, the configuration's, or `target`.
     pub target: PathBuf,
+    /// Whether a package has tests in its `tests` folder: cargo fails when asked to run none.
+    pub has_integration_tests: bool,
 }
 
 impl Workspace {
-    /// Asks cargo where the workspace and its target folder are.
+    /// Asks cargo about the workspace.
     ///
     /// # Errors
     /// When `cargo metadata` fails.
@@ -29,10 +31,28 @@ impl Workspace {
             Some(path) => Ok(PathBuf::from(path)),
             None => fail(format!("cargo metadata tells no {name}")),
         };
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let mut targets = list(&facts["packages"])
+            .into_iter()
+            .flat_map(|package| list(&package["targets"]));
         Ok(Self {
             root: folder("workspace_root")?,
             target: folder("target_directory")?,
+            has_integration_tests: targets.any(|target| target["kind"][0] == "test"),
         })
+    }
+
+    /// Returns the folder of the release programs.
+    pub fn programs(&self) -> PathBuf {
+        self.target.join("release")
+    }
+
+    /// Builds the release programs.
+    ///
+    /// # Errors
+    /// When cargo fails.
+    pub fn build_programs(&self) -> Result {
+        cargo(["build", "--release", "-p", "replix-cli"]).run()
     }
 }
 

@@ -27,10 +27,11 @@ fn short(number: f64) -> String {
     text.strip_suffix(".0").unwrap_or(&text).to_string()
 }
 
-/// Returns a duration for a person: `0.3 s`, `12 s`, `2 min 5 s`, `3 h 20 min`.
+/// Returns a duration for a person: `40 ms`, `0.3 s`, `12 s`, `2 min 5 s`, `3 h 20 min`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
+        0 if duration.as_millis() < 100 => format!("{} ms", duration.as_millis()),
         0..10 => format!("{} s", short(duration.as_secs_f64())),
         10..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -75,6 +76,18 @@ fn civil(days: i64) -> (i64, i64, i64) {
 pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+/// Aligns the cells of a column at their right end.
+pub(crate) fn right(rows: &mut [Vec<String>], column: usize) {
+    let mut cells: Vec<&mut String> = rows
+        .iter_mut()
+        .filter_map(|row| row.get_mut(column))
+        .collect();
+    let width = cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
+    for cell in &mut cells {
+        cell.insert_str(0, &" ".repeat(width - cell.width()));
+    }
 }
 
 /// Returns rows with their columns aligned, two blanks apart, each row after `indent` blanks.
@@ -125,11 +138,14 @@ mod tests {
 
     #[test]
     fn durations_fit_their_length() {
-        let texts: Vec<String> = [300, 9_000, 12_000, 125_000, 12_000_000]
+        let texts: Vec<String> = [40, 300, 9_000, 12_000, 125_000, 12_000_000]
             .into_iter()
             .map(|ms| duration(Duration::from_millis(ms)))
             .collect();
-        assert_eq!(texts, ["0.3 s", "9 s", "12 s", "2 min 5 s", "3 h 20 min"]);
+        assert_eq!(
+            texts,
+            ["40 ms", "0.3 s", "9 s", "12 s", "2 min 5 s", "3 h 20 min"]
+        );
     }
 
     #[test]

@@ -14,7 +14,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// Each kind stands for one VIX error code; a door (VIX, HTTP, a program's exit code) maps kinds
 /// by one table. New kinds come only with a new code to answer.
-#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// An argument has an unacceptable value.

@@ -24,3 +24,8 @@ pub mod vm;
 pub use error::{Error, Kind, Result};
 pub use host::{Host, Vm};
 pub use job::{Job, Progress, Started};
+
+/// The README's example is compiled with the documentation's.
+#[cfg(all(doctest, feature = "local"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
-//! The guest's kernel: Debian's, unpacked anew by the quick code of `unpack.S`.
+//! The guest's kernel: Debian's, made into what a BIOS and what EFI firmware boots.
 //!
-//! Debian packs its kernel with xz, and where the CPU is emulated its unpacking takes longer than
+//! For BIOS machines it is packed anew. Debian packs its kernel with xz, and where the CPU is emulated its unpacking takes longer than
 //! the whole boot after it. The parts of the file are kept: the real-mode part that the boot loader
 //! reads, with its header, then what that part jumps to, which is ours.
 
@@ -9,6 +9,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::run::{Doing, Result, Run, command, say};
+
+/// Quiet, and without what takes time and shows nothing: BIOS disk facts, self-tests of cipher
+/// code, mitigations, the patching of locks on one CPU, the rest for SCSI buses of old. An NVMe disk
+/// is to hang on its controller, not on a multipath node.
+pub const COMMAND_LINE: &str = "console=ttyS0 quiet loglevel=3 panic=-1 edd=off \
+    cryptomgr.notests mitigations=off noreplace-smp sym53c8xx.settle=0 nvme_core.multipath=N";
 
 /// Where fields of the header are, by "The Linux/x86 Boot Protocol", section "Details of Header
 /// Fields".
@@ -42,6 +48,26 @@ pub fn repack(work: &Path, debian: &Path, to: &Path) -> Result {
         return fs::write(to, image).doing(to.display());
     }
     fs::write(to, assemble(&image[..setup_bytes(&image)], &packed)).doing(to.display())
+}
+
+/// Makes `linux.efi` in the folder `work`: systemd's stub with Debian's kernel, `initrd.gz` and the
+/// command line in it.
+///
+/// `systemd` is the tree of the package systemd-boot-efi.
+pub fn efi_program(work: &Path, systemd: &Path, debian: &Path) -> Result {
+    fs::write(work.join("command-line"), COMMAND_LINE).doing("command-line")?;
+    let mut objcopy = command("objcopy", [""; 0]);
+    let parts = [
+        (".cmdline", Path::new("command-line"), "0x30000"),
+        (".linux", debian, "0x2000000"),
+        (".initrd", Path::new("initrd.gz"), "0x4000000"),
+    ];
+    for (section, file, address) in parts {
+        objcopy.arg(format!("--add-section={section}={}", file.display()));
+        objcopy.arg(format!("--change-section-vma={section}={address}"));
+    }
+    let stub = systemd.join("usr/lib/systemd/boot/efi/linuxx64.efi.stub");
+    objcopy.arg(stub).arg("linux.efi").current_dir(work).quiet()
 }
 
 /// Returns where in the kernel's file the packed kernel is, if it is packed with xz.

@@ -1,4 +1,4 @@
-//! The Linux guest: Debian's kernel, a few of its modules, busybox and `init.sh` on one FAT disk.
+//! The Linux guest: Debian's kernel, a few of its modules, busybox and `init.sh`.
 //!
 //! Nothing is mounted and nothing installed: the kernel and the guest agent are downloaded and
 //! unpacked only. The agent and its libraries stay packed on the disk, and are read only where a VM
@@ -6,17 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::{FIRST_MARKER, MARKER_OFFSET, kernel, marker};
+use super::{disk, kernel};
 use crate::deps;
 use crate::run::{Doing, Result, Run, command, fail};
-
-const DISK_BYTES: u64 = 64 << 20;
-
-/// Where the one partition starts; tools take it as `guest.raw@@1M`.
-const PARTITION_SECTOR: u64 = 2048;
 
 /// The metapackage that depends on the current kernel. Not the cloud kernel: that one lacks AHCI,
 /// e1000e, LSI Logic's and Symbios' drivers.
@@ -55,50 +50,54 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("etc/acpi/PWRF/00000080", include_str!("shutdown.sh")),
 ];
 
-/// Builds `guest.raw` into the folder `made`, working in the folder `work`.
+/// Builds `guest.raw` and `efi.raw` into the folder `made`, working in the folder `work`.
 pub fn build(work: &Path, made: &Path) -> Result {
-    let tree = download(work)?;
+    let tree = unpack(work, &kernel_package()?)?;
     let release = only_entry(&tree.join("lib/modules"))?;
     initramfs(work, &tree, &release)?;
-    agent(work)?;
+    agent(work, &unpack(work, "qemu-guest-agent")?)?;
     let debian = tree.join("boot").join(format!("vmlinuz-{release}"));
     kernel::repack(work, &debian, &work.join("vmlinuz"))?;
-    disk(work, &made.join("guest.raw"))
+    kernel::efi_program(work, &unpack(work, "systemd-boot-efi")?, &debian)?;
+    fs::write(work.join("boots.txt"), "0\n").doing("boots.txt")?;
+    disk::bios(work, &made.join("guest.raw"))?;
+    disk::efi(work, &made.join("efi.raw"))
 }
 
-/// Downloads and unpacks the kernel and the agent; returns the kernel's tree.
-fn download(work: &Path) -> Result<PathBuf> {
+/// Returns the name of the package of Debian's current kernel.
+fn kernel_package() -> Result<String> {
     if !command("apt-cache", ["show", KERNEL]).succeeds() {
         deps::refresh_lists()?;
     }
     let depends = command("apt-cache", ["depends", KERNEL]).text()?;
-    let Some(image) = depends
+    match depends
         .lines()
         .find_map(|row| row.trim().strip_prefix("Depends: "))
-    else {
-        return fail(format!("{KERNEL} depends on no kernel"));
-    };
-    for (package, tree) in [
-        (image, "kernel-package"),
-        ("qemu-guest-agent", "agent-package"),
-    ] {
-        let folder = work.join(format!("{tree}.deb"));
-        create_dir(&folder)?;
-        let download = || {
-            command("apt-get", ["download", "-q", package])
-                .current_dir(&folder)
-                .quiet()
-        };
-        // Lists that are too old name files that are gone.
-        download().or_else(|_| deps::refresh_lists().and_then(|()| download()))?;
-        let deb = folder.join(only_entry(&folder)?);
-        command(
-            "dpkg-deb",
-            ["-x".as_ref(), deb.as_os_str(), work.join(tree).as_os_str()],
-        )
-        .quiet()?;
+    {
+        Some(package) => Ok(package.to_string()),
+        None => fail(format!("{KERNEL} depends on no kernel")),
     }
-    Ok(work.join("kernel-package"))
+}
+
+/// Downloads and unpacks a package; returns its tree.
+fn unpack(work: &Path, package: &str) -> Result<PathBuf> {
+    let folder = work.join(format!("{package}.deb"));
+    create_dir(&folder)?;
+    let download = || {
+        command("apt-get", ["download", "-q", package])
+            .current_dir(&folder)
+            .quiet()
+    };
+    // Lists that are too old name files that are gone.
+    download().or_else(|_| deps::refresh_lists().and_then(|()| download()))?;
+    let deb = folder.join(only_entry(&folder)?);
+    let tree = work.join(package);
+    command(
+        "dpkg-deb",
+        ["-x".as_ref(), deb.as_os_str(), tree.as_os_str()],
+    )
+    .quiet()?;
+    Ok(tree)
 }
 
 /// Makes `initrd.gz`: busybox, the modules and the scripts.
@@ -160,8 +159,8 @@ fn modules(root: &Path, kernel: &Path, release: &str) -> Result {
 }
 
 /// Makes `agent.gz`: the guest agent with the libraries that `ldd` names for it here.
-fn agent(work: &Path) -> Result {
-    let program = work.join("agent-package/usr/sbin/qemu-ga");
+fn agent(work: &Path, package: &Path) -> Result {
+    let program = package.join("usr/sbin/qemu-ga");
     let text = command("ldd", [&program]).text()?;
     let mut files = vec![(program, PathBuf::from("usr/sbin/qemu-ga"))];
     for row in text.lines() {
@@ -196,41 +195,6 @@ fn pack(root: &Path, packed: &Path) -> Result {
         .arg(packed)
         .current_dir(root)
         .quiet()
-}
-
-/// Makes the disk: an MBR, one FAT partition, syslinux, and the files.
-fn disk(work: &Path, raw: &Path) -> Result {
-    let file = fs::File::create_new(raw).doing(raw.display())?;
-    file.set_len(DISK_BYTES).doing(raw.display())?;
-    command("sfdisk", ["-q".as_ref(), raw.as_os_str()])
-        .feed(format!("start={PARTITION_SECTOR}, type=e, bootable\n").as_bytes())?;
-    let boot_code = fs::read("/usr/lib/syslinux/mbr/mbr.bin").doing("syslinux's mbr.bin")?;
-    file.write_all_at(&boot_code, 0).doing(raw.display())?;
-    file.write_all_at(&marker::sector(FIRST_MARKER)?, MARKER_OFFSET)
-        .doing(raw.display())?;
-
-    let kib = ((DISK_BYTES / 512 - PARTITION_SECTOR) / 2).to_string();
-    let offset = PARTITION_SECTOR.to_string();
-    let label = ["-n", "TESTGUEST", "-i", "1234ABCD", "--offset", &offset];
-    command("mkfs.vfat", label).arg(raw).arg(kib).quiet()?;
-    let offset = (PARTITION_SECTOR * 512).to_string();
-    command("syslinux", ["--install", "--offset", &offset])
-        .arg(raw)
-        .quiet()?;
-
-    fs::write(work.join("syslinux.cfg"), include_str!("syslinux.cfg")).doing("syslinux.cfg")?;
-    fs::write(work.join("boots.txt"), "0\n").doing("boots.txt")?;
-    let mut copy = command("mcopy", ["-i"]);
-    copy.arg(format!("{}@@1M", raw.display()));
-    copy.args([
-        "syslinux.cfg",
-        "vmlinuz",
-        "initrd.gz",
-        "agent.gz",
-        "boots.txt",
-        "::/",
-    ]);
-    copy.env("MTOOLS_SKIP_CHECK", "1").current_dir(work).quiet()
 }
 
 fn create_dir(path: &Path) -> Result {

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{MARKER_OFFSET, SPARSE, Scratch, to_vmdk};
+use super::{Disk, MARKER_OFFSET, SPARSE, to_vmdk};
 use crate::run::{Doing, Result, fail};
+use crate::scratch::Scratch;
 
 const SECTOR: usize = 512;
 
@@ -17,8 +18,8 @@ pub struct Copy<'a> {
     pub out: &'a Path,
     /// The VMDK create type, or `raw`; monolithicSparse when not given.
     pub format: Option<&'a str>,
-    /// Whether to copy the boot sector guest instead of Linux.
-    pub boot: bool,
+    /// Which disk to copy.
+    pub disk: Disk,
 }
 
 impl Copy<'_> {
@@ -33,7 +34,7 @@ impl Copy<'_> {
         }
         let work = Scratch::create(hidden_beside(self.out))?;
         let raw = work.0.join("disk.raw");
-        let name = if self.boot { "boot.raw" } else { "guest.raw" };
+        let name = format!("{}.raw", self.disk.name());
         fs::copy(folder.join(name), &raw).doing(raw.display())?;
         let file = fs::File::options()
             .write(true)

@@ -1,17 +1,19 @@
 //! `cargo xtask guest`: small bootable guests for the tests, built from Debian's packages.
 //!
-//! Two guests, both BIOS-bootable disks, each as a raw image and as a VMDK (monolithicSparse):
+//! Three disks, each as a raw image and as a VMDK (monolithicSparse):
 //!
-//! - `guest.raw`, `guest.vmdk`: Linux with busybox, 64 MiB; what it prints stands in `init.sh`;
-//! - `boot.raw`, `boot.vmdk`: a boot sector, 8 MiB, that greets and powers off; `boot.S`.
+//! - `guest`: Linux with busybox, 64 MiB, for BIOS machines; what it prints stands in `init.sh`;
+//! - `efi`: the same for EFI machines;
+//! - `boot`: a boot sector, 8 MiB, for BIOS machines, that greets and powers off; `boot.S`.
 //!
-//! Both print `hello from guest marker=M`, where M is the text in the disk's second sector. So a
+//! All print `hello from guest marker=M`, where M is the text in the disk's second sector. So a
 //! test tells disks apart without booting: it writes the text, padded with zeros to 512 bytes, at
 //! offset 512 of a raw image and converts that, or straight into any image:
 //! `qemu-io -f vmdk -c 'write -s FILE 512 512' clone.vmdk`.
 //!
 //! The folder is named after a hash of the recipe and appears whole or not at all.
 
+mod disk;
 mod kernel;
 mod linux;
 mod marker;
@@ -20,22 +22,47 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 
+use clap::ValueEnum;
+
 pub use marker::Copy;
 
 use crate::deps;
-use crate::run::{Doing, Result, Run, command, say, stage};
+use crate::run::{Doing, Result, Run, command, stage};
+use crate::scratch::Scratch;
 use crate::workspace::Workspace;
+
+/// The guests' disks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Disk {
+    /// Linux, for BIOS machines
+    Guest,
+    /// Linux, for EFI machines
+    Efi,
+    /// A boot sector
+    Boot,
+}
+
+impl Disk {
+    /// Returns the name of its files, without extension.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Guest => "guest",
+            Self::Efi => "efi",
+            Self::Boot => "boot",
+        }
+    }
+}
 
 /// All that decides what the guests are.
 const RECIPE: &[&[u8]] = &[
     include_bytes!("mod.rs"),
+    include_bytes!("disk.rs"),
     include_bytes!("kernel.rs"),
     include_bytes!("linux.rs"),
     include_bytes!("boot.S"),
     include_bytes!("got-address.sh"),
     include_bytes!("init.sh"),
     include_bytes!("shutdown.sh"),
-    include_bytes!("syslinux.cfg"),
     include_bytes!("unpack.S"),
 ];
 
@@ -70,7 +97,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
         fs::create_dir(&made).doing(made.display())?;
         boot_sector(&work.0, &made)?;
         linux::build(&work.0, &made)?;
-        for name in ["boot", "guest"] {
+        for name in Disk::value_variants().iter().map(|disk| disk.name()) {
             to_vmdk(
                 &made.join(format!("{name}.raw")),
                 &made.join(format!("{name}.vmdk")),
@@ -124,24 +151,6 @@ fn boot_sector(work: &Path, made: &Path) -> Result {
         .open(&path)
         .doing(path.display())?;
     file.set_len(BOOT_DISK_BYTES).doing(path.display())
-}
-
-/// A folder that goes when this value does.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn create(path: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&path).doing(path.display())?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            say(format_args!("cannot remove {}: {error}", self.0.display()));
-        }
-    }
 }
 
 /// Removes the guests of older recipes and what killed builds left.

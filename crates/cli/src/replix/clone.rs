@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use replix::clone::{Base, CloneKind, ClonePlan, CloneReport, CloneSpec};
+use replix::clone::{Base, CloneKind, ClonePlan, CloneReport, CloneSpec, PlannedDisk};
 use replix::error::{escaped, quoted};
+use replix::{Error, Kind};
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
@@ -96,8 +97,23 @@ fn plan(vm: &Path, specs: &[CloneSpec], session: &mut Session) -> Result<Answer,
         session.screen.warn(plan.warnings.iter().cloned());
         plans.push(plan);
     }
+    require_space(total_bytes(&plans), &plans[0])?;
     session.screen.show(&render(&plans));
     Answer::new(json!({"plans": to_json(&plans)?}))
+}
+
+/// The engine looks whether there is space for each clone; here it is seen whether for all.
+fn require_space(needed: u64, plan: &ClonePlan) -> Result<(), Failure> {
+    if needed <= plan.free_bytes {
+        return Ok(());
+    }
+    let text = format!(
+        "the clones need {}, and {} are free at {}",
+        size(needed),
+        size(plan.free_bytes),
+        quoted(&plan.destination),
+    );
+    Err(Error::new(Kind::NoSpace, text).at(&plan.destination).into())
 }
 
 fn clone(
@@ -106,6 +122,10 @@ fn clone(
     start: bool,
     session: &mut Session,
 ) -> Result<Answer, Failure> {
+    if let [first, _, ..] = specs.as_slice() {
+        let plan = session.host().provider().plan_clone(vm, first)?;
+        require_space(plan.bytes.saturating_mul(specs.len() as u64), &plan)?;
+    }
     let mut clones = Vec::new();
     for spec in specs {
         let made = clone_one(vm, spec, start, session, &mut clones);
@@ -149,11 +169,14 @@ fn made(report: &CloneReport, took: Duration) -> String {
         Some(name) => format!(" of snapshot {}", quoted(name)),
         None => String::new(),
     };
+    let data = match report.bytes {
+        0 => String::new(),
+        bytes => format!(", {} of disk data written", size(bytes)),
+    };
     format!(
-        "{} clone{of} made in {}, {} of disk data written: {}",
+        "{} clone{of} made in {}{data}: {}",
         kind_name(report.kind),
         duration(took),
-        size(report.bytes),
         escaped(&report.path.to_string_lossy()),
     )
 }
@@ -175,19 +198,22 @@ fn render(plans: &[ClonePlan]) -> String {
         let path = escaped(&plan.destination.to_string_lossy());
         out.push_str(&format!("likewise {path}\n"));
     }
-    if plans.len() > 1 {
-        let bytes = plans
-            .iter()
-            .fold(0_u64, |sum, plan| sum.saturating_add(plan.bytes));
-        out.push_str(&format!("{} to be written in all\n", size(bytes)));
+    let bytes = total_bytes(plans);
+    if plans.len() > 1 && bytes > 0 {
+        out.push_str(&format!("at most {} written in all\n", size(bytes)));
     }
     out
+}
+
+fn total_bytes(plans: &[ClonePlan]) -> u64 {
+    let bytes = plans.iter().map(|plan| plan.bytes);
+    bytes.fold(0, u64::saturating_add)
 }
 
 fn render_plan(plan: &ClonePlan) -> String {
     let state = match (&plan.snapshot, &plan.new_snapshot) {
         (_, Some(name)) => format!(
-            "its present state, as snapshot {} to be taken",
+            "its present state, kept as snapshot {}, which is taken first",
             quoted(name)
         ),
         (Some(name), None) => format!("its snapshot {}", quoted(name)),
@@ -198,33 +224,51 @@ fn render_plan(plan: &ClonePlan) -> String {
         vec![String::new(), state],
         vec!["to".into(), escaped(&plan.destination.to_string_lossy())],
     ];
-    for disk in &plan.disks {
-        let (from, to) = (quoted(&disk.from), quoted(&disk.to));
-        let (node, action) = (escaped(&disk.node), escaped(&disk.action));
-        rows.push(vec![node, format!("{action} {from}")]);
-        let (capacity, kind) = (size(disk.capacity_bytes), escaped(&disk.create_type));
-        rows.push(vec![
-            String::new(),
-            format!(
-                "as {to}, {kind}, {capacity}, at most {} written",
-                size(disk.bytes)
-            ),
-        ]);
-    }
+    rows.extend(plan.disks.iter().map(|disk| disk_row(plan, disk)));
     let files = plan
         .files
         .iter()
-        .map(|file| vec!["file".into(), quoted(file)]);
-    rows.extend(files);
-    let (bytes, free) = (size(plan.bytes), size(plan.free_bytes));
-    let time = duration(Duration::from_secs(plan.seconds));
-    rows.push(vec![
-        "writes".into(),
-        format!("{bytes} of {free} free, in about {time}"),
-    ]);
+        .map(|file| name_in(&plan.destination, file));
+    rows.push(vec!["files".into(), files.collect::<Vec<_>>().join(", ")]);
+    rows.push(vec!["writes".into(), writes(plan)]);
     format!(
         "{} clone (dry run)\n{}",
         kind_name(plan.kind),
         columns(2, &rows)
     )
+}
+
+fn disk_row(plan: &ClonePlan, disk: &PlannedDisk) -> Vec<String> {
+    let what = match disk.action.as_str() {
+        "link" => "child of".to_string(),
+        "copy" => "copy of".to_string(),
+        other => escaped(other),
+    };
+    let from = name_in(&plan.source, &disk.from);
+    let to = name_in(&plan.destination, &disk.to);
+    let (capacity, kind) = (size(disk.capacity_bytes), escaped(&disk.create_type));
+    vec![
+        escaped(&disk.node),
+        format!("{to}, a {what} {from}: {capacity}, {kind}"),
+    ]
+}
+
+/// A file by its name where it lies beside the `.vmx`, else by its path.
+fn name_in(vmx: &Path, file: &Path) -> String {
+    match file.file_name() {
+        Some(name) if file.parent() == vmx.parent() => quoted(name),
+        _ => quoted(file),
+    }
+}
+
+fn writes(plan: &ClonePlan) -> String {
+    let free = size(plan.free_bytes);
+    match plan.bytes {
+        0 => format!("no disk data; {free} are free"),
+        bytes => format!(
+            "at most {}, in about {}; {free} are free",
+            size(bytes),
+            duration(Duration::from_secs(plan.seconds)),
+        ),
+    }
 }

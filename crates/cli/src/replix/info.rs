@@ -10,6 +10,9 @@ use super::screen::Answer;
 use super::session::Session;
 use crate::text::{columns, count, size};
 
+/// More linked clones than this are not all named.
+const MOST_CLONES: usize = 8;
+
 /// Show what a VM is: hardware, disks, network, snapshots, state, and what is wrong with it
 ///
 /// What is missing beside the .vmx is a warning: the exit code stays 0.
@@ -32,14 +35,20 @@ fn render(info: &VmInfo) -> String {
     section(&mut out, "Disks", info.disks.iter().map(disk_row));
     section(&mut out, "Media", info.media.iter().map(medium_row));
     section(&mut out, "Network", info.nics.iter().map(nic_row));
+    let remarks = problems(info).chain(info.warnings.iter().cloned());
+    let rows = remarks.map(|remark| vec![escaped(&remark)]);
+    section(&mut out, "Warnings", rows);
+    out
+}
+
+/// What is wrong with disks and not told by the warnings, which add the cure.
+fn problems(info: &VmInfo) -> impl Iterator<Item = String> {
     let problems = info.disks.iter().filter_map(|disk| {
         let problem = disk.problem.as_ref()?;
         Some(format!("{}: {problem}", disk.node))
     });
-    let remarks = problems.chain(info.warnings.iter().cloned());
-    let rows = remarks.map(|remark| vec![escaped(&remark)]);
-    section(&mut out, "Warnings", rows);
-    out
+    let told = |problem: &String| info.warnings.iter().any(|told| told.starts_with(problem));
+    problems.filter(move |problem| !told(problem))
 }
 
 fn section(out: &mut String, title: &str, rows: impl Iterator<Item = Vec<String>>) {
@@ -72,9 +81,19 @@ fn facts(info: &VmInfo) -> Vec<Vec<String>> {
     optional("uuid", info.uuid_bios.as_deref().map(escaped));
     optional("snapshots", snapshots(info));
     optional("clone of", info.clone_of.as_ref().map(quoted));
-    for clone in &info.clones {
+    let shown = if info.clones.len() > MOST_CLONES {
+        MOST_CLONES - 1
+    } else {
+        MOST_CLONES
+    };
+    for clone in info.clones.iter().take(shown) {
         optional("cloned to", Some(quoted(clone)));
     }
+    let more = info.clones.len().saturating_sub(shown);
+    optional(
+        "",
+        (more > 0).then(|| format!("and {more} more: see replix tree")),
+    );
     optional("template", info.template.then(|| "yes".to_string()));
     let row = |(name, value): (&str, String)| vec![name.to_string(), value];
     facts.into_iter().map(row).collect()
@@ -110,31 +129,32 @@ fn snapshots(info: &VmInfo) -> Option<String> {
 }
 
 fn disk_row(disk: &DiskInfo) -> Vec<String> {
-    let mut row = vec![escaped(&disk.node)];
-    if disk.depth > 0 {
-        row.extend([
-            size(disk.capacity_bytes),
-            disk.create_type.as_deref().map(escaped).unwrap_or_default(),
-            format!("own {}", size(disk.own_bytes)),
-            match disk.depth {
-                1 => String::new(),
-                depth => format!("shared {}, {depth} links", size(disk.shared_bytes)),
-            },
-        ]);
-    } else {
-        row.extend([
-            "unusable".into(),
-            String::new(),
-            String::new(),
-            String::new(),
-        ]);
-    }
+    let known = disk.create_type.is_some();
+    let space = match disk.depth {
+        0 => "unusable".into(),
+        1 => size(disk.own_bytes),
+        depth => format!(
+            "{} and {} in {}",
+            size(disk.own_bytes),
+            size(disk.shared_bytes),
+            count(depth - 1, "parent")
+        ),
+    };
     let mode = match disk.mode.as_str() {
         "" | "persistent" => String::new(),
         mode => format!(" ({})", escaped(mode)),
     };
-    row.push(format!("{}{mode}", quoted(&disk.file_name)));
-    row
+    vec![
+        escaped(&disk.node),
+        if known {
+            size(disk.capacity_bytes)
+        } else {
+            String::new()
+        },
+        disk.create_type.as_deref().map(escaped).unwrap_or_default(),
+        space,
+        format!("{}{mode}", quoted(&disk.file_name)),
+    ]
 }
 
 fn medium_row(medium: &MediumInfo) -> Vec<String> {
@@ -175,8 +195,8 @@ mod tests {
           cloned to  "/clones/web1/web1.vmx"
 
         Disks
-          scsi0:0  40 GiB    monolithicSparse  own 5 MiB  shared 3 GiB, 3 links  "scsi0-0.vmdk"
-          sata0:1  unusable                                                      "sata0-1.vmdk"
+          scsi0:0  40 GiB  monolithicSparse  5 MiB and 3 GiB in 2 parents  "scsi0-0.vmdk"
+          sata0:1                            unusable                      "sata0-1.vmdk"
 
         Media
           sata0:2  cdrom-image  "debian.iso" (missing)

@@ -9,6 +9,7 @@ mod delete;
 mod disk;
 mod exit;
 mod failure;
+mod graph;
 mod info;
 mod list;
 mod place;

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use replix::error::{escaped, quoted};
-use replix::snapshot::{NewSnapshot, SnapshotTree};
+use replix::snapshot::{NewSnapshot, Snapshot, SnapshotTree};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::graph::{Shape, draw};
 use super::place;
 use super::screen::Answer;
 use super::session::Session;
-use crate::text::{columns, moment};
+use crate::text::{columns, count, moment};
 
 /// Take, list, go back to or remove snapshots
 ///
@@ -131,24 +132,71 @@ fn remove(args: &Remove, session: &mut Session) -> Result<Answer, Failure> {
     Answer::new(json!({"removed": args.snapshot, "children": children}))
 }
 
+/// What stands in the list: a snapshot, the present state of the VM, or what several snapshots
+/// without a parent have in common.
+#[derive(Clone, Copy)]
+enum State<'a> {
+    Before,
+    Taken(&'a Snapshot),
+    Present,
+}
+
 fn render(tree: &SnapshotTree) -> String {
-    let rows: Vec<Vec<String>> = tree
-        .walk()
-        .into_iter()
-        .map(|(depth, snapshot)| {
-            let here = match tree.current == Some(snapshot.uid) {
-                true => "the present state descends from it",
-                false => "",
-            };
-            vec![
-                format!("#{}", snapshot.uid),
-                moment(snapshot.created_us),
-                format!("{}{}", "  ".repeat(depth), escaped(&snapshot.name)),
-                here.to_string(),
-            ]
-        })
-        .collect();
-    columns(0, &rows)
+    let first = match states_on(tree, None).as_slice() {
+        [] => return String::new(),
+        [only] => *only,
+        _ => State::Before,
+    };
+    let drawn = draw(first, |state| shape(tree, state));
+    let rows = drawn.iter().map(|(lead, state)| row(lead, *state));
+    columns(0, &rows.collect::<Vec<_>>())
+}
+
+/// The states that followed on a snapshot, the newest last, the present one after all others.
+fn states_on(tree: &SnapshotTree, parent: Option<u32>) -> Vec<State<'_>> {
+    let mut states: Vec<State> = tree.children(parent).map(State::Taken).collect();
+    if tree.current == parent && !tree.snapshots.is_empty() {
+        states.push(State::Present);
+    }
+    states
+}
+
+fn shape<'a>(tree: &'a SnapshotTree, state: State<'a>) -> Shape<State<'a>> {
+    let (mark, mut branches) = match state {
+        State::Before => ('◌', states_on(tree, None)),
+        State::Taken(snapshot) => ('●', states_on(tree, Some(snapshot.uid))),
+        State::Present => ('○', Vec::new()),
+    };
+    let next = branches.pop();
+    Shape {
+        mark: Some(mark),
+        branches,
+        next,
+    }
+}
+
+fn row(lead: &str, state: State) -> Vec<String> {
+    let snapshot = match state {
+        State::Before => return vec![format!("{lead}before all snapshots")],
+        State::Present => return vec![format!("{lead}present state")],
+        State::Taken(snapshot) => snapshot,
+    };
+    let mut remarks = Vec::new();
+    if snapshot.with_memory {
+        remarks.push("with memory".to_string());
+    }
+    if !snapshot.clones.is_empty() {
+        remarks.push(count(snapshot.clones.len(), "linked clone"));
+    }
+    if !snapshot.description.is_empty() {
+        remarks.push(quoted(&snapshot.description));
+    }
+    vec![
+        format!("{lead}{}", escaped(&snapshot.name)),
+        format!("#{}", snapshot.uid),
+        moment(snapshot.created_us),
+        remarks.join(", "),
+    ]
 }
 
 #[cfg(test)]
@@ -156,16 +204,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn list_is_a_tree() {
-        let tree = SnapshotTree {
-            current: Some(3),
-            ..crate::fake::tree(&[(1, None, "base"), (2, Some(1), "a"), (3, Some(2), "b\u{7}")])
-        };
-        insta::assert_snapshot!(render(&tree), @r"
-        #1  2026-11-23 08:23 UTC  base
-        #2  2026-11-23 08:23 UTC    a
-        #3  2026-11-23 08:23 UTC      b\u{7}  the present state descends from it
-        ");
+    fn list_is_a_graph() {
+        let mut tree = crate::fake::tree(&[
+            (1, None, "base"),
+            (2, Some(1), "a"),
+            (3, Some(2), "b\u{7}"),
+            (4, Some(1), "c"),
+        ]);
+        tree.current = Some(4);
+        tree.snapshots[0].clones = vec!["x.vmx".into()];
+        tree.snapshots[3].with_memory = true;
+        tree.snapshots[3].description = "before\nthe update".into();
+        insta::assert_snapshot!(render(&tree), @r#"
+        ● base           #1  2026-11-23 08:23 UTC  1 linked clone
+        ├─● a            #2  2026-11-23 08:23 UTC
+        │ ● b\u{7}       #3  2026-11-23 08:23 UTC
+        ● c              #4  2026-11-23 08:23 UTC  with memory, "before\u{a}the update"
+        ○ present state
+        "#);
         assert_eq!(render(&SnapshotTree::default()), "");
+    }
+
+    #[test]
+    fn present_state_may_descend_from_nothing() {
+        let tree = crate::fake::tree(&[(1, None, "a"), (2, None, "b")]);
+        insta::assert_snapshot!(render(&tree), @"
+        ◌ before all snapshots
+        ├─● a                   #1  2026-11-23 08:23 UTC
+        ├─● b                   #2  2026-11-23 08:23 UTC
+        ○ present state
+        ");
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use replix::error::quoted;
 use replix::power::StartSpec;
+use replix::{Error, Kind};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -34,5 +35,18 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure>
 /// What the engine says.
 pub(super) fn start(path: &Path, gui: bool, session: &mut Session) -> Result<(), Failure> {
     let path = path.to_path_buf();
-    session.run(move |host, job| host.power_on(&path, &StartSpec { gui }, job))
+    session.run(move |host, job| {
+        refuse_template(host.info(&path)?.template, &path)?;
+        host.power_on(&path, &StartSpec { gui }, job)
+    })
+}
+
+/// A template is there to be cloned: what a running one wrote would be in every later clone.
+fn refuse_template(is_template: bool, path: &Path) -> replix::Result<()> {
+    if !is_template {
+        return Ok(());
+    }
+    let text = format!("{} is a template", quoted(path));
+    let hint = "clone it and start the clone, or take templateVM out of its configuration";
+    Err(Error::new(Kind::Template, text).at(path).hint(hint))
 }

@@ -38,15 +38,15 @@ impl<'a> Call<'a> {
             return Err(Error::new(Kind::NotSupported, text).into());
         }
         for (index, parameter) in command.mandatory().enumerate() {
+            let names_something = matches!(parameter, "VMX" | "DESTVMX" | "NAME");
             let word = typed.words.get(index);
-            if parameter == "VMX" && word.is_none_or(|word| word.is_empty()) {
-                return Err(Failure::said("No Vm name provided"));
+            if word.is_some_and(|word| !(names_something && word.is_empty())) {
+                continue;
             }
-            if word.is_none() {
-                return Err(Failure::said(format!(
-                    "The parameter {parameter} is missing"
-                )));
-            }
+            return Err(Failure::said(match parameter {
+                "VMX" => "No Vm name provided".into(),
+                _ => format!("The parameter {parameter} is missing"),
+            }));
         }
         Ok(Self {
             words: &typed.words,
@@ -87,9 +87,9 @@ impl<'a> Call<'a> {
     /// Returns the host.
     ///
     /// # Errors
-    /// What the engine says when it cannot work here.
+    /// Settings that make no sense. No VM is to blame for them, so none is named.
     pub(super) fn host(&self) -> Result<Host, Failure> {
-        Ok((self.connect)(&[])?)
+        (self.connect)(&[]).map_err(|error| Failure::said(error.to_string()))
     }
 
     /// Opens the VM that the first word names.

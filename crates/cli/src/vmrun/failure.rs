@@ -57,14 +57,15 @@ enum Words {
 /// The words for each kind of error.
 ///
 /// Those of `Whole`, `WithVm` and `CannotOpen`, and what stands before a cause, are compared by
-/// existing callers and are fixed. That of `VmRunning` is searched for with its full stop; every
-/// other line has none.
+/// existing callers and are fixed. Those of `VmRunning` and `Encrypted` have full stops where the
+/// original has them; every other line has none.
 fn words_of(kind: Kind) -> Words {
     use Words::*;
     match kind {
         Kind::VmNotFound => CannotOpen("The virtual machine cannot be found"),
         Kind::BadConfig => CannotOpenSince("Cannot read the virtual machine configuration file"),
-        Kind::Encrypted => CannotOpen("A password is required for this operation"),
+        // With its full stop: so it was captured.
+        Kind::Encrypted => Whole("A password is required for this operation."),
         Kind::VmNotRunning => WithVm("The virtual machine is not powered on"),
         Kind::VmRunning => {
             Since("The virtual machine should not be powered on. It is already running.")
@@ -80,7 +81,25 @@ fn words_of(kind: Kind) -> Words {
         Kind::FileName => Since("The file name is not valid"),
         Kind::NoSpace => Since("There is not enough space for the operation"),
         Kind::Busy => Since("The virtual machine is busy or others depend on it"),
-        _ => Cause,
+        Kind::Argument
+        | Kind::Timeout
+        | Kind::Internal
+        | Kind::Denied
+        | Kind::ReadOnly
+        | Kind::Io
+        | Kind::Template
+        | Kind::SnapshotLocked
+        | Kind::SnapshotBroken
+        | Kind::DiskInvalid
+        | Kind::DiskUnsupported
+        | Kind::DiskParent
+        | Kind::DiskChanged
+        | Kind::DiskCapacity
+        | Kind::DiskChain
+        | Kind::DiskNeedsRepair
+        | Kind::DiskRange
+        | Kind::NoHypervisor
+        | Kind::CannotStart => Cause,
     }
 }
 
@@ -168,7 +187,7 @@ mod tests {
         insta::assert_snapshot!(lines.concat(), @"
         Error: Cannot open VM: /vms/a.vmx, The virtual machine cannot be found
         Error: Cannot open VM: /vms/a.vmx, Cannot read the virtual machine configuration file: why (cure)
-        Error: Cannot open VM: /vms/a.vmx, A password is required for this operation
+        Error: A password is required for this operation.
         Error: The virtual machine is not powered on: /vms/a.vmx
         Error: The virtual machine should not be powered on. It is already running. Cause: why (cure)
         Error: The VMware Tools are not running in the virtual machine: /vms/a.vmx

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::quoted;
 use crate::vm::config::VmConfig;
 use crate::vm::devices::{Node, PortEnd};
 use crate::vm::files;
@@ -13,8 +14,8 @@ pub(super) struct Wanted<'a> {
     pub(super) name: &'a str,
     /// File name of the `.vmx` without its ending; the clone's other files are named after it.
     pub(super) stem: &'a str,
-    /// Folder of the source's `.vmx`.
-    pub(super) source_dir: &'a Path,
+    /// Returns where a file is that the source's configuration names relative to itself.
+    pub(super) place_of: &'a dyn Fn(&str) -> PathBuf,
     /// The clone's disks, each with its slot.
     pub(super) disks: Vec<(Node, String)>,
     /// For a linked clone: the folder of the VM that it stands on.
@@ -37,7 +38,7 @@ pub(super) fn rewrite(config: &mut VmConfig, wanted: &Wanted) -> Vec<String> {
         config.clear_redo(*node);
     }
     config.dict_mut().remove("workingDir");
-    carry_images(config, wanted.source_dir);
+    carry_images(config, wanted.place_of);
     warnings.extend(own_outputs(config));
     if wanted.keep_identity {
         warnings.push(
@@ -60,14 +61,14 @@ fn link_to(config: &mut VmConfig, parent_dir: Option<&Path>) {
 
 /// CD and floppy images named relative to the source stay where they are: the clone names them
 /// absolutely.
-fn carry_images(config: &mut VmConfig, source_dir: &Path) {
+fn carry_images(config: &mut VmConfig, place_of: &dyn Fn(&str) -> PathBuf) {
     let drives = config.cd_drives().into_iter().chain(config.floppy_drives());
     let named: Vec<(String, String)> = drives
         .filter_map(|drive| Some((drive.device, drive.image?)))
         .collect();
     for (device, image) in named {
         if !files::is_absolute(&image) {
-            let path = files::join(source_dir, &image);
+            let path = place_of(&image);
             config
                 .dict_mut()
                 .set(&format!("{device}.fileName"), &path.to_string_lossy());
@@ -93,8 +94,9 @@ fn own_outputs(config: &mut VmConfig) -> Vec<String> {
                     .set(&format!("{}.fileName", port.device), own);
             }
             PortEnd::Pipe { name, .. } if files::is_absolute(&name) => shared.push(format!(
-                "{} uses the pipe \"{name}\" of the source: give the clone another before both run",
-                port.device
+                "{} uses the pipe {} of the source: give the clone another before both run",
+                port.device,
+                quoted(&name)
             )),
             _ => {}
         }
@@ -127,7 +129,7 @@ mod tests {
         let wanted = Wanted {
             name: "Copy",
             stem: "copy",
-            source_dir: Path::new("/vms/src"),
+            place_of: &|name| Path::new("/vms/src").join(name),
             disks: vec![(node, "src-cl1.vmdk".into())],
             parent_dir: parent.map(PathBuf::from),
             keep_identity: false,

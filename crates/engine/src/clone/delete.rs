@@ -8,9 +8,9 @@ use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
-use crate::store::{FileKind, LockMode, Store, folder_of, remove_tree, replace};
+use crate::store::{FileKind, LockMode, Store, replace};
 use crate::vm::belongings::{self, Role};
-use crate::vm::{Claim, Env, Standing, VmLock, clone_standing, files, kin};
+use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, kin};
 
 /// Deletes the VM at `vmx`.
 ///
@@ -26,12 +26,14 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
     if !spec.force && !env.settings.delete_parents {
         refuse_parents(env, &claim, &vmsd)?;
     }
-    let links = if spec.disks {
-        own_links(env, &claim, &vmsd, job)
-    } else {
-        Vec::new()
+    let (links, listed) = match spec.disks {
+        true => (
+            own_links(env, &claim, &vmsd, job),
+            find_listed(env, &claim.vm, &vmsd),
+        ),
+        false => (Vec::new(), None),
     };
-    let others = belongings::list(&*env.store, &claim.vm, &vmsd)?;
+    let others = belongings::list(env, &claim.vm, &vmsd)?;
     job.check()?;
     // From here on it goes through to the end: half a VM is of no use to anybody.
     for link in &links {
@@ -42,12 +44,12 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
             remove(&*env.store, &belonging.path)?;
         }
     }
-    let path = claim.vm.vmx().to_path_buf();
-    env.store.remove_file(&path)?;
+    env.store.remove_file(claim.vm.vmx())?;
     let dir = claim.vm.dir().to_path_buf();
     env.store.sync_dir(&dir)?;
-    if spec.disks {
-        leave_parent(env, &claim, &vmsd, &path, job);
+    let left = listed.map(|listed| take_out(env, &claim, &listed?, job));
+    if let Some(Err(error)) = left {
+        job.warn(format!("the parent still lists the deleted clone: {error}"));
     }
     drop(claim);
     // Only an empty folder goes.
@@ -71,7 +73,7 @@ fn refuse_parents(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Result<()> {
     let text = format!(
         "linked clones stand on {}: {}",
         quoted(vmx),
-        named.join(", ")
+        kin::enumerate(&named)
     );
     let hint = "delete those first; without its disks they are lost";
     Err(Error::new(Kind::Busy, text).at(vmx).hint(hint))
@@ -87,7 +89,7 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
         .iter()
         .flat_map(|s| &s.disks)
         .map(|disk| disk.file_name.clone());
-    let folders = [vm.dir().to_path_buf(), vm.working_dir(&*env.store)];
+    let own_folders = env.own_folders(vm);
     let sentinels: Vec<PathBuf> = vmsd
         .sentinels()
         .iter()
@@ -106,9 +108,7 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
         };
         for link in links {
             let path = link.path().to_path_buf();
-            let ours =
-                folders.iter().any(|dir| folder_of(&path) == dir) && !foreign.contains(&path);
-            if !ours {
+            if !own_folders.hold_link(&*env.store, &link) || foreign.contains(&path) {
                 break;
             }
             let last = sentinels.contains(&path);
@@ -165,33 +165,44 @@ fn frozen_names(vmsd: &Vmsd) -> Vec<String> {
 }
 
 fn remove(store: &dyn Store, path: &Path) -> Result<()> {
-    match store.meta(path) {
-        Ok(meta) if meta.kind == FileKind::Dir => remove_tree(store, path),
-        _ => match store.remove_file(path) {
-            Err(error) if error.kind() == Kind::FileNotFound => Ok(()),
-            result => result,
-        },
+    match store.remove_file(path) {
+        Err(error) if error.kind() == Kind::FileNotFound => Ok(()),
+        result => result,
     }
 }
 
-/// Takes a deleted linked clone out of its parent's bookkeeping, as far as that can be reached.
-fn leave_parent(env: &Env, claim: &Claim, vmsd: &Vmsd, vmx: &Path, job: &Job) {
-    let Some(name) = vmsd.clone_of() else { return };
-    let left = kin::locate(env, claim.vm.dir(), &name)
-        .ok_or_else(|| {
-            Error::new(
-                Kind::VmNotFound,
-                format!("{} is not to be found", quoted(&name)),
-            )
-        })
-        .and_then(|parent| take_out(env, claim, &parent, vmx, job));
-    if let Err(error) = left {
-        job.warn(format!("the parent still lists the deleted clone: {error}"));
-    }
+/// Where a linked clone stands in its parent's bookkeeping.
+struct Listed {
+    /// The parent.
+    parent: VmFolder,
+    /// The clone's paths as written there.
+    names: Vec<String>,
 }
 
-fn take_out(env: &Env, claim: &Claim, parent: &Path, vmx: &Path, job: &Job) -> Result<()> {
-    let parent = env.open(parent)?;
+/// Finds a linked clone in its parent's bookkeeping; `None` for a VM that is none. To be asked while
+/// the clone is there: a path of another machine can be told only by what it leads to.
+fn find_listed(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Option<Result<Listed>> {
+    let name = vmsd.clone_of()?;
+    let missing = || {
+        let text = format!("{} is not to be found", quoted(&name));
+        Error::new(Kind::VmNotFound, text)
+    };
+    let parent = kin::locate(env, vm.dir(), &name).ok_or_else(missing);
+    Some(parent.and_then(|parent| {
+        let parent = env.open(&parent)?;
+        let is_it = |clone: &String| {
+            kin::locate(env, parent.dir(), clone).is_some_and(|found| found == vm.vmx())
+        };
+        let entries = env.vmsd(&parent)?.snapshots().to_vec();
+        let clones = entries.into_iter().flat_map(|entry| entry.clones);
+        let names = clones.filter(is_it).collect();
+        Ok(Listed { parent, names })
+    }))
+}
+
+/// Takes a deleted linked clone out of its parent's bookkeeping.
+fn take_out(env: &Env, claim: &Claim, listed: &Listed, job: &Job) -> Result<()> {
+    let parent = &listed.parent;
     let _lock = match parent.dir() == claim.vm.dir() {
         true => None,
         false => Some(VmLock::acquire(
@@ -202,9 +213,8 @@ fn take_out(env: &Env, claim: &Claim, parent: &Path, vmx: &Path, job: &Job) -> R
             env.settings.patience,
         )?),
     };
-    let mut vmsd = env.vmsd(&parent)?;
-    let is_it = |clone: &str| files::join(parent.dir(), clone) == vmx;
-    if vmsd.remove_clones(is_it) > 0 {
+    let mut vmsd = env.vmsd(parent)?;
+    if vmsd.remove_clones(|clone| listed.names.iter().any(|name| name == clone)) > 0 {
         replace(
             &*env.store,
             &parent.vmsd_path(&*env.store),

@@ -1,13 +1,15 @@
 //! Who stands on whom: a VM, its snapshots, its linked clones, and the space of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Lineage, LineageNode};
+use crate::disk::{Link, Opener};
 use crate::error::Result;
+use crate::format::{SnapshotEntry, Vmsd};
 use crate::snapshot::{self, Snapshot, SnapshotTree};
 use crate::store::folder_of;
-use crate::vm::{Env, PowerState, VmFolder, kin, state};
+use crate::vm::{Env, PowerState, VmFolder, files, kin, state};
 
 /// Clones of clones are shown this deep.
 const MAX_DEPTH: usize = 64;
@@ -24,23 +26,19 @@ pub(crate) fn lineage(env: &Env, vmx: &Path) -> Result<Lineage> {
 fn of_vm(env: &Env, vm: &VmFolder, seen: &mut BTreeSet<PathBuf>, depth: usize) -> Result<Lineage> {
     seen.insert(vm.vmx().to_path_buf());
     let tree = snapshot::list(env, vm.vmx())?;
+    let space = Space::of(env, vm, &env.vmsd(vm)?)?;
     let mut builder = Builder {
         env,
         vm,
         tree: &tree,
+        space: &space,
         seen,
         depth,
     };
     let mut children = builder.below(None);
-    let present = builder.present();
     if tree.current.is_none() {
-        children.push(present.0.clone());
+        children.push(space.present());
     }
-    let own = children
-        .iter()
-        .filter(|child| !is_vm(child))
-        .map(total_own)
-        .sum();
     let state = state::read(&*env.store, vm).state;
     Ok(Lineage {
         node: LineageNode::Vm {
@@ -49,30 +47,17 @@ fn of_vm(env: &Env, vm: &VmFolder, seen: &mut BTreeSet<PathBuf>, depth: usize) -
             found: true,
             running: matches!(state, PowerState::On | PowerState::Paused),
         },
-        own_bytes: own,
-        shared_bytes: present.1,
+        own_bytes: space.own.values().sum(),
+        shared_bytes: space.foreign.values().sum(),
         children,
     })
-}
-
-fn is_vm(lineage: &Lineage) -> bool {
-    matches!(lineage.node, LineageNode::Vm { .. })
-}
-
-/// The space of a state and those below it, linked clones not counted.
-fn total_own(lineage: &Lineage) -> u64 {
-    let below = lineage
-        .children
-        .iter()
-        .filter(|child| !is_vm(child))
-        .map(total_own);
-    lineage.own_bytes + lineage.shared_bytes + below.sum::<u64>()
 }
 
 struct Builder<'a> {
     env: &'a Env,
     vm: &'a VmFolder,
     tree: &'a SnapshotTree,
+    space: &'a Space,
     seen: &'a mut BTreeSet<PathBuf>,
     depth: usize,
 }
@@ -93,9 +78,9 @@ impl Builder<'_> {
             .collect();
         children.extend(self.below(Some(snapshot.uid)));
         if self.tree.current == Some(snapshot.uid) {
-            children.push(self.present().0);
+            children.push(self.space.present());
         }
-        let bytes = self.frozen_bytes(snapshot.uid);
+        let bytes = self.space.frozen.get(&snapshot.uid).copied().unwrap_or(0);
         let is_shared = !snapshot.clones.is_empty();
         Lineage {
             node: LineageNode::Snapshot {
@@ -118,7 +103,7 @@ impl Builder<'_> {
         });
         opened.unwrap_or_else(|| Lineage {
             node: LineageNode::Vm {
-                name: crate::vm::files::stem(crate::vm::files::last_part(name)).to_owned(),
+                name: files::stem(files::last_part(name)).to_owned(),
                 path: name.into(),
                 found: false,
                 running: false,
@@ -128,55 +113,102 @@ impl Builder<'_> {
             children: Vec::new(),
         })
     }
+}
 
-    /// The present state, and the space of other VMs' disks that it stands on.
-    fn present(&self) -> (Lineage, u64) {
-        let mut own = 0;
-        let mut foreign = 0;
-        for slot in self.vm.config.disks() {
-            let (top, others) = self.link_bytes(&slot.file_name);
-            own += top;
-            foreign += others;
-        }
-        let node = LineageNode::Current;
-        (
-            Lineage {
-                node,
-                own_bytes: own,
-                shared_bytes: 0,
-                children: Vec::new(),
-            },
-            foreign,
-        )
-    }
+/// The space that the links of a VM's disks take.
+#[derive(Default)]
+struct Space {
+    /// Each link that belongs to the VM: in its folder, not beyond its sentinels.
+    own: BTreeMap<PathBuf, u64>,
+    /// Each link of other VMs that this one's stand on.
+    foreign: BTreeMap<PathBuf, u64>,
+    /// By number of snapshot, the links that are its own state.
+    frozen: BTreeMap<u32, u64>,
+    /// The links that the present state writes to.
+    present: u64,
+}
 
-    /// The space of a disk's own link, and of its links in other VMs' folders.
-    fn link_bytes(&self, name: &str) -> (u64, u64) {
-        let store = &*self.env.store;
-        let survey = self
-            .vm
-            .find(store, name)
-            .and_then(|found| self.env.opener(self.vm).ok()?.survey(&found.path).ok());
-        let Some(survey) = survey else { return (0, 0) };
-        let bytes = |link: &crate::disk::Link| link.allocated_bytes(store).unwrap_or(0);
-        let top = survey.links.first().map_or(0, bytes);
-        let elsewhere = survey
-            .links
-            .iter()
-            .skip(1)
-            .filter(|l| folder_of(l.path()) != self.vm.dir());
-        (top, elsewhere.map(bytes).sum())
-    }
-
-    fn frozen_bytes(&self, uid: u32) -> u64 {
-        let vmsd = self.env.vmsd(self.vm);
-        let entry = vmsd.ok().and_then(|vmsd| snapshot::entry(&vmsd, uid).ok());
-        entry.map_or(0, |entry| {
-            entry
-                .disks
+impl Space {
+    /// Each link is opened once, however many states stand on it: the states are visited newest
+    /// first, and a link that is known ends the way down.
+    fn of(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Self> {
+        let mut survey = Survey {
+            env,
+            vm,
+            opener: env.opener(vm)?,
+            folders: [vm.dir().to_path_buf(), vm.working_dir(&*env.store)],
+            sentinels: vmsd
+                .sentinels()
                 .iter()
-                .map(|disk| self.link_bytes(&disk.file_name).0)
-                .sum()
-        })
+                .filter_map(|name| find(env, vm, name))
+                .collect(),
+            space: Self::default(),
+        };
+        let slots = vm.config.disks();
+        survey.space.present = slots.iter().map(|slot| survey.top(&slot.file_name)).sum();
+        for entry in vmsd.snapshots().iter().rev() {
+            let bytes = survey.frozen(entry);
+            survey.space.frozen.insert(entry.uid, bytes);
+        }
+        Ok(survey.space)
+    }
+
+    fn present(&self) -> Lineage {
+        Lineage {
+            node: LineageNode::Current,
+            own_bytes: self.present,
+            shared_bytes: 0,
+            children: Vec::new(),
+        }
+    }
+}
+
+fn find(env: &Env, vm: &VmFolder, name: &str) -> Option<PathBuf> {
+    let found = vm.find(&*env.store, name)?;
+    env.store.canonical(&found.path).ok()
+}
+
+/// A [`Space`] in the making.
+struct Survey<'a> {
+    env: &'a Env,
+    vm: &'a VmFolder,
+    opener: Opener,
+    folders: [PathBuf; 2],
+    sentinels: Vec<PathBuf>,
+    space: Space,
+}
+
+impl Survey<'_> {
+    fn frozen(&mut self, entry: &SnapshotEntry) -> u64 {
+        let disks = entry.disks.iter();
+        disks.map(|disk| self.top(&disk.file_name)).sum()
+    }
+
+    /// The space of the link called `name`; it and all below it are noted.
+    fn top(&mut self, name: &str) -> u64 {
+        let Some(path) = find(self.env, self.vm, name) else {
+            return 0;
+        };
+        if !self.space.own.contains_key(&path)
+            && let Ok(survey) = self.opener.survey(&path)
+        {
+            self.note(&survey.links);
+        }
+        self.space.own.get(&path).copied().unwrap_or(0)
+    }
+
+    fn note(&mut self, links: &[Link]) {
+        let mut is_own = true;
+        for link in links {
+            let path = link.path().to_path_buf();
+            is_own = is_own && self.folders.iter().any(|dir| folder_of(&path) == dir);
+            let bytes = link.allocated_bytes(&*self.env.store).unwrap_or(0);
+            let last = self.sentinels.contains(&path);
+            match is_own {
+                true => self.space.own.insert(path, bytes),
+                false => self.space.foreign.insert(path, bytes),
+            };
+            is_own = is_own && !last;
+        }
     }
 }

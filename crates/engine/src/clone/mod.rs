@@ -159,9 +159,10 @@ pub struct DeleteSpec {
 pub struct Lineage {
     /// What stands here.
     pub node: LineageNode,
-    /// Space that goes when this alone is removed.
+    /// Space that this takes by itself: for a VM, all its own disks with their snapshots.
     pub own_bytes: u64,
-    /// Space that is used together with others.
+    /// Space that is used together with others: of a snapshot with clones, its disks; of a VM, the
+    /// other VMs' disks that it stands on.
     pub shared_bytes: u64,
     /// What hangs on it.
     pub children: Vec<Lineage>,

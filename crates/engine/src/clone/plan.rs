@@ -56,10 +56,10 @@ pub(super) fn prepare<'a>(
         .map(|disk| disk_name(disk, &mut names))
         .collect();
     let plan = plan_of(env, &source, spec, &destination, &disk_names)?;
-    if plan.bytes.saturating_add(SMALL_FILES) > plan.free_bytes {
+    let needed = plan.bytes.saturating_add(SMALL_FILES);
+    if needed > plan.free_bytes {
         let text = format!(
-            "the clone needs {} bytes, and {} are free at {}",
-            plan.bytes,
+            "the clone needs {needed} bytes, and {} are free at {}",
             plan.free_bytes,
             quoted(&destination)
         );
@@ -100,7 +100,8 @@ fn plan_of(
     }
     let bytes = disks.iter().map(|disk| disk.bytes).sum();
     let new_base = spec.kind == CloneKind::Linked && source.snapshot.is_none();
-    let endings = ["vmx", "vmxf", "vmsd", "nvram"];
+    let nvram = source.nvram.is_some().then_some("nvram");
+    let endings = ["vmx", "vmxf", "vmsd"].into_iter().chain(nvram);
     Ok(ClonePlan {
         source: source.claim.vm.vmx().to_path_buf(),
         destination: destination.to_path_buf(),
@@ -112,7 +113,6 @@ fn plan_of(
         new_snapshot: new_base.then(|| BASE_NAME.to_owned()),
         disks,
         files: endings
-            .iter()
             .map(|ending| dir.join(format!("{stem}.{ending}")))
             .collect(),
         bytes,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::{self, Wanted};
 use super::plan::{BASE_DESCRIPTION, BASE_NAME, Prepared, prepare};
+use super::source::Source;
 use super::stage::Stage;
 use super::{CloneKind, ClonePlan, CloneReport, CloneSpec};
 use crate::disk::{self, ContentId, Copy};
@@ -14,12 +15,9 @@ use crate::error::{Result, quoted};
 use crate::format::{LineEnd, Vmsd, Vmxf};
 use crate::job::Job;
 use crate::snapshot::{self, NewSnapshot};
-use crate::store::{Undo, folder_of, read_small, write_new};
+use crate::store::{Undo, folder_of, write_new};
 use crate::vm::identity::Uuid;
-use crate::vm::{Env, files};
-
-/// No `.vmxf` is larger.
-const VMXF_LIMIT: u64 = 1 << 20;
+use crate::vm::{Env, VmFolder, files};
 
 /// Returns what [`run`] would do.
 ///
@@ -143,7 +141,7 @@ fn make_small_files(
     if let Some(nvram) = &source.nvram {
         write("nvram", nvram)?;
     }
-    write("vmxf", &vmxf_of(env, source, &vmx_name)?.to_bytes())?;
+    write("vmxf", &vmxf_of(source, &vmx_name).to_bytes())?;
     write("vmsd", &vmsd_of(ready, spec.kind))?;
 
     let source = &mut ready.source;
@@ -152,7 +150,7 @@ fn make_small_files(
     let wanted = Wanted {
         name: spec.name.as_deref().unwrap_or(&stem),
         stem: &stem,
-        source_dir: source.claim.vm.dir(),
+        place_of: &|name| place_of(env, &source.claim.vm, name),
         disks: nodes.zip(ready.disk_names.iter().cloned()).collect(),
         parent_dir: linked.then(|| source.claim.vm.dir().to_path_buf()),
         keep_identity: spec.keep_identity,
@@ -163,25 +161,25 @@ fn make_small_files(
     Ok(warnings)
 }
 
+/// Where a file is, or would be, that a VM's configuration names relative to itself.
+fn place_of(env: &Env, vm: &VmFolder, name: &str) -> PathBuf {
+    let found = vm.find(&*env.store, name).map(|found| found.path);
+    // What is missing is named for this host: here only `/` parts folders.
+    found.unwrap_or_else(|| files::join(vm.dir(), &name.replace('\\', "/")))
+}
+
 /// The clone's `.vmxf`: the source's with its own id and name, or a fresh one.
-fn vmxf_of(env: &Env, source: &super::source::Source, vmx_name: &str) -> Result<Vmxf> {
+fn vmxf_of(source: &Source, vmx_name: &str) -> Vmxf {
     let id = Uuid::new_part().to_string();
-    let vm = &source.claim.vm;
-    let found = vm
-        .config
-        .extended_config()
-        .and_then(|name| vm.find(&*env.store, &name));
-    if let Some(found) = found {
-        let bytes = read_small(&*env.store, &found.path, VMXF_LIMIT)?;
-        if let Ok(mut vmxf) = Vmxf::parse(&bytes)
-            && vmxf.set_vm_id(&id)
-            && vmxf.set_vmx_name(vmx_name)
-        {
-            return Ok(vmxf);
-        }
+    let old = source.vmxf.as_deref().map(Vmxf::parse);
+    if let Some(Ok(mut vmxf)) = old
+        && vmxf.set_vm_id(&id)
+        && vmxf.set_vmx_name(vmx_name)
+    {
+        return vmxf;
     }
     // VMware's own end their lines so, also beside a `.vmx` that does not.
-    Ok(Vmxf::new(&id, vmx_name, LineEnd::Lf))
+    Vmxf::new(&id, vmx_name, LineEnd::Lf)
 }
 
 /// The clone's `.vmsd`: empty for a full clone; a linked one's names its parent, and its own disks

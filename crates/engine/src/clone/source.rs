@@ -8,11 +8,14 @@ use crate::error::{Error, Kind, Result, escaped};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::snapshot;
-use crate::store::{LockMode, folder_of, read_small};
+use crate::store::{LockMode, folder_of};
 use crate::vm::{Claim, DiskSlot, Env, PowerState, VmConfig, VmLock};
 
 /// No `.nvram` is larger; those with secure boot have some hundred KiB.
 const NVRAM_LIMIT: u64 = 4 << 20;
+
+/// No `.vmxf` is larger.
+const VMXF_LIMIT: u64 = 1 << 20;
 
 /// The state to be cloned.
 pub(super) struct Source<'a> {
@@ -26,6 +29,8 @@ pub(super) struct Source<'a> {
     pub(super) config: VmConfig,
     /// The firmware's memory of that state; `None` if there is none.
     pub(super) nvram: Option<Vec<u8>>,
+    /// The text of its `.vmxf` as it is now.
+    pub(super) vmxf: Option<Vec<u8>>,
     /// The disks of that state.
     pub(super) disks: Vec<SourceDisk>,
     /// What the user should know.
@@ -74,15 +79,12 @@ impl<'a> Source<'a> {
     }
 
     fn of_now(env: &Env, claim: Claim<'a>, vmsd: Vmsd) -> Result<Self> {
-        let found = claim
-            .vm
-            .config
-            .nvram()
-            .and_then(|name| claim.vm.find(&*env.store, &name));
-        let nvram = match found {
-            Some(found) => Some(read_small(&*env.store, &found.path, NVRAM_LIMIT)?),
-            None => None,
+        let read = |name: Option<String>, limit| match name {
+            Some(name) => env.read_own(&claim.vm, &name, limit),
+            None => Ok(None),
         };
+        let nvram = read(claim.vm.config.nvram(), NVRAM_LIMIT)?;
+        let vmxf = read(claim.vm.config.extended_config(), VMXF_LIMIT)?;
         let mut warnings = Vec::new();
         if claim.state.state == PowerState::Suspended {
             warnings.push("the source is suspended: the clone is off, without its memory".into());
@@ -93,6 +95,7 @@ impl<'a> Source<'a> {
             vmsd,
             snapshot: None,
             nvram,
+            vmxf,
             disks: Vec::new(),
             warnings,
             _parents: Vec::new(),

@@ -96,15 +96,29 @@ impl Stage {
     }
 }
 
-/// Fails where something stands at the destination already.
+/// Fails where something stands at the destination already, or a file where its folder should be.
 pub(super) fn refuse_existing(store: &dyn Store, vmx: &Path) -> Result<()> {
     if !store.exists(vmx) {
-        return Ok(());
+        return require_folder(store, folder_of(vmx));
     }
     let text = format!("the destination {} exists already", quoted(vmx));
     Err(Error::new(Kind::FileExists, text)
         .at(vmx)
         .hint("choose another path, or delete that VM first"))
+}
+
+/// Fails where the nearest of `dir` and the folders above it that exists is no folder.
+fn require_folder(store: &dyn Store, dir: &Path) -> Result<()> {
+    let there = dir
+        .ancestors()
+        .find_map(|path| Some((path, store.meta(path).ok()?.kind)));
+    match there {
+        Some((path, kind)) if kind != FileKind::Dir => {
+            let text = format!("{} is a file, not a folder", quoted(path));
+            Err(Error::new(Kind::FileName, text).at(path))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns `path` with the part that exists resolved, and the rest taken as it reads.

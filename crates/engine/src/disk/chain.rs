@@ -127,7 +127,7 @@ impl Opener {
         let found = Finder::new(store)
             .find(path)
             .unwrap_or_else(|| path.to_path_buf());
-        Link::open(pool, &self.places, self.places.disk(store, &found)?)
+        Link::open(pool, &self.places, self.places.file(store, &found)?)
     }
 
     /// Finds the parent of `child`: the first candidate whose content id is the right one.

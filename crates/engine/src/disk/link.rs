@@ -135,6 +135,15 @@ impl Link {
         self.pool.path(extent.file)
     }
 
+    /// Returns the path of each extent's file with the bytes of its name in the descriptor.
+    pub fn named_extents(&self) -> Vec<(Vec<u8>, Arc<Path>)> {
+        let names = self.descriptor.extent_names();
+        let named = names.into_iter().zip(&self.extents);
+        named
+            .filter_map(|(name, extent)| Some((name?, self.extent_path(extent))))
+            .collect()
+    }
+
     /// Returns the first extent that was left open by a program that ended unexpectedly.
     pub fn unclean(&self) -> Option<Arc<Path>> {
         self.extents

@@ -71,23 +71,40 @@ impl Places {
         &self.own
     }
 
-    /// Returns the true path of the disk that the VM itself names.
+    /// Returns the true path of a file that the VM itself names.
     ///
     /// # Errors
     /// `FileNotFound`; `Denied` where the VM may not reach it or it is no regular file.
-    pub fn disk(&self, store: &dyn Store, path: &Path) -> Result<PathBuf> {
+    pub fn file(&self, store: &dyn Store, path: &Path) -> Result<PathBuf> {
         let real = regular(store, path)?;
         if self.is_own(&real) || self.is_allowed(&real) {
             return Ok(real);
         }
         let text = format!("{} lies outside the folder of its VM", quoted(path));
-        Err(denied(text, &real))
+        Err(denied(text, &real, folder_of(&real)))
+    }
+
+    /// Returns the true path of a folder in which the VM itself makes files.
+    ///
+    /// # Errors
+    /// As [`Places::file`].
+    pub fn folder(&self, store: &dyn Store, path: &Path) -> Result<PathBuf> {
+        let real = store.canonical(path)?;
+        if real == self.own || self.is_own(&real) || self.is_allowed(&real) {
+            return Ok(real);
+        }
+        let text = format!(
+            "the folder {} lies outside that of its VM, {}",
+            quoted(path),
+            quoted(&self.own)
+        );
+        Err(denied(text, &real, &real))
     }
 
     /// Returns the true path of the parent at `path`, named by the descriptor `child`.
     ///
     /// # Errors
-    /// As [`Places::disk`].
+    /// As [`Places::file`].
     pub fn parent(&self, store: &dyn Store, path: &Path, child: &Path) -> Result<PathBuf> {
         let real = regular(store, path)?;
         let folder = folder_of(&real);
@@ -103,13 +120,13 @@ impl Places {
             quoted(child),
             quoted(&real)
         );
-        Err(denied(text, &real))
+        Err(denied(text, &real, folder_of(&real)))
     }
 
     /// Returns the true path of the extent at `path`, named by the descriptor `descriptor`.
     ///
     /// # Errors
-    /// As [`Places::disk`].
+    /// As [`Places::file`].
     pub fn extent(&self, store: &dyn Store, path: &Path, descriptor: &Path) -> Result<PathBuf> {
         let real = regular(store, path)?;
         if is_inside(&real, folder_of(descriptor)) || self.is_allowed(&real) {
@@ -120,7 +137,7 @@ impl Places {
             quoted(descriptor),
             quoted(&real)
         );
-        Err(denied(text, &real))
+        Err(denied(text, &real, folder_of(&real)))
     }
 
     fn is_own(&self, real: &Path) -> bool {
@@ -177,8 +194,7 @@ fn regular(store: &dyn Store, path: &Path) -> Result<PathBuf> {
     }
 }
 
-fn denied(text: String, real: &Path) -> Error {
-    let folder = folder_of(real);
+fn denied(text: String, real: &Path, folder: &Path) -> Error {
     let hint = format!(
         "if that is right, allow the folder with --allow {} or in the setting places.allow",
         quoted(folder)
@@ -223,19 +239,35 @@ mod tests {
         let places = Places::of(&store, Path::new("/lib/vm")).unwrap();
         assert!(
             places
-                .disk(&store, Path::new("/lib/vm/disks/b.vmdk"))
+                .file(&store, Path::new("/lib/vm/disks/b.vmdk"))
                 .is_ok()
         );
         assert!(
             places
-                .disk(&store, Path::new("/lib/vm/../vm/a.vmdk"))
+                .file(&store, Path::new("/lib/vm/../vm/a.vmdk"))
                 .is_ok()
         );
         let error = places
-            .disk(&store, Path::new("/lib/vm/../vmx/c.vmdk"))
+            .file(&store, Path::new("/lib/vm/../vmx/c.vmdk"))
             .unwrap_err();
         assert_eq!(error.kind(), Kind::Denied);
         assert!(error.advice().unwrap().contains("--allow \"/lib/vmx\""));
+    }
+
+    #[test]
+    fn folders_follow_the_rule_of_files() {
+        let store = store_with(&["/lib/vm/snaps/a", "/lib/vmx/b", "/far/deep/c"]);
+        let places = Places::of(&store, Path::new("/lib/vm")).unwrap();
+        let folder = |path| places.folder(&store, Path::new(path));
+        assert!(folder("/lib/vm").is_ok() && folder("/lib/vm/snaps").is_ok());
+        for outside in ["/lib/vm/..", "/lib/vmx", "/", "/far/deep"] {
+            let error = folder(outside).unwrap_err();
+            assert_eq!(error.kind(), Kind::Denied, "{outside}");
+        }
+        let hint = folder("/far/deep").unwrap_err();
+        assert!(hint.advice().unwrap().contains("--allow \"/far/deep\""));
+        let allowed = places.allow(&store, Path::new("/far"));
+        assert!(allowed.folder(&store, Path::new("/far/deep")).is_ok());
     }
 
     #[test]
@@ -246,7 +278,7 @@ mod tests {
         write_new(&store, Path::new("/lib/base/B.VMX"), b"").unwrap();
         assert!(parent(&store, &places, "/lib/base/b.vmdk").is_ok());
         assert!(parent(&store, &places, "/lib/base/deep/c.vmdk").is_err());
-        assert!(places.disk(&store, Path::new("/lib/base/b.vmdk")).is_err());
+        assert!(places.file(&store, Path::new("/lib/base/b.vmdk")).is_err());
     }
 
     #[test]
@@ -255,7 +287,7 @@ mod tests {
         let places = Places::of(&store, Path::new("/vm")).unwrap();
         assert!(parent(&store, &places, "/etc/shadow").is_err());
         let root = Places::of(&store, Path::new("/")).unwrap();
-        assert!(root.disk(&store, Path::new("/etc/shadow")).is_err());
+        assert!(root.file(&store, Path::new("/etc/shadow")).is_err());
     }
 
     #[test]

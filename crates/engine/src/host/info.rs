@@ -45,8 +45,15 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         .flat_map(|entry| entry.clones.clone())
         .collect();
     warnings.extend(kin_warnings(env, &vm, clone_of.as_deref(), &clones));
+    warnings.extend(place_warnings(env, &vm));
     let machine = power::preview(env, &vm);
-    warnings.extend(machine.warnings);
+    // A missing image is told already, with its cure.
+    let missing = media.iter().filter(|medium| !medium.present);
+    let told: Vec<String> = missing
+        .map(|m| format!("{} is empty: ", m.device))
+        .collect();
+    let is_news = |remark: &String| !told.iter().any(|told| remark.starts_with(told));
+    warnings.extend(machine.remarks.into_iter().filter(is_news));
     Ok(VmInfo {
         path: vm.vmx().to_path_buf(),
         display_name: vm.display_name(),
@@ -199,6 +206,17 @@ fn nics(vm: &VmFolder) -> Vec<NicInfo> {
         mac: nic.mac,
     };
     vm.config.nics().into_iter().map(info).collect()
+}
+
+/// What lies where the VM may not reach, and will be refused when it is needed.
+fn place_warnings(env: &Env, vm: &VmFolder) -> Vec<String> {
+    let names = [vm.config.nvram(), vm.config.extended_config()];
+    let files = names.into_iter().flatten();
+    files
+        .filter_map(|name| env.own_file(vm, &name).err())
+        .chain(env.working_dir(vm).err())
+        .map(|error| with_cure(&error))
+        .collect()
 }
 
 fn kin_warnings(env: &Env, vm: &VmFolder, parent: Option<&str>, clones: &[String]) -> Vec<String> {

@@ -1,11 +1,34 @@
 //! Power: VMs started and stopped on QEMU.
+//!
+//! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
+//! the process; `runtime` remembers it for every other process of the user.
 
 #[cfg(feature = "local")]
-mod local;
+mod accelerator;
 #[cfg(feature = "local")]
-pub(crate) use local::*;
+mod machine;
+#[cfg(feature = "local")]
+mod media;
+#[cfg(feature = "local")]
+mod preview;
+#[cfg(feature = "local")]
+mod qmp;
+#[cfg(feature = "local")]
+mod runtime;
+#[cfg(feature = "local")]
+mod start;
+#[cfg(feature = "local")]
+mod stop;
 
 use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "local")]
+pub(crate) use {
+    preview::preview,
+    runtime::{running, state},
+    start::start,
+    stop::stop,
+};
 
 /// How a VM is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

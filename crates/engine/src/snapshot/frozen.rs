@@ -1,8 +1,9 @@
 //! The state that a snapshot holds: configuration, firmware memory, disks.
 
-use crate::error::{Error, Kind, Result, quoted};
-use crate::format::{SnapshotEntry, StateFile};
-use crate::store::Access;
+use std::path::Path;
+
+use crate::error::{Kind, Result, escaped};
+use crate::format::SnapshotEntry;
 use crate::vm::{Claim, Env, VmConfig};
 
 /// What a snapshot holds.
@@ -27,7 +28,7 @@ pub(crate) fn read(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Frozen {
             nvram: Vec::new(),
             warnings: vec![format!(
                 "the hardware of snapshot \"{}\" is not known, that of now is taken: {error}",
-                crate::error::escaped(&entry.display_name)
+                escaped(&entry.display_name)
             )],
         },
     };
@@ -44,22 +45,10 @@ pub(crate) fn read(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Frozen {
 }
 
 fn read_state(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Result<Frozen> {
-    let found = claim
-        .vm
-        .find(&*env.store, &entry.file_name)
-        .ok_or_else(|| {
-            Error::new(
-                Kind::SnapshotBroken,
-                format!("{} is missing", quoted(&entry.file_name)),
-            )
-        })?;
-    let file = env.store.open(&found.path, Access::Read)?;
-    let files = StateFile::read(&*file)?.files(&*file)?.ok_or_else(|| {
-        let text = format!("{} holds no configuration", quoted(&found.path));
-        Error::new(Kind::SnapshotBroken, text).at(&found.path)
-    })?;
+    let (_, files) = env.read_state(&claim.vm, &entry.file_name)?;
+    let path = Path::new(&entry.file_name);
     let config =
-        VmConfig::parse(&files.config).map_err(|m| m.in_file(Kind::SnapshotBroken, &found.path))?;
+        VmConfig::parse(&files.config).map_err(|m| m.in_file(Kind::SnapshotBroken, path))?;
     Ok(Frozen {
         config,
         nvram: files.nvram.unwrap_or_default(),

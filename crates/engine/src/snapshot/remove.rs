@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::store::{LockMode, folder_of, replace};
-use crate::vm::{Claim, Env, Standing, clone_standing};
+use crate::vm::{Claim, Env, Standing, clone_standing, kin};
 
 /// Removes the snapshot `wanted` of the VM at `vmx`, and with `children` all that descend from it.
 ///
@@ -90,7 +90,7 @@ fn refuse_if_cloned(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Result<(
     let clones: Vec<String> = standing.iter().map(quoted).collect();
     let text = format!(
         "snapshot \"{name}\" is used by linked clones: {}",
-        clones.join(", ")
+        kin::enumerate(&clones)
     );
     Err(Error::new(Kind::SnapshotLocked, text)
         .at(claim.vm.vmx())
@@ -144,19 +144,16 @@ pub(super) fn add_states(env: &Env, claim: &Claim, vmsd: &Vmsd, links: &mut Link
 
 /// Adds a chain and returns its top; links outside of the VM's folders are not ours to touch.
 pub(super) fn add(env: &Env, claim: &Claim, chain: &Chain, links: &mut Links) -> PathBuf {
-    let own = [
-        claim.vm.dir().to_path_buf(),
-        claim.vm.working_dir(&*env.store),
-    ];
+    let own = env.own_folders(&claim.vm);
     let paths: Vec<PathBuf> = chain
         .links()
         .iter()
         .map(|link| link.path().to_path_buf())
         .collect();
     links.add_chain(&paths);
-    for path in &paths {
-        if !own.iter().any(|dir| folder_of(path) == dir) {
-            links.pin(path);
+    for link in chain.links() {
+        if !own.hold_link(&*env.store, link) {
+            links.pin(link.path());
         }
     }
     chain.top().path().to_path_buf()
@@ -272,10 +269,12 @@ fn clean_up(
     for link in deleted.chain(merged.renames.keys()) {
         delete_link(env, claim, link)?;
     }
+    let own = env.own_folders(&claim.vm);
     for entry in entries {
         for ending in ["vmsn", "vmem"] {
             let name = Path::new(&entry.file_name).with_extension(ending);
-            if let Some(found) = claim.vm.find(&*env.store, &name.to_string_lossy()) {
+            let found = claim.vm.find(&*env.store, &name.to_string_lossy());
+            if let Some(found) = found.filter(|f| own.hold(&*env.store, &f.path)) {
                 env.store.remove_file(&found.path)?;
             }
         }

@@ -39,19 +39,32 @@ pub(crate) fn revert(env: &Env, vmx: &Path, wanted: &SnapshotRef, job: &Job) -> 
         let child = take::grow_on(env, &claim, &chain, &mut undo)?;
         claim.vm.config.set_disk_file(slot.node, &child);
     }
-    env.store.sync_dir(&claim.vm.working_dir(&*env.store))?;
-    if let (false, Some(name)) = (state.nvram.is_empty(), claim.vm.config.nvram()) {
-        let found = claim.vm.find(&*env.store, &name).map(|found| found.path);
-        undo.replace(
-            &found.unwrap_or_else(|| claim.vm.dir().join(&name)),
-            &state.nvram,
-        )?;
+    env.store.sync_dir(&env.working_dir(&claim.vm)?)?;
+    if !state.nvram.is_empty() {
+        undo.replace(&nvram_place(env, &mut claim)?, &state.nvram)?;
     }
     undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
     vmsd.set_current(Some(uid));
     undo.replace(&claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
     undo.keep();
     discard(env, &claim, &old, job)
+}
+
+/// Returns where the firmware's memory goes: to the file that the configuration names, if that is
+/// one of the VM's own folders; else to the usual one, which is then named.
+fn nvram_place(env: &Env, claim: &mut Claim) -> Result<PathBuf> {
+    let named = match claim.vm.config.nvram() {
+        Some(name) => env.own_file(&claim.vm, &name)?,
+        None => None,
+    };
+    let own = env.own_folders(&claim.vm);
+    if let Some(path) = named.filter(|path| own.hold(&*env.store, path)) {
+        return Ok(path);
+    }
+    let name = format!("{}.nvram", claim.vm.stem());
+    claim.vm.config.set_nvram(&name);
+    let there = env.own_file(&claim.vm, &name)?;
+    Ok(there.unwrap_or_else(|| claim.vm.dir().join(name)))
 }
 
 /// Removes the disks that the VM ran on before.

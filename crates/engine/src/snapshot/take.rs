@@ -4,7 +4,7 @@
 //! `.vmx`, which then runs on the new disks; the `.vmsd`. Power may fail between any two: the VM
 //! runs on a longer chain at worst, and never writes to a disk that the `.vmsd` says is frozen.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{NewSnapshot, Snapshot, names};
@@ -12,7 +12,7 @@ use crate::disk;
 use crate::error::{Kind, Result};
 use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
 use crate::job::Job;
-use crate::store::{Undo, folder_of, read_small, write_new};
+use crate::store::{Undo, folder_of, write_new};
 use crate::vm::{Claim, DiskSlot, Env, files};
 
 /// No `.nvram` or `.vmxf` is larger; those with secure boot have some hundred KiB.
@@ -51,11 +51,15 @@ pub(crate) fn take(
         disks: frozen.iter().map(frozen_disk).collect(),
         clones: Vec::new(),
     };
-    let state = claim.vm.working_dir(&*env.store).join(&entry.file_name);
+    let state = env.working_dir(&claim.vm)?.join(&entry.file_name);
+    let part = |name: Option<String>| match name {
+        Some(name) => env.read_own(&claim.vm, &name, PART_LIMIT),
+        None => Ok(None),
+    };
     let files = SnapshotFiles {
         config: old_config.dict().to_lf_bytes(),
-        nvram: part(env, claim, claim.vm.config.nvram())?,
-        extended_config: part(env, claim, claim.vm.config.extended_config())?,
+        nvram: part(claim.vm.config.nvram())?,
+        extended_config: part(claim.vm.config.extended_config())?,
     };
     undo.made_file(&state);
     write_new(&*env.store, &state, &files.to_bytes())?;
@@ -92,7 +96,7 @@ pub(super) fn grow_on(
     chain: &disk::Chain,
     undo: &mut Undo,
 ) -> Result<String> {
-    let dir = claim.vm.working_dir(&*env.store);
+    let dir = env.working_dir(&claim.vm)?;
     let parent = chain.top().path();
     let name = names::next_disk(&*env.store, &dir, parent);
     let path = dir.join(&name);
@@ -118,16 +122,6 @@ fn frozen_disk(slot: &DiskSlot) -> FrozenDisk {
         file_name: slot.file_name.clone(),
         node: slot.node.to_string(),
     }
-}
-
-/// The bytes of a small file of the VM; none where it has no such file yet.
-fn part(env: &Env, claim: &Claim, name: Option<String>) -> Result<Option<Vec<u8>>> {
-    let found: Option<PathBuf> = name
-        .and_then(|name| claim.vm.find(&*env.store, &name))
-        .map(|found| found.path);
-    found
-        .map(|path| read_small(&*env.store, &path, PART_LIMIT))
-        .transpose()
 }
 
 fn now_us() -> i64 {

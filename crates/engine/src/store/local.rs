@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, RenameFlags, fcntl, renameat2};
@@ -268,6 +268,33 @@ impl Store for Local {
             .map_err(|e| Error::io("lock", path, e.into()))?;
         Ok(probe.l_type != libc::F_UNLCK as libc::c_short)
     }
+}
+
+/// Makes a symbolic link at `path` to `target`.
+///
+/// # Errors
+/// `FileExists`; what the system says.
+pub fn link_to(target: &Path, path: &Path) -> Result<()> {
+    std::os::unix::fs::symlink(target, path).map_err(|e| Error::io("create", path, e))
+}
+
+/// Makes the folder `dir` for this user alone, if it is not there yet.
+///
+/// # Errors
+/// `Denied` where something of somebody else's, or open to others, stands there.
+pub fn create_private_dir(dir: &Path) -> Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(Error::io("create folder", dir, e)),
+    }
+    let meta = std::fs::symlink_metadata(dir).map_err(|e| Error::io("find", dir, e))?;
+    let is_ours = meta.uid() == nix::unistd::geteuid().as_raw();
+    if meta.is_dir() && is_ours && meta.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let text = format!("{} is not a folder of this user alone", quoted(dir));
+    Err(Error::new(Kind::Denied, text).at(dir))
 }
 
 fn kind_of(file_type: std::fs::FileType) -> FileKind {

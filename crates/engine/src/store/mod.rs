@@ -11,7 +11,7 @@ mod undo;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use local::Local;
+pub use local::{Local, create_private_dir, link_to};
 pub use mem::Mem;
 pub use undo::Undo;
 

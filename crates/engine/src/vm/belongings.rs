@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::env::{Env, OwnFolders};
 use super::files::{self, How, stem};
 use super::lock::lock_folder;
 use super::open::VmFolder;
@@ -50,10 +51,13 @@ pub struct Belonging {
 ///
 /// # Errors
 /// What the system says of the VM's folder.
-pub fn list(store: &dyn Store, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<Belonging>> {
+pub fn list(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<Belonging>> {
+    let store = &*env.store;
+    let own = env.own_folders(vm);
     let mut found = BTreeMap::new();
     for (role, name) in named(vm, vmsd) {
-        if let Some(file) = vm.find(store, &name).filter(|f| is_own(store, vm, f, role)) {
+        let file = vm.find(store, &name);
+        if let Some(file) = file.filter(|file| is_own(store, &own, file, role)) {
             add_with_memory(store, &mut found, file.path, role);
         }
     }
@@ -80,9 +84,9 @@ pub fn list(store: &dyn Store, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<Belongi
 
 /// A name in a stranger's configuration may point anywhere: a file is the VM's own in its folders,
 /// with an ending that fits. A disk may be elsewhere, but only exactly where it is said to be.
-fn is_own(store: &dyn Store, vm: &VmFolder, file: &files::Found, role: Role) -> bool {
+fn is_own(store: &dyn Store, own: &OwnFolders, file: &files::Found, role: Role) -> bool {
     let path = &file.path;
-    let inside = path.starts_with(vm.dir()) || path.starts_with(vm.working_dir(store));
+    let inside = own.hold(store, path);
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     let endings: &[&str] = match role {
         Role::Disk => return inside || file.how == How::AsNamed,
@@ -204,9 +208,12 @@ fn nameless(name: &str) -> Option<Role> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::format::LineEnd;
     use crate::store::{Mem, create_dirs, folder_of, write_new};
+    use crate::vm::Settings;
 
     fn store(files: &[&str]) -> Mem {
         let store = Mem::new();
@@ -229,7 +236,11 @@ mod tests {
                     snapshot0.filename = \"a-Snapshot1.vmsn\"\nsnapshot0.numDisks = \"1\"\n\
                     snapshot0.disk0.fileName = \"a.vmdk\"\nsnapshot0.disk0.node = \"scsi0:0\"\n";
         let vmsd = Vmsd::parse(text.as_bytes(), LineEnd::Lf).unwrap();
-        let files = list(store, &vm, &vmsd).unwrap();
+        let env = Env {
+            store: Arc::new(store.clone()),
+            settings: Settings::default(),
+        };
+        let files = list(&env, &vm, &vmsd).unwrap();
         let short = |f: Belonging| (f.path.strip_prefix("/v").unwrap().to_owned(), f.role);
         let files = files.into_iter().map(short);
         files

@@ -46,6 +46,11 @@ impl<'a> Claim<'a> {
         })
     }
 
+    /// Lets go of VMware's lock on the VM, for a machine that takes it over. Our own lock stays.
+    pub fn hand_over(&mut self) {
+        self._vmware = None;
+    }
+
     /// Demands that the VM is powered off and that nothing forbids to change it.
     ///
     /// # Errors
@@ -66,7 +71,7 @@ impl<'a> Claim<'a> {
     pub fn require_plain(&self) -> Result<()> {
         let vmx = quoted(self.vm.vmx());
         if let Some(reason) = self.vm.config.encryption() {
-            let text = format!("{vmx} is encrypted ({})", escaped(&reason));
+            let text = format!("{vmx}: {}", escaped(&reason));
             let hint = "remove the encryption in VMware first; its key is not ours to have";
             return Err(Error::new(Kind::Encrypted, text)
                 .at(self.vm.vmx())

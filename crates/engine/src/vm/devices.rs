@@ -31,6 +31,16 @@ impl Bus {
             Self::Nvme => "nvme",
         }
     }
+
+    /// Returns how many controllers of the kind a VM has, and how many places each, at most.
+    fn limits(self) -> (u8, u8) {
+        match self {
+            Self::Scsi => (4, 65),
+            Self::Sata => (4, 30),
+            Self::Ide => (2, 2),
+            Self::Nvme => (4, 64),
+        }
+    }
 }
 
 /// Where a disk or a CD drive is plugged in: `scsi0:1`.
@@ -67,10 +77,11 @@ impl FromStr for Node {
             .find_map(|bus| Some((bus, text.strip_prefix(bus.as_str())?)))
             .ok_or(())?;
         let (controller, unit) = numbers.split_once(':').ok_or(())?;
+        let (controllers, units) = bus.limits();
         Ok(Self {
             bus,
-            controller: number(controller).ok_or(())?,
-            unit: number(unit).ok_or(())?,
+            controller: number(controller).filter(|n| *n < controllers).ok_or(())?,
+            unit: number(unit).filter(|n| *n < units).ok_or(())?,
         })
     }
 }

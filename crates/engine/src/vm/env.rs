@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::files;
 use super::open::VmFolder;
 use super::settings::Settings;
-use crate::disk::{Chain, Opener, Places};
-use crate::error::{Kind, Result};
-use crate::format::{LineEnd, Vmsd};
-use crate::store::{FileKind, Store, folder_of, read_small};
+use crate::disk::{Chain, Link, Opener, Places};
+use crate::error::{Error, Kind, Result, quoted};
+use crate::format::{LineEnd, SnapshotFiles, StateFile, Vmsd};
+use crate::store::{Access, FileKind, Store, folder_of, read_small};
 
 /// No `.vmsd` is larger: one that lists 5,000 clones has less than 1 MiB.
 const VMSD_LIMIT: u64 = 16 << 20;
@@ -37,11 +37,84 @@ impl Env {
     /// # Errors
     /// `SnapshotBroken` where it makes no sense.
     pub fn vmsd(&self, vm: &VmFolder) -> Result<Vmsd> {
-        read_vmsd(
-            &*self.store,
-            &vm.vmsd_path(&*self.store),
-            vm.config.line_end(),
-        )
+        let path = vm.vmsd_path(&*self.store);
+        match self.places(vm.dir())?.file(&*self.store, &path) {
+            Ok(real) => read_vmsd(&*self.store, &real, vm.config.line_end()),
+            Err(error) if error.kind() == Kind::FileNotFound => {
+                Vmsd::parse(&[], vm.config.line_end())
+                    .map_err(|fault| fault.in_file(Kind::SnapshotBroken, &path))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds a file of the VM, other than a disk, by the name that its files give it; `None` where
+    /// there is none.
+    ///
+    /// Names are written by strangers: nothing that one leads to is read without this question.
+    ///
+    /// # Errors
+    /// `Denied` where it lies outside of what the VM may reach, or is no regular file.
+    pub fn own_file(&self, vm: &VmFolder, name: &str) -> Result<Option<PathBuf>> {
+        let found = vm.find(&*self.store, name);
+        let places = self.places(vm.dir())?;
+        found
+            .map(|found| places.file(&*self.store, &found.path))
+            .transpose()
+    }
+
+    /// Reads a small file of the VM by its name; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Env::own_file`]; `BadConfig` where it is larger than `limit`.
+    pub fn read_own(&self, vm: &VmFolder, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let path = self.own_file(vm, name)?;
+        path.map(|path| read_small(&*self.store, &path, limit))
+            .transpose()
+    }
+
+    /// Reads the state file of a snapshot, called `file_name` in the bookkeeping: its table and the
+    /// small files in it.
+    ///
+    /// # Errors
+    /// As [`Env::own_file`]; `SnapshotBroken` where it is missing, damaged, or holds no configuration.
+    pub fn read_state(&self, vm: &VmFolder, file_name: &str) -> Result<(StateFile, SnapshotFiles)> {
+        let path = self.own_file(vm, file_name)?.ok_or_else(|| {
+            let place = files::join(vm.dir(), file_name);
+            let text = format!("state file {} is missing", quoted(place));
+            Error::new(Kind::SnapshotBroken, text).at(vm.vmx())
+        })?;
+        let file = self.store.open(&path, Access::Read)?;
+        let broken = |error: Error| match error.kind() {
+            Kind::SnapshotBroken => error.context(quoted(&path)).at(&path),
+            _ => error,
+        };
+        let state = StateFile::read(&*file).map_err(broken)?;
+        let none = || {
+            let what = "there is no configuration in this state";
+            broken(Error::new(Kind::SnapshotBroken, what))
+        };
+        let files = state.files(&*file).map_err(broken)?.ok_or_else(none)?;
+        Ok((state, files))
+    }
+
+    /// Returns the folder in which the VM's snapshots and their disks are made.
+    ///
+    /// # Errors
+    /// `Denied` where it lies outside of what the VM may reach.
+    pub fn working_dir(&self, vm: &VmFolder) -> Result<PathBuf> {
+        let dir = vm.stated_working_dir(&*self.store);
+        self.places(vm.dir())?.folder(&*self.store, &dir)
+    }
+
+    /// Returns the folders whose files are this VM's alone, to be changed and removed with it: its
+    /// own, and its working folder where no other VM stands in that. What the user allows it to
+    /// read elsewhere is not among them.
+    pub fn own_folders(&self, vm: &VmFolder) -> OwnFolders {
+        let mut folders = vec![vm.dir().to_path_buf()];
+        let working = self.working_dir(vm).ok();
+        folders.extend(working.filter(|dir| !holds(&*self.store, dir, "vmx")));
+        OwnFolders(folders)
     }
 
     /// Returns what opens the disks of a VM: its own, and parents that it may reach.
@@ -58,11 +131,7 @@ impl Env {
     /// # Errors
     /// What the system says.
     pub fn opener_in(&self, dir: &Path, search: Vec<PathBuf>) -> Result<Opener> {
-        let store = &*self.store;
-        let mut places = Places::of(store, dir)?;
-        for folder in &self.settings.allow {
-            places = places.allow(store, folder);
-        }
+        let places = self.places(dir)?;
         let for_vouching = Arc::clone(&self.store);
         let vouch = move |folder: &Path, child: &Path| vouches(&*for_vouching, folder, child);
         Ok(Opener::new(Arc::clone(&self.store), places.ask(Arc::new(vouch))).search(search))
@@ -76,6 +145,31 @@ impl Env {
         let path = vm.require(&*self.store, "disk", name)?;
         self.opener(vm)?.open(&path)
     }
+
+    /// The folders that the files of the VM in `dir` may lie in: the one rule for all of them.
+    fn places(&self, dir: &Path) -> Result<Places> {
+        let places = Places::of(&*self.store, dir)?;
+        let allowed = self.settings.allow.iter();
+        Ok(allowed.fold(places, |places, dir| places.allow(&*self.store, dir)))
+    }
+}
+
+/// Folders whose files are one VM's alone.
+#[derive(Clone, Debug)]
+pub struct OwnFolders(Vec<PathBuf>);
+
+impl OwnFolders {
+    /// Tells whether `path` is an entry of one of the folders. What it is a link to does not matter:
+    /// replacing or removing it leaves that alone.
+    pub fn hold(&self, store: &dyn Store, path: &Path) -> bool {
+        let folder = store.canonical(folder_of(path));
+        folder.is_ok_and(|folder| self.0.contains(&folder))
+    }
+
+    /// Tells whether all files of a disk's link are in the folders.
+    pub fn hold_link(&self, store: &dyn Store, link: &Link) -> bool {
+        link.files().iter().all(|file| self.hold(store, file))
+    }
 }
 
 fn read_vmsd(store: &dyn Store, path: &Path, line_end: LineEnd) -> Result<Vmsd> {
@@ -87,19 +181,31 @@ fn read_vmsd(store: &dyn Store, path: &Path, line_end: LineEnd) -> Result<Vmsd> 
     Vmsd::parse(&bytes, line_end).map_err(|m| m.in_file(Kind::SnapshotBroken, path))
 }
 
+fn holds(store: &dyn Store, folder: &Path, ending: &str) -> bool {
+    files_with_ending(store, folder, ending).next().is_some()
+}
+
+/// The regular files in `folder` whose names end so, whatever the case.
+fn files_with_ending(
+    store: &dyn Store,
+    folder: &Path,
+    ending: &str,
+) -> impl Iterator<Item = PathBuf> {
+    let entries = store.list(folder).unwrap_or_default().into_iter();
+    let fits = move |name: &Path| {
+        name.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case(ending))
+    };
+    entries
+        .filter(move |entry| entry.kind == FileKind::File && fits(Path::new(&entry.name)))
+        .map(|entry| folder.join(entry.name))
+}
+
 /// Tells whether a VM in `folder` names a VM in the folder of the disk `child` as its linked clone.
 fn vouches(store: &dyn Store, folder: &Path, child: &Path) -> bool {
     let child_dir = folder_of(child);
-    let is_vmsd = |name: &Path| {
-        name.extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("vmsd"))
-    };
-    let entries = store.list(folder).unwrap_or_default();
-    let vmsds = entries
-        .iter()
-        .filter(|e| e.kind == FileKind::File && is_vmsd(Path::new(&e.name)));
-    vmsds
-        .filter_map(|entry| read_vmsd(store, &folder.join(&entry.name), LineEnd::Lf).ok())
+    files_with_ending(store, folder, "vmsd")
+        .filter_map(|path| read_vmsd(store, &path, LineEnd::Lf).ok())
         .any(|vmsd| {
             vmsd.snapshots()
                 .iter()
@@ -111,4 +217,122 @@ fn vouches(store: &dyn Store, folder: &Path, child: &Path) -> bool {
                         .is_ok_and(|dir| dir == child_dir)
                 })
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Mem, create_dirs, write_new};
+
+    /// A VM in `/v/web` with these lines of configuration, and these files besides.
+    fn env(config: &str, files: &[(&str, &[u8])]) -> (Env, VmFolder) {
+        let store = Mem::new();
+        let vmx = format!("displayName = \"Web\"\n{config}");
+        for (path, bytes) in [("/v/web/web.vmx", vmx.as_bytes())].iter().chain(files) {
+            let path = Path::new(path);
+            create_dirs(&store, folder_of(path)).unwrap();
+            write_new(&store, path, bytes).unwrap();
+        }
+        let env = Env {
+            store: Arc::new(store),
+            settings: Settings::default(),
+        };
+        let vm = env.open(Path::new("/v/web/web.vmx")).unwrap();
+        (env, vm)
+    }
+
+    #[test]
+    fn bookkeeping_may_be_missing_or_broken() {
+        let (without, vm) = env("", &[]);
+        assert!(without.vmsd(&vm).unwrap().snapshots().is_empty());
+        let text = b"snapshot.numSnapshots = \"2\"\n";
+        let (env, vm) = env("", &[("/v/web/web.vmsd", text)]);
+        let error = env.vmsd(&vm).unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotBroken);
+        assert_eq!(
+            error.to_string(),
+            "\"/v/web/web.vmsd\": snapshot0 has no uid"
+        );
+    }
+
+    #[test]
+    fn state_of_a_snapshot_is_read_or_blamed() {
+        let files = SnapshotFiles {
+            config: b"a = \"1\"\n".to_vec(),
+            ..SnapshotFiles::default()
+        };
+        let (env, vm) = env(
+            "",
+            &[
+                ("/v/web/1.vmsn", &files.to_bytes()),
+                ("/v/web/2.vmsn", b"what is this?"),
+            ],
+        );
+        let (state, again) = env.read_state(&vm, "1.vmsn").unwrap();
+        assert!(!state.is_live() && again == files);
+        let error = |name| env.read_state(&vm, name).unwrap_err();
+        assert_eq!(error("2.vmsn").kind(), Kind::SnapshotBroken);
+        let place = "\"/v/web/2.vmsn\": byte 0: this is not the state of a VM";
+        assert_eq!(error("2.vmsn").to_string(), place);
+        assert_eq!(error("3.vmsn").kind(), Kind::SnapshotBroken);
+        let missing = "state file \"/v/web/3.vmsn\" is missing";
+        assert_eq!(error("3.vmsn").to_string(), missing);
+    }
+
+    #[test]
+    fn names_lead_no_farther_than_the_folder() {
+        let files: &[(&str, &[u8])] = &[
+            ("/v/web/web.nvram", b"own"),
+            ("/v/other/other.nvram", b"theirs"),
+            ("/etc/passwd", b"secret"),
+        ];
+        let (mut env, vm) = env("", files);
+        assert_eq!(env.read_own(&vm, "WEB.nvram", 9).unwrap().unwrap(), b"own");
+        assert_eq!(env.own_file(&vm, "gone.nvram").unwrap(), None);
+        let outside = [
+            "/etc/passwd",
+            "../other/other.nvram",
+            "D:\\x\\other\\other.nvram",
+        ];
+        for name in outside {
+            let error = env.own_file(&vm, name).unwrap_err();
+            assert_eq!(error.kind(), Kind::Denied, "{name}");
+        }
+        env.settings.allow = vec!["/v/other".into()];
+        assert!(env.own_file(&vm, "../other/other.nvram").unwrap().is_some());
+        assert!(env.own_file(&vm, "/etc/passwd").is_err());
+    }
+
+    #[test]
+    fn working_folder_is_inside_or_allowed() {
+        let files: &[(&str, &[u8])] = &[
+            ("/v/web/snaps/x", b""),
+            ("/far/snaps/x", b""),
+            ("/v/base/base.vmx", b"a = \"1\"\n"),
+        ];
+        for (name, allowed, own) in [
+            ("snaps", false, Some("/v/web/snaps")),
+            ("/far/snaps", false, None),
+            ("/far/snaps", true, Some("/far/snaps")),
+            ("..", true, None),
+            ("gone", false, Some("/v/web")),
+        ] {
+            let (mut env, vm) = env(&format!("workingDir = \"{name}\"\n"), files);
+            env.settings.allow.extend(allowed.then(|| "/far".into()));
+            let found = env.working_dir(&vm).ok();
+            assert_eq!(found.as_deref(), own.map(Path::new), "{name}");
+            let disk = Path::new(own.unwrap_or("/v/web")).join("x.vmdk");
+            assert!(env.own_folders(&vm).hold(&*env.store, &disk));
+        }
+    }
+
+    #[test]
+    fn folder_of_another_vm_is_not_our_own() {
+        let files: &[(&str, &[u8])] = &[("/v/base/base.vmx", b"a = \"1\"\n")];
+        let (mut env, vm) = env("workingDir = \"../base\"\n", files);
+        env.settings.allow = vec!["/v".into()];
+        assert_eq!(env.working_dir(&vm).unwrap(), Path::new("/v/base"));
+        let own = env.own_folders(&vm);
+        assert!(!own.hold(&*env.store, Path::new("/v/base/base.vmdk")));
+    }
 }

@@ -145,6 +145,11 @@ fn parts(path: &str) -> Vec<&str> {
 ///
 /// The last part alone says little: it is searched in the first `for_last` of these folders only.
 fn by_tail(store: &dyn Store, dir: &Path, path: &str, for_last: usize) -> Option<PathBuf> {
+    // A drive is no folder of ours.
+    let path = path
+        .get(2..)
+        .filter(|_| is_windows_path(path))
+        .unwrap_or(path);
     let parts = parts(path);
     let parts = &parts[parts.len().saturating_sub(TAIL)..];
     let tails = (0..parts.len()).map(|n| &parts[n..]);

@@ -205,6 +205,28 @@ pub fn renew(config: &mut VmConfig) -> IdentityReport {
     }
 }
 
+/// Gives a configuration what VMware adds at the first start: uuids, and the addresses of adapters
+/// that have none.
+pub fn complete(config: &mut VmConfig) {
+    let written = config.uuid_bios().and_then(|text| text.parse().ok());
+    let uuid: Uuid = written.unwrap_or_else(|| {
+        let uuid = Uuid::new_vm();
+        config.dict_mut().set("uuid.bios", &uuid.to_string());
+        config.dict_mut().set("uuid.location", &uuid.to_string());
+        uuid
+    });
+    for nic in config.nics() {
+        if nic.mac.is_none() {
+            set_mac(
+                config,
+                &nic.device(),
+                Mac::generated(uuid, nic.number),
+                offset(nic.number),
+            );
+        }
+    }
+}
+
 fn renew_nvme(config: &mut VmConfig) {
     for number in config.numbers("nvme") {
         let name = format!("nvme{number}.subnqnUUID");

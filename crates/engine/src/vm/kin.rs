@@ -7,6 +7,9 @@ use super::files;
 use super::open::VmFolder;
 use crate::store::{Store, folder_of};
 
+/// Clones that a message names; of more it gives the number.
+const NAMED: usize = 20;
+
 /// What is known of a linked clone that a `.vmsd` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -40,6 +43,16 @@ pub fn clone_standing(env: &Env, vm: &VmFolder, clone: &str) -> Standing {
     }
 }
 
+/// Returns names for a message, the rest of a long list as a number.
+pub fn enumerate(names: &[String]) -> String {
+    let (shown, rest) = names.split_at(names.len().min(NAMED));
+    let shown = shown.join(", ");
+    match rest.len() {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 fn is_inhabited(store: &dyn Store, dir: &Path) -> bool {
     store.list(dir).is_ok_and(|entries| !entries.is_empty())
 }
@@ -51,6 +64,13 @@ mod tests {
     use super::*;
     use crate::store::{Mem, create_dirs, write_new};
     use crate::vm::Settings;
+
+    #[test]
+    fn long_lists_end_with_a_number() {
+        let names: Vec<String> = (0..22).map(|n| n.to_string()).collect();
+        assert_eq!(enumerate(&names[..2]), "0, 1");
+        assert!(enumerate(&names).ends_with("18, 19 and 2 more"));
+    }
 
     #[test]
     fn clone_is_gone_only_where_its_place_can_be_seen() {

@@ -36,7 +36,7 @@ pub use config::{Firmware, VmConfig};
 #[cfg(feature = "local")]
 pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
 #[cfg(feature = "local")]
-pub use env::Env;
+pub use env::{Env, OwnFolders};
 #[cfg(feature = "local")]
 pub use kin::{Standing, clone_standing};
 #[cfg(feature = "local")]

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use super::config::VmConfig;
 use super::files::{self, Found, How};
 use crate::error::{Error, Kind, Result, escaped, quoted};
-use crate::format::{SnapshotFiles, StateFile, Vmsd};
-use crate::store::{Access, FileKind, Store, folder_of, read_small};
+use crate::store::{FileKind, Store, folder_of, read_small};
 
 /// No `.vmx` is larger.
 const VMX_LIMIT: u64 = 1 << 20;
-/// Nor any `.vmsd`, not with thousands of snapshots and clones.
-const VMSD_LIMIT: u64 = 16 << 20;
+/// Folders of `fileSearchPath` that are looked at; VMware writes two.
+const MAX_SEARCH: usize = 64;
 
 /// A VM as its files describe it, opened and not locked.
 #[derive(Clone, Debug)]
@@ -60,50 +59,9 @@ impl VmFolder {
         files::beside(store, &self.vmx, "vmsd")
     }
 
-    /// Reads the bookkeeping of snapshots; a file that is missing or empty has none.
-    ///
-    /// # Errors
-    /// `SnapshotBroken` where it contradicts itself; what the system says.
-    pub fn read_vmsd(&self, store: &dyn Store) -> Result<Vmsd> {
-        let path = self.vmsd_path(store);
-        let bytes = match read_small(store, &path, VMSD_LIMIT) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == Kind::FileNotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        Vmsd::parse(&bytes, self.config.line_end())
-            .map_err(|fault| fault.in_file(Kind::SnapshotBroken, &path))
-    }
-
-    /// Reads the state file of a snapshot, called `file_name` in the bookkeeping: its table and the
-    /// small files in it.
-    ///
-    /// # Errors
-    /// `SnapshotBroken` where it is missing, damaged, or holds no configuration.
-    pub fn read_state(
-        &self,
-        store: &dyn Store,
-        file_name: &str,
-    ) -> Result<(StateFile, SnapshotFiles)> {
-        let path = self
-            .require(store, "state file", file_name)
-            .map_err(|error| error.as_kind(Kind::SnapshotBroken))?;
-        let file = store.open(&path, Access::Read)?;
-        let broken = |error: Error| match error.kind() {
-            Kind::SnapshotBroken => error.context(quoted(&path)).at(&path),
-            _ => error,
-        };
-        let state = StateFile::read(&*file).map_err(broken)?;
-        let none = || {
-            let what = "there is no configuration in this state";
-            broken(Error::new(Kind::SnapshotBroken, what))
-        };
-        let files = state.files(&*file).map_err(broken)?.ok_or_else(none)?;
-        Ok((state, files))
-    }
-
-    /// Returns the folder in which snapshots and their disks are made.
-    pub fn working_dir(&self, store: &dyn Store) -> PathBuf {
+    /// Returns the folder that `workingDir` leads to, wherever that is: a place to look for names.
+    /// Files are made where [`super::Env::working_dir`] says.
+    pub(super) fn stated_working_dir(&self, store: &dyn Store) -> PathBuf {
         let named = self.config.working_dir();
         named
             .and_then(|dir| files::resolve_folder(store, self.dir(), &dir))
@@ -113,9 +71,9 @@ impl VmFolder {
     /// Returns the folders in which disks are searched, best first: that of the `.vmx`, the working
     /// folder, those of `fileSearchPath` as far as they exist here.
     pub fn search_folders(&self, store: &dyn Store) -> Vec<PathBuf> {
-        let mut folders = vec![self.dir().to_path_buf(), self.working_dir(store)];
-        for name in self.config.file_search_path() {
-            folders.extend(files::resolve_folder(store, self.dir(), &name));
+        let mut folders = vec![self.dir().to_path_buf(), self.stated_working_dir(store)];
+        for name in self.config.file_search_path().iter().take(MAX_SEARCH) {
+            folders.extend(files::resolve_folder(store, self.dir(), name));
         }
         let mut unique = Vec::new();
         for folder in folders {
@@ -129,7 +87,7 @@ impl VmFolder {
     /// Finds the file that the configuration calls `name`.
     pub fn find(&self, store: &dyn Store, name: &str) -> Option<Found> {
         files::resolve(store, self.dir(), name).or_else(|| {
-            let dir = self.working_dir(store);
+            let dir = self.stated_working_dir(store);
             files::resolve(store, &dir, name)
         })
     }
@@ -141,9 +99,15 @@ impl VmFolder {
     pub fn require(&self, store: &dyn Store, what: &str, name: &str) -> Result<PathBuf> {
         self.find(store, name).map(|f| f.path).ok_or_else(|| {
             let place = files::join(self.dir(), name);
-            let text = format!("{what} {} is missing", quoted(name));
+            let foreign = files::is_windows_path(name);
+            let named = if foreign {
+                quoted(name)
+            } else {
+                quoted(&place)
+            };
+            let text = format!("{what} {named} is missing");
             let error = Error::new(Kind::FileNotFound, text).at(&place);
-            if files::is_windows_path(name) {
+            if foreign {
                 let part = escaped(files::last_part(name));
                 error.hint(format!(
                     "copy \"{part}\" from the other machine into {}",
@@ -242,42 +206,6 @@ mod tests {
             vm.search_folders(&store),
             [Path::new("/v/web"), Path::new("/v/base")]
         );
-    }
-
-    #[test]
-    fn bookkeeping_may_be_missing_or_broken() {
-        let store = store();
-        let vm = VmFolder::open(&store, Path::new("/v/web/web.vmx")).unwrap();
-        assert!(vm.read_vmsd(&store).unwrap().snapshots().is_empty());
-        let text = b"snapshot.numSnapshots = \"2\"\n";
-        write_new(&store, Path::new("/v/web/web.vmsd"), text).unwrap();
-        let error = vm.read_vmsd(&store).unwrap_err();
-        assert_eq!(error.kind(), Kind::SnapshotBroken);
-        assert_eq!(
-            error.to_string(),
-            "\"/v/web/web.vmsd\": snapshot0 has no uid"
-        );
-    }
-
-    #[test]
-    fn state_of_a_snapshot_is_read_or_blamed() {
-        let store = store();
-        let vm = VmFolder::open(&store, Path::new("/v/web/web.vmx")).unwrap();
-        let files = SnapshotFiles {
-            config: b"a = \"1\"\n".to_vec(),
-            ..SnapshotFiles::default()
-        };
-        write_new(&store, Path::new("/v/web/1.vmsn"), &files.to_bytes()).unwrap();
-        let (state, again) = vm.read_state(&store, "1.vmsn").unwrap();
-        assert!(!state.is_live() && again == files);
-        write_new(&store, Path::new("/v/web/2.vmsn"), b"what is this?").unwrap();
-        let error = vm.read_state(&store, "2.vmsn").unwrap_err();
-        assert_eq!(error.kind(), Kind::SnapshotBroken);
-        let place = "\"/v/web/2.vmsn\": byte 0: this is not the state of a VM";
-        assert_eq!(error.to_string(), place);
-        let error = vm.read_state(&store, "3.vmsn").unwrap_err();
-        assert_eq!(error.kind(), Kind::SnapshotBroken);
-        assert_eq!(error.to_string(), "state file \"3.vmsn\" is missing");
     }
 
     #[test]

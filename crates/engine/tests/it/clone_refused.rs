@@ -15,12 +15,11 @@ fn assert_refused(library: &Path, vm: &Vm, kinds: &[CloneKind], expected: Kind) 
     let before = tree_of(library);
     let mut text = String::new();
     for kind in kinds {
-        let error = match vm
+        let cloned = vm
             .clone_to(CloneSpec::new(*kind, vmx(library, "new")))
-            .wait()
-        {
-            Ok(_) => panic!("{kind:?} clone succeeded"),
-            Err(error) => error,
+            .wait();
+        let Err(error) = cloned else {
+            panic!("{kind:?} clone succeeded")
         };
         assert_eq!(error.kind(), expected, "{kind:?}: {error}");
         text = error.to_string();
@@ -223,6 +222,23 @@ fn cancelled_clone_leaves_nothing() {
         Some(Kind::Cancelled)
     );
     assert_eq!(before, tree_of(library.path()));
+}
+
+#[test]
+fn snapshot_made_for_a_clone_that_fails_is_taken_back() {
+    let library = folder();
+    let vm = open(&simple(library.path(), "base"));
+    fs::write(library.path().join("file"), b"in the way").unwrap();
+    let before = tree_of(library.path());
+    for kind in BOTH {
+        let destination = library.path().join("file/new/new.vmx");
+        assert!(
+            vm.clone_to(CloneSpec::new(*kind, destination))
+                .wait()
+                .is_err()
+        );
+        assert_eq!(before, tree_of(library.path()));
+    }
 }
 
 #[test]

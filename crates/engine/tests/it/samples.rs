@@ -4,13 +4,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use replix::format::{Dictionary, LineEnd, StateFile, Vmsd, Vmxf, nvram};
 use replix::store::{Access, Local, LockMode, Store};
 use replix::vm::identity::{Mac, Uuid};
 use replix::vm::lock::{Life, holders};
-use replix::vm::{Firmware, PowerState, VmConfig, VmFolder, state};
+use replix::vm::{Env, Firmware, PowerState, Settings, VmConfig, VmFolder, state};
 
 static SAID: Once = Once::new();
 
@@ -53,6 +53,13 @@ pub fn files(ending: &str) -> Vec<PathBuf> {
 fn open(name: &str) -> Option<VmFolder> {
     let path = samples()?.join(name);
     Some(VmFolder::open(&Local, &path).unwrap())
+}
+
+fn env() -> Env {
+    Env {
+        store: Arc::new(Local),
+        settings: Settings::default(),
+    }
 }
 
 fn vmsd(name: &str) -> Option<Vmsd> {
@@ -188,7 +195,7 @@ fn state_of_a_suspended_vm_gives_its_configuration() {
 fn every_vm_opens() {
     for path in files("vmx") {
         let vm = VmFolder::open(&Local, &path).unwrap();
-        let vmsd = vm.read_vmsd(&Local).unwrap();
+        let vmsd = env().vmsd(&vm).unwrap();
         assert!(vmsd.snapshots().len() <= 4);
         let encrypted = path.to_string_lossy().contains("encrypted");
         assert_eq!(vm.config.encryption().is_some(), encrypted);
@@ -251,7 +258,7 @@ fn linked_clone_knows_its_parent() {
         return;
     };
     let parent = r"D:\AmosProject\Pentestingmachine\kali.vmx";
-    let vmsd = vm.read_vmsd(&Local).unwrap();
+    let vmsd = env().vmsd(&vm).unwrap();
     assert_eq!(vmsd.clone_of().as_deref(), Some(parent));
     assert_eq!(vmsd.sentinels(), ["kali-disk1-cl1.vmdk"]);
     assert!(vmsd.snapshots().is_empty());

@@ -139,6 +139,14 @@ impl Descriptor {
         Ok(extents)
     }
 
+    /// Returns the bytes of the extents' file names, as programs read them that know no character
+    /// sets; `None` for extents without a file.
+    pub fn extent_names(&self) -> Vec<Option<Vec<u8>>> {
+        let lines = self.lines().map(|line| self.text[line.text].trim_ascii());
+        let name = |line: &[u8]| line.split(|byte| *byte == b'"').nth(1).map(<[u8]>::to_vec);
+        lines.filter(|line| is_extent(line)).map(name).collect()
+    }
+
     /// Returns all keys of the disk data base with their values, in order, keys as written.
     pub fn ddb(&self) -> Vec<(String, String)> {
         self.lines()

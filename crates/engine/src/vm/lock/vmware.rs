@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::member::{Holder, Life, MEMBER_LEN};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::store::machine::Process;
-use crate::store::{FileKind, LockMode, Store, read_small};
+use crate::store::{FileKind, LockMode, Store, folder_of, read_small};
 
 /// Program name in locks that last while an operation works on a file.
 pub const WORKER: &str = "replix-work";
@@ -101,13 +101,13 @@ pub fn release(store: &dyn Store, target: &Path, pid: u32) {
 /// Returns who holds the file `target`, ended processes included.
 pub fn holders(store: &dyn Store, target: &Path) -> Vec<Holder> {
     let folder = lock_folder(target);
-    match store.meta(&folder) {
-        Ok(meta) if meta.kind == FileKind::Dir => members(store, &folder)
+    match kind_of(store, &folder) {
+        Some(FileKind::Dir) => members(store, &folder)
             .into_iter()
             .map(|(_, holder)| holder)
             .collect(),
         // Products of twenty years ago made a file.
-        Ok(_) => vec![Holder {
+        Some(_) => vec![Holder {
             machine: String::new(),
             pid: 0,
             start: None,
@@ -116,7 +116,7 @@ pub fn holders(store: &dyn Store, target: &Path) -> Vec<Holder> {
             life: Life::Elsewhere,
             lamport: 0,
         }],
-        Err(_) => Vec::new(),
+        None => Vec::new(),
     }
 }
 
@@ -228,7 +228,10 @@ fn find_place(store: &dyn Store, target: &Path, folder: &Path) -> Result<u16> {
             Ok(()) => return Ok(number),
             // Somebody has the number, or the last holder took the folder away just now.
             Err(error) if matches!(error.kind(), Kind::FileExists | Kind::FileNotFound) => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                let _ = store.remove_dir(folder);
+                return Err(error);
+            }
         }
     }
     let text = format!("{} changes too fast to be locked", quoted(folder));
@@ -237,14 +240,20 @@ fn find_place(store: &dyn Store, target: &Path, folder: &Path) -> Result<u16> {
 
 fn make_folder(store: &dyn Store, target: &Path, folder: &Path) -> Result<()> {
     match store.create_dir(folder) {
-        Err(error) if error.kind() == Kind::FileExists => {
-            match store.meta(folder).map(|meta| meta.kind) {
-                Ok(FileKind::Dir) | Err(_) => Ok(()),
-                Ok(_) => refuse_held(store, target, LockMode::Exclusive),
-            }
-        }
+        Err(error) if error.kind() == Kind::FileExists => match kind_of(store, folder) {
+            Some(FileKind::Dir) | None => Ok(()),
+            Some(_) => refuse_held(store, target, LockMode::Exclusive),
+        },
         made => made,
     }
+}
+
+/// What stands in the place of a lock folder; a link to a folder elsewhere is none.
+fn kind_of(store: &dyn Store, folder: &Path) -> Option<FileKind> {
+    let name = folder.file_name()?;
+    let entries = store.list(folder_of(folder)).ok()?;
+    let entry = entries.into_iter().find(|entry| entry.name == name);
+    entry.map(|entry| entry.kind)
 }
 
 /// Writes our member, with a number higher than all there are.

@@ -1,0 +1,280 @@
+//! A VM's configuration as QEMU's arguments. Nothing is opened or started here.
+//!
+//! Source of the device table: VMware's device names, QEMU's `-device help`, and boots of a guest on
+//! each of them.
+
+mod disks;
+mod ports;
+
+use std::path::{Path, PathBuf};
+
+use crate::vm::identity::Uuid;
+use crate::vm::{Firmware, Nic, Node, Port, VmConfig};
+
+pub(super) use disks::Image;
+
+/// What a machine is made of besides its configuration.
+pub(super) struct Parts<'a> {
+    /// The configuration.
+    pub(super) config: &'a VmConfig,
+    /// The name shown to people.
+    pub(super) name: &'a str,
+    /// `kvm` or `tcg`.
+    pub(super) accelerator: &'a str,
+    /// QEMU's display: `none`, `gtk`.
+    pub(super) display: &'a str,
+    /// The hard disks, the links of each from the disk itself down to its base.
+    pub(super) disks: Vec<(Node, Vec<PathBuf>)>,
+    /// CD and floppy drives; `None` is an empty drive.
+    pub(super) drives: Vec<Image>,
+    /// Serial and parallel ports with the host path at their other end.
+    pub(super) ports: Vec<(Port, PathBuf)>,
+    /// The socket through which the machine is spoken to.
+    pub(super) control: &'a Path,
+    /// For UEFI: the firmware, and the file with this VM's variables.
+    pub(super) uefi: Option<(PathBuf, PathBuf)>,
+}
+
+/// A machine: QEMU's arguments, and what the user should know about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Machine {
+    /// The arguments, without the program.
+    pub(super) args: Vec<String>,
+    /// What is substituted or missing, each with its cure.
+    pub(super) remarks: Vec<String>,
+}
+
+impl Machine {
+    /// Builds the machine.
+    pub(super) fn of(parts: &Parts) -> Self {
+        let mut machine = Self::default();
+        machine.board(parts);
+        machine.disks(parts);
+        machine.networks(&parts.config.nics());
+        machine.ports(parts);
+        machine.comforts(parts.config);
+        machine
+    }
+
+    fn arg(&mut self, option: &str, value: impl Into<String>) {
+        self.args.push(option.into());
+        self.args.push(value.into());
+    }
+
+    fn remark(&mut self, remark: impl Into<String>) {
+        self.remarks.push(remark.into());
+    }
+
+    fn board(&mut self, parts: &Parts) {
+        let config = parts.config;
+        self.args
+            .extend(["-nodefaults", "-no-user-config", "-S"].map(String::from));
+        self.arg("-name", format!("guest={}", escape(parts.name)));
+        self.arg("-machine", format!("pc,accel={}", parts.accelerator));
+        // The host's own processor under KVM; under emulation all that it can do.
+        self.arg(
+            "-cpu",
+            if parts.accelerator == "kvm" {
+                "host"
+            } else {
+                "max"
+            },
+        );
+        let cpus = config.cpus().max(1);
+        let cores = config.cores_per_socket().clamp(1, cpus);
+        let topology = match cpus % cores {
+            0 => format!("{cpus},sockets={},cores={cores},threads=1", cpus / cores),
+            _ => cpus.to_string(),
+        };
+        self.arg("-smp", topology);
+        self.arg("-m", config.memory_mib().to_string());
+        if let Some(uuid) = config
+            .uuid_bios()
+            .and_then(|text| text.parse::<Uuid>().ok())
+        {
+            self.arg("-uuid", uuid.to_plain());
+            self.arg(
+                "-smbios",
+                format!("type=1,serial=VMware-{}", escape(&uuid.to_string())),
+            );
+        }
+        self.arg(
+            "-rtc",
+            if config.clock_is_local() {
+                "base=localtime"
+            } else {
+                "base=utc"
+            },
+        );
+        self.arg("-display", parts.display);
+        self.arg("-msg", "timestamp=on");
+        let limits = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+        self.arg("-sandbox", limits);
+        let control = escape(&parts.control.to_string_lossy());
+        self.arg(
+            "-chardev",
+            format!("socket,id=control,path={control},server=on,wait=off"),
+        );
+        self.arg("-mon", "chardev=control,mode=control");
+        if let (Firmware::Efi { .. }, Some((code, variables))) = (config.firmware(), &parts.uefi) {
+            let flash = |unit: u8, path: &Path, read_only: &str| {
+                let path = escape(&path.to_string_lossy());
+                format!("if=pflash,format=raw,unit={unit},readonly={read_only},file={path}")
+            };
+            self.arg("-drive", flash(0, code, "on"));
+            self.arg("-drive", flash(1, variables, "off"));
+        }
+        if config.svga() {
+            self.arg("-device", "VGA,vgamem_mb=16");
+        }
+    }
+
+    fn networks(&mut self, nics: &[Nic]) {
+        for nic in nics {
+            let (device, substituted) = match nic.model.to_ascii_lowercase().as_str() {
+                "e1000" => ("e1000-82545em", false),
+                "e1000e" => ("e1000e", false),
+                "vmxnet3" => ("vmxnet3", false),
+                "vlance" | "pcnet32" => ("pcnet", false),
+                _ => ("e1000-82545em", true),
+            };
+            let name = nic.device();
+            if substituted {
+                self.remark(format!(
+                    "{name} ({}) has no counterpart: an e1000 takes its place",
+                    nic.model
+                ));
+            }
+            let network = format!("net{}", nic.number);
+            let mut line = format!("{device},id={name}");
+            if let Some(mac) = nic.mac.as_ref().filter(|mac| is_mac(mac)) {
+                line += &format!(",mac={mac}");
+            }
+            if nic.start_connected {
+                self.arg("-netdev", format!("user,id={network}"));
+                line += &format!(",netdev={network}");
+                self.remark(format!(
+                    "{name} ({}) is on QEMU's user-mode network: the guest reaches out, nothing reaches it",
+                    nic.connection
+                ));
+            }
+            self.arg("-device", line);
+        }
+    }
+
+    fn comforts(&mut self, config: &VmConfig) {
+        for (present, device) in [
+            (config.usb(), "piix3-usb-uhci,id=usb"),
+            (config.usb2(), "usb-ehci,id=ehci"),
+            (config.usb3(), "nec-usb-xhci,id=xhci"),
+        ] {
+            if present {
+                self.arg("-device", device);
+            }
+        }
+        if config.usb() {
+            // The pointer follows the host's without being caught.
+            self.arg("-device", "usb-tablet,bus=usb.0");
+        }
+        let Some(model) = config.sound() else { return };
+        self.arg("-audiodev", "none,id=sound");
+        match model.as_str() {
+            "es1371" => self.arg("-device", "ES1370,audiodev=sound"),
+            "sb16" => self.arg("-device", "sb16,audiodev=sound"),
+            _ => {
+                self.arg("-device", "intel-hda,id=hda");
+                self.arg("-device", "hda-duplex,bus=hda.0,audiodev=sound");
+            }
+        }
+        self.remark("sound is not heard: it has no output on this host");
+    }
+}
+
+fn is_mac(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let is_byte = |part: &&str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    parts.len() == 6 && parts.iter().all(is_byte)
+}
+
+/// A value inside one of QEMU's comma-separated options.
+fn escape(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(lines: &str, disks: Vec<(&str, Vec<&str>)>) -> Machine {
+        let config =
+            VmConfig::parse(format!("config.version = \"8\"\n{lines}").as_bytes()).unwrap();
+        let path = |path: &str| PathBuf::from(path);
+        let chain = |links: Vec<&str>| links.into_iter().map(path).collect();
+        Machine::of(&Parts {
+            config: &config,
+            name: "a,b",
+            accelerator: "tcg",
+            display: "none",
+            disks: disks
+                .into_iter()
+                .map(|(n, links)| (n.parse().unwrap(), chain(links)))
+                .collect(),
+            drives: Vec::new(),
+            ports: Vec::new(),
+            control: Path::new("/run/x"),
+            uefi: None,
+        })
+    }
+
+    fn has(machine: &Machine, wanted: &str) -> bool {
+        machine.args.iter().any(|arg| arg.contains(wanted))
+    }
+
+    #[test]
+    fn board_follows_the_configuration() {
+        let machine = machine(
+            "memsize = \"512\"\nnumvcpus = \"4\"\ncpuid.coresPerSocket = \"2\"\n\
+             uuid.bios = \"56 4d 30 42 33 02 c3 16-92 6a 88 46 04 d6 ed 8e\"\n",
+            vec![],
+        );
+        assert!(has(&machine, "4,sockets=2,cores=2,threads=1"));
+        assert!(has(&machine, "564d3042-3302-c316-926a-884604d6ed8e"));
+        assert!(has(&machine, "guest=a,,b"));
+        assert!(machine.args.iter().any(|arg| arg == "512"));
+    }
+
+    #[test]
+    fn each_link_names_its_parent_by_node() {
+        let machine = machine(
+            "scsi0.present = \"TRUE\"\nscsi0.virtualDev = \"pvscsi\"\n",
+            vec![("scsi0:3", vec!["/v/c.vmdk", "/v/b.vmdk"])],
+        );
+        assert!(has(&machine, "\"backing\":\"disk0-1\""));
+        assert!(has(&machine, "\"backing\":null"));
+        assert!(has(&machine, "pvscsi,id=scsi0"));
+        assert!(has(&machine, "scsi-hd,drive=disk0,bus=scsi0.0,scsi-id=3"));
+    }
+
+    #[test]
+    fn adapter_has_its_model_and_address() {
+        let machine = machine(
+            "ethernet1.present = \"TRUE\"\nethernet1.virtualDev = \"vmxnet3\"\n\
+             ethernet1.generatedAddress = \"00:0c:29:d6:ed:98\"\n",
+            vec![],
+        );
+        assert!(has(
+            &machine,
+            "vmxnet3,id=ethernet1,mac=00:0c:29:d6:ed:98,netdev=net1"
+        ));
+    }
+
+    #[test]
+    fn hostile_addresses_do_not_reach_the_command_line() {
+        let machine = machine(
+            "ethernet0.present = \"TRUE\"\nethernet0.addressType = \"static\"\n\
+             ethernet0.address = \"00:50:56:00:00:01,romfile=/x\"\n",
+            vec![],
+        );
+        assert!(!has(&machine, "romfile"));
+    }
+}

@@ -1,0 +1,237 @@
+//! Hard disks, CD and floppy drives, and the controllers that they hang on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{Machine, Parts};
+use crate::vm::{Bus, Firmware, Node, VmConfig};
+
+/// A CD or floppy drive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// Where a CD drive is plugged in; `None` for a floppy drive.
+    pub(crate) node: Option<Node>,
+    /// The image; `None` for an empty drive.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// Places of an AHCI controller of QEMU's.
+const AHCI_PORTS: u8 = 6;
+
+impl Machine {
+    pub(super) fn disks(&mut self, parts: &Parts) {
+        let cds = parts.drives.iter().filter_map(|drive| drive.node);
+        let mut slots = Slots::default();
+        for node in parts.disks.iter().map(|(node, _)| *node).chain(cds) {
+            self.controller(node, parts.config, &mut slots);
+        }
+        for (index, (node, links)) in parts.disks.iter().enumerate() {
+            self.chain(index, links);
+            let place = slots.place(*node);
+            let drive = format!("drive=disk{index}");
+            let boot = format!("bootindex={}", index + 1);
+            let line = match slots.model(*node) {
+                // Without a world wide name Linux does not see a disk behind this controller.
+                "mptsas1068" => {
+                    format!(
+                        "scsi-hd,{drive},{place},wwn={:#x},{boot}",
+                        0x5000_c290_0000_0001_u64 + index as u64
+                    )
+                }
+                "piix3-ide" | "ich9-ahci" => format!("ide-hd,{drive},{place},{boot}"),
+                "nvme" => format!("nvme-ns,{drive},{place},{boot}"),
+                _ => format!("scsi-hd,{drive},{place},{boot}"),
+            };
+            self.arg("-device", line);
+        }
+        let after_disks = parts.disks.len() + 1;
+        for (index, drive) in parts.drives.iter().enumerate() {
+            self.drive(index, drive, &slots, after_disks + index);
+        }
+    }
+
+    /// The links of one disk as nodes, the base first, and `diskN` above them: a seam at which the
+    /// disk can be exchanged while the machine runs (docs/adr/0001).
+    ///
+    /// Each link names its parent by node, so that nothing depends on the hints in the files.
+    fn chain(&mut self, index: usize, links: &[PathBuf]) {
+        let name = |depth: usize| format!("disk{index}-{depth}");
+        for (depth, path) in links.iter().enumerate().rev() {
+            let parent = (depth + 1 < links.len()).then(|| name(depth + 1));
+            let read_only = depth > 0;
+            let node = json!({
+                "driver": "vmdk",
+                "node-name": name(depth),
+                "read-only": read_only,
+                "backing": parent,
+                "file": { "driver": "file", "filename": path.to_string_lossy(), "read-only": read_only },
+            });
+            self.arg("-blockdev", node.to_string());
+        }
+        let seam = json!({ "driver": "raw", "node-name": format!("disk{index}"), "file": name(0) });
+        self.arg("-blockdev", seam.to_string());
+    }
+
+    fn drive(&mut self, index: usize, drive: &Image, slots: &Slots, boot: usize) {
+        let medium = match &drive.path {
+            Some(path) => {
+                self.image(&format!("image{index}"), path);
+                format!(",drive=image{index}")
+            }
+            None => String::new(),
+        };
+        let line = match drive.node {
+            None => format!("floppy{medium}"),
+            Some(node) => {
+                let place = slots.place(node);
+                let device = match slots.model(node) {
+                    "piix3-ide" | "ich9-ahci" => "ide-cd",
+                    _ => "scsi-cd",
+                };
+                format!("{device},{place}{medium},bootindex={boot}")
+            }
+        };
+        self.arg("-device", line);
+    }
+
+    fn image(&mut self, name: &str, path: &Path) {
+        let node = json!({
+            "driver": "raw",
+            "node-name": name,
+            "read-only": true,
+            "file": { "driver": "file", "filename": path.to_string_lossy(), "read-only": true },
+        });
+        self.arg("-blockdev", node.to_string());
+    }
+
+    /// Adds the controller that `node` hangs on, once.
+    fn controller(&mut self, node: Node, config: &VmConfig, slots: &mut Slots) {
+        let key = node.controller_name();
+        let known = slots.models.contains_key(&key);
+        slots.take(node);
+        if known {
+            if slots.model(node) == "ich9-ahci" {
+                self.more_ahci(node, slots);
+            }
+            return;
+        }
+        let model = match node.bus {
+            // The two channels of IDE are on the board.
+            Bus::Ide => "piix3-ide",
+            Bus::Sata => "ich9-ahci",
+            Bus::Nvme => "nvme",
+            Bus::Scsi if matches!(config.firmware(), Firmware::Efi { .. }) => self.efi_model(&key),
+            Bus::Scsi => self.scsi_model(&key, config),
+        };
+        match node.bus {
+            Bus::Ide => {}
+            Bus::Nvme => self.arg("-device", format!("nvme,id={key},serial=VMware-{key}")),
+            _ => self.arg("-device", format!("{model},id={key}")),
+        }
+        slots.models.insert(key, model.into());
+    }
+
+    /// A SATA controller of VMware's has 30 places; each six more need another of QEMU's.
+    fn more_ahci(&mut self, node: Node, slots: &Slots) {
+        let (count, key) = (slots.used(node), node.controller_name());
+        if count > 1 && (count - 1) % AHCI_PORTS == 0 {
+            self.arg(
+                "-device",
+                format!("ich9-ahci,id={key}-{}", (count - 1) / AHCI_PORTS),
+            );
+        }
+    }
+
+    /// The UEFI firmware has no driver for any of VMware's SCSI controllers.
+    fn efi_model(&mut self, key: &str) -> &'static str {
+        self.remark(format!(
+            "{key} becomes a SATA controller: the UEFI firmware here boots from no SCSI disk; the guest needs its driver (ahci)"
+        ));
+        "ich9-ahci"
+    }
+
+    fn scsi_model(&mut self, key: &str, config: &VmConfig) -> &'static str {
+        let model = config
+            .dict()
+            .get(&format!("{key}.virtualDev"))
+            .unwrap_or_default();
+        match model.to_ascii_lowercase().as_str() {
+            "pvscsi" => "pvscsi",
+            "lsisas1068" => "mptsas1068",
+            "buslogic" => {
+                self.remark(format!(
+                    "{key} (buslogic) has no counterpart: an LSI 53C895A takes its place, for which the guest needs a driver; pvscsi is the safest choice"
+                ));
+                "lsi53c895a"
+            }
+            _ => {
+                self.remark(format!(
+                    "{key} (lsilogic) is an LSI 53C895A here: Linux has its driver (sym53c8xx), Windows may not; pvscsi is the safest choice"
+                ));
+                "lsi53c895a"
+            }
+        }
+    }
+}
+
+/// Which devices share a controller.
+#[derive(Default)]
+struct Slots {
+    models: BTreeMap<String, String>,
+    units: BTreeMap<String, Vec<u8>>,
+}
+
+impl Slots {
+    fn take(&mut self, node: Node) {
+        self.units
+            .entry(node.controller_name())
+            .or_default()
+            .push(node.unit);
+    }
+
+    fn used(&self, node: Node) -> u8 {
+        self.units
+            .get(&node.controller_name())
+            .map_or(0, |units| units.len() as u8)
+    }
+
+    fn model(&self, node: Node) -> &str {
+        self.models
+            .get(&node.controller_name())
+            .map_or("", String::as_str)
+    }
+
+    /// QEMU's words for the place that `node` is.
+    fn place(&self, node: Node) -> String {
+        let key = node.controller_name();
+        // Places that QEMU's model does not have are closed up; guests do not mind.
+        let order = |limit: u8| {
+            let units = self.units.get(&key).map_or(&[][..], Vec::as_slice);
+            if units.iter().all(|unit| *unit < limit) {
+                return node.unit;
+            }
+            let mut sorted = units.to_vec();
+            sorted.sort_unstable();
+            sorted
+                .iter()
+                .position(|unit| *unit == node.unit)
+                .unwrap_or(0) as u8
+        };
+        match self.model(node) {
+            "pvscsi" => format!("bus={key}.0,scsi-id={}", order(64)),
+            "mptsas1068" => format!("bus={key}.0,scsi-id={}", order(8)),
+            "lsi53c895a" => format!("bus={key}.0,scsi-id={}", order(7)),
+            "piix3-ide" => format!("bus=ide.{},unit={}", node.controller, node.unit),
+            "nvme" => format!("bus={key},nsid={}", node.unit + 1),
+            _ => {
+                let place = order(AHCI_PORTS);
+                match place / AHCI_PORTS {
+                    0 => format!("bus={key}.{place}"),
+                    more => format!("bus={key}-{more}.{}", place % AHCI_PORTS),
+                }
+            }
+        }
+    }
+}

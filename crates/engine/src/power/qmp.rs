@@ -1,0 +1,73 @@
+//! Speaking to a running QEMU: short conversations over its control socket.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use qapi::{Command, ExecuteError, Qmp, Stream, qmp};
+
+use crate::error::{Error, Kind, Result, quoted};
+
+/// QEMU answers at once unless it hangs.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A conversation with a running QEMU.
+pub(super) struct Control {
+    qmp: Qmp<Stream<BufReader<UnixStream>, UnixStream>>,
+    socket: std::path::PathBuf,
+}
+
+impl Control {
+    /// Connects to the QEMU at `socket`.
+    ///
+    /// # Errors
+    /// `FileNotFound` where nobody listens (yet); `Timeout`; what the system says.
+    pub(super) fn connect(socket: &Path) -> Result<Self> {
+        let failed = |error: std::io::Error| Error::io("connect to", socket, error);
+        let stream = UnixStream::connect(socket).map_err(failed)?;
+        stream.set_read_timeout(Some(ANSWER)).map_err(failed)?;
+        stream.set_write_timeout(Some(ANSWER)).map_err(failed)?;
+        let mut reader = BufReader::new(stream.try_clone().map_err(failed)?);
+        // The client takes a greeting for granted; a QEMU that just ended sends none.
+        if reader.fill_buf().map_err(failed)?.is_empty() {
+            return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        let mut qmp = Qmp::new(Stream::new(reader, stream));
+        qmp.handshake().map_err(|error| failed(error.into()))?;
+        Ok(Self {
+            qmp,
+            socket: socket.to_path_buf(),
+        })
+    }
+
+    fn execute<C: Command>(&mut self, command: &C) -> Result<C::Ok> {
+        self.qmp.execute(command).map_err(|error| match error {
+            ExecuteError::Io(error) => Error::io("speak to", &self.socket, error),
+            ExecuteError::Qapi(error) => {
+                let text = format!("QEMU at {} says: {error}", quoted(&self.socket));
+                Error::new(Kind::Internal, text)
+            }
+        })
+    }
+
+    /// Tells whether the guest executes.
+    pub(super) fn is_running(&mut self) -> Result<bool> {
+        Ok(self.execute(&qmp::query_status {})?.running)
+    }
+
+    /// Lets the guest execute.
+    pub(super) fn resume(&mut self) -> Result<()> {
+        self.execute(&qmp::cont {}).map(drop)
+    }
+
+    /// Presses the guest's power button.
+    pub(super) fn press_power(&mut self) -> Result<()> {
+        self.execute(&qmp::system_powerdown {}).map(drop)
+    }
+
+    /// Ends the machine.
+    pub(super) fn quit(&mut self) -> Result<()> {
+        self.execute(&qmp::quit {}).map(drop)
+    }
+}

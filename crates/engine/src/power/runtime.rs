@@ -1,0 +1,193 @@
+//! What runs: a small folder for each running VM, by which every process of the user finds it.
+//!
+//! It holds the control socket and a record, and goes when the machine ends.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::qmp::Control;
+use crate::disk::Link;
+use crate::error::{Error, Kind, Result, quoted};
+use crate::store::{
+    Store, create_private_dir, link_to, machine, read_small, remove_tree, write_new,
+};
+use crate::vm::{Env, PowerState, StateReport, VmFolder, lock};
+
+/// No record is larger.
+const RECORD_LIMIT: u64 = 64 << 10;
+
+/// A running VM, as remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// Its configuration.
+    pub(super) vmx: PathBuf,
+    /// QEMU's process.
+    pub(super) pid: u32,
+    /// When that started, in ticks: with the number, it is unique.
+    pub(super) start: u64,
+}
+
+impl Record {
+    /// Whether it still runs.
+    pub(super) fn is_alive(&self) -> bool {
+        machine::is_alive(self.pid, Some(self.start))
+    }
+}
+
+/// The folder of one VM.
+pub(super) struct Runtime {
+    /// The folder.
+    pub(super) dir: PathBuf,
+}
+
+impl Runtime {
+    /// Returns the folder of the VM at `vmx`, which need not exist.
+    pub(super) fn of(vmx: &Path) -> Self {
+        Self {
+            dir: root().join(name_of(vmx)),
+        }
+    }
+
+    /// Makes the folder new and empty, for the user alone.
+    ///
+    /// # Errors
+    /// `Denied` where somebody else put a folder in its place; what the system says.
+    pub(super) fn create(&self, store: &dyn Store) -> Result<()> {
+        create_private_dir(&root())?;
+        if store.exists(&self.dir) {
+            remove_tree(store, &self.dir)?;
+        }
+        create_private_dir(&self.dir)
+    }
+
+    /// The socket through which the machine is spoken to.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.dir.join("control")
+    }
+
+    /// Makes a folder `name` with links to the files of a disk's link; returns the name of its
+    /// descriptor there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn present(&self, name: &str, link: &Link) -> Result<PathBuf> {
+        let dir = self.dir.join(name);
+        create_private_dir(&dir)?;
+        let descriptor = dir.join("disk.vmdk");
+        link_to(link.path(), &descriptor)?;
+        if link.embedded().is_none() {
+            for (name, extent) in link.named_extents() {
+                let name = Path::new(OsStr::from_bytes(&name));
+                // QEMU takes an absolute name as it is.
+                if !name.is_absolute() {
+                    link_to(&extent, &alias(&dir, name)?)?;
+                }
+            }
+        }
+        Ok(descriptor)
+    }
+
+    fn record_path(&self) -> PathBuf {
+        self.dir.join("record")
+    }
+
+    /// Remembers a machine that is about to run.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn remember(&self, store: &dyn Store, record: &Record) -> Result<()> {
+        let text = serde_json::to_vec(record)
+            .map_err(|error| Error::new(Kind::Internal, format!("a record of a VM: {error}")))?;
+        write_new(store, &self.record_path(), &text)
+    }
+
+    /// Returns what is remembered, if it still runs.
+    pub(super) fn record(&self, store: &dyn Store) -> Option<Record> {
+        let bytes = read_small(store, &self.record_path(), RECORD_LIMIT).ok()?;
+        let record: Record = serde_json::from_slice(&bytes).ok()?;
+        record.is_alive().then_some(record)
+    }
+}
+
+/// Where `name` lies in `dir`, its folders made. It must not lead out of it.
+fn alias(dir: &Path, name: &Path) -> Result<PathBuf> {
+    let mut path = dir.to_path_buf();
+    let mut parts = name.components().peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(part) = part else {
+            let text = format!(
+                "the part of a disk is called {}, which QEMU cannot open",
+                quoted(name)
+            );
+            let hint = "move it beside the descriptor, and name it so there";
+            return Err(Error::new(Kind::DiskUnsupported, text).hint(hint));
+        };
+        path.push(part);
+        if parts.peek().is_some() {
+            create_private_dir(&path)?;
+        }
+    }
+    Ok(path)
+}
+
+/// Returns the configurations of the VMs that run here, in order.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn running(env: &Env) -> Result<Vec<PathBuf>> {
+    let store = &*env.store;
+    let entries = store.list(&root()).unwrap_or_default();
+    let runtimes = entries.iter().map(|entry| Runtime {
+        dir: root().join(&entry.name),
+    });
+    let mut paths: Vec<PathBuf> = runtimes
+        .filter_map(|runtime| Some(runtime.record(store)?.vmx))
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// Returns the power state of a VM: what its files say, and whether a running one is paused.
+pub(crate) fn state(env: &Env, vm: &VmFolder) -> StateReport {
+    let mut report = crate::vm::state::read(&*env.store, vm);
+    if report.state == PowerState::On {
+        let control = Control::connect(&Runtime::of(vm.vmx()).socket());
+        if matches!(
+            control.and_then(|mut control| control.is_running()),
+            Ok(false)
+        ) {
+            report.state = PowerState::Paused;
+        }
+    }
+    report
+}
+
+/// Removes what a machine left behind that could not clean up after itself.
+pub(super) fn forget(store: &dyn Store, vmx: &Path, pid: u32) {
+    lock::release(store, vmx, pid);
+    let _ = remove_tree(store, &Runtime::of(vmx).dir);
+}
+
+/// Sockets have short names: their paths end at 107 bytes.
+fn root() -> PathBuf {
+    let user = nix::unistd::geteuid();
+    if user.is_root() {
+        return PathBuf::from("/run/replix");
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| dir.len() < 60) {
+        Some(dir) => Path::new(&dir).join("replix"),
+        None => PathBuf::from(format!("/tmp/replix-{user}")),
+    }
+}
+
+/// A short name for a path: FNV-1a of it.
+fn name_of(vmx: &Path) -> String {
+    let bytes = vmx.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}

@@ -1,0 +1,340 @@
+//! Starting a VM.
+//!
+//! QEMU is the child of a shell that waits for it and then takes back what the VM held: the control
+//! socket and VMware's lock. So nothing of ours has to stay behind, whoever started the VM, and what
+//! is held goes with the machine, however it ends. The lock names QEMU's own process: killing the
+//! shell leaves a VM that runs and is known to run.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::StartSpec;
+use super::accelerator::Choice;
+use super::machine::{Machine, Parts};
+use super::media;
+use super::qmp::Control;
+use super::runtime::{Record, Runtime, forget};
+use crate::disk::Chain;
+use crate::error::{Error, Kind, Result, quoted};
+use crate::job::Job;
+use crate::store::{Access, LockMode, Store, machine, read_small, replace};
+use crate::vm::{Claim, Env, Firmware, Node, PowerState, VmFolder, identity, lock};
+
+/// QEMU's program for PCs.
+const QEMU: &str = "qemu-system-x86_64";
+
+/// A machine that has not answered by then will not.
+const READY: Duration = Duration::from_secs(60);
+
+/// How much of a log is read for the reason of a failure.
+const LOG_LIMIT: u64 = 1 << 20;
+
+/// Arguments: the log, the folder of the running VM, the lock folder, QEMU's command line. Starts
+/// when it reads a line, after printing the process that becomes QEMU.
+const KEEPER: &str = r#"
+exec 3<&0 0</dev/null
+ulimit -n "$(ulimit -H -n)"
+log=$1 run=$2 lock=$3
+shift 3
+( read -r go <&3 && exec "$@" 3<&- ) >>"$log" 2>&1 &
+pid=$!
+echo "$pid"
+exec 3<&- >/dev/null 2>&1
+trap '' HUP INT TERM
+wait "$pid"
+rm -rf "$run"
+for member in "$lock"/M*.lck; do
+    case $(tr -d '\0' <"$member") in *" $pid-"*) rm -f "$member" ;; esac
+done
+rmdir "$lock"
+"#;
+
+/// Powers the VM at `vmx` on; returns once it executes.
+///
+/// # Errors
+/// `VmRunning`, `NoHypervisor`, `CannotStart`; what is wrong with a disk.
+pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Result<()> {
+    let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
+    require_startable(&claim)?;
+    if claim.vm.config.is_template() {
+        job.warn("this VM is a template: what it writes now is in every later clone of it");
+    }
+    let program = find_program(QEMU)?;
+    let store = &*env.store;
+    complete_identity(store, &mut claim.vm)?;
+    let chains = open_disks(env, &claim.vm)?;
+    let run = Runtime::of(claim.vm.vmx());
+    run.create(store)?;
+    let disks = present_disks(&run, &chains)?;
+    let control = run.socket();
+    let machine = build(env, &claim.vm, spec, disks, &control, job);
+    let started = machine.and_then(|machine| {
+        machine.remarks.iter().for_each(|remark| job.warn(remark));
+        job.check()?;
+        launch(env, &mut claim, &run, &program, &machine)
+    });
+    let record = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
+    await_ready(store, &claim.vm, &control, &record, job)
+}
+
+fn require_startable(claim: &Claim) -> Result<()> {
+    if claim.state.state == PowerState::Suspended {
+        let vmx = claim.vm.vmx();
+        let text = format!(
+            "{} was suspended by VMware, whose memory format is its own",
+            quoted(vmx)
+        );
+        let hint = "resume it in VMware, or make a full clone, which starts from the disks";
+        return Err(Error::new(Kind::NotSupported, text).at(vmx).hint(hint));
+    }
+    claim.require_off()
+}
+
+/// Returns the path of a program.
+///
+/// # Errors
+/// `NoHypervisor` names the package that has it.
+pub(super) fn find_program(name: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|path| path.is_file());
+    found.ok_or_else(|| {
+        let hint = "install the package qemu-system-x86 (on Fedora: qemu-system-x86-core)";
+        Error::new(Kind::NoHypervisor, format!("{name} is not installed")).hint(hint)
+    })
+}
+
+/// Gives a VM the uuid and the addresses that VMware would at its first start, and keeps them.
+fn complete_identity(store: &dyn Store, vm: &mut VmFolder) -> Result<()> {
+    let before = vm.config.to_bytes();
+    identity::complete(&mut vm.config);
+    match vm.config.to_bytes() {
+        after if after == before => Ok(()),
+        after => replace(store, vm.vmx(), &after),
+    }
+}
+
+/// Opens and proves every chain: QEMU does not check content ids.
+fn open_disks(env: &Env, vm: &VmFolder) -> Result<Vec<(Node, Chain)>> {
+    let mut disks = Vec::new();
+    for slot in vm.config.disks() {
+        let chain = env.disk(vm, &slot.file_name)?;
+        chain.require_clean()?;
+        chain.top().require_unused(&*env.store)?;
+        disks.push((slot.node, chain));
+    }
+    Ok(disks)
+}
+
+/// Gives each link a folder of symbolic links in the folder of the running VM, its extents called
+/// there as the descriptor calls them: QEMU finds files of other case or another host's paths, and
+/// sees no name that we did not choose.
+fn present_disks(run: &Runtime, chains: &[(Node, Chain)]) -> Result<Vec<(Node, Vec<PathBuf>)>> {
+    let mut disks = Vec::new();
+    for (index, (node, chain)) in chains.iter().enumerate() {
+        let mut links = Vec::new();
+        for (depth, link) in chain.links().iter().enumerate() {
+            links.push(run.present(&format!("disk{index}-{depth}"), link)?);
+        }
+        disks.push((*node, links));
+    }
+    Ok(disks)
+}
+
+fn build(
+    env: &Env,
+    vm: &VmFolder,
+    spec: &StartSpec,
+    disks: Vec<(Node, Vec<PathBuf>)>,
+    control: &Path,
+    job: &Job,
+) -> Result<Machine> {
+    let choice = Choice::of(&env.settings);
+    let mut remarks = Vec::new();
+    let name = vm.display_name();
+    let parts = Parts {
+        config: &vm.config,
+        name: &name,
+        accelerator: choice.word(),
+        display: display(spec, &mut remarks),
+        disks,
+        drives: media::drives(env, vm, &mut remarks),
+        ports: media::ports(env, vm, &mut remarks)?,
+        control,
+        uefi: uefi(&*env.store, vm)?,
+    };
+    remarks.iter().for_each(|remark| job.warn(remark));
+    Ok(Machine::of(&parts))
+}
+
+/// A window needs a display and a QEMU that can draw on it.
+fn display(spec: &StartSpec, remarks: &mut Vec<String>) -> &'static str {
+    if !spec.gui {
+        return "none";
+    }
+    let has_display = ["WAYLAND_DISPLAY", "DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some());
+    let known = Command::new(QEMU).args(["-display", "help"]).output();
+    let can_draw = known.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("gtk"));
+    if has_display && can_draw {
+        return "gtk";
+    }
+    remarks.push(match has_display {
+        true => "no window: QEMU has none here (package qemu-system-gui)".into(),
+        false => "no window: there is no display".into(),
+    });
+    "none"
+}
+
+/// For a VM with UEFI: the firmware, and this VM's own variables, made at its first start. VMware's
+/// `.nvram` has another form and is left alone.
+fn uefi(store: &dyn Store, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
+    if !matches!(vm.config.firmware(), Firmware::Efi { .. }) {
+        return Ok(None);
+    }
+    let code = PathBuf::from("/usr/share/OVMF/OVMF_CODE_4M.fd");
+    let blank = Path::new("/usr/share/OVMF/OVMF_VARS_4M.fd");
+    if !store.exists(&code) || !store.exists(blank) {
+        let text = format!(
+            "{} needs UEFI firmware, which is not installed",
+            quoted(vm.vmx())
+        );
+        return Err(Error::new(Kind::NoHypervisor, text).hint("install the package ovmf"));
+    }
+    let variables = vm.dir().join(format!("{}.efivars", vm.stem()));
+    if !store.exists(&variables) {
+        replace(store, &variables, &read_small(store, blank, 16 << 20)?)?;
+    }
+    Ok(Some((code, variables)))
+}
+
+/// Starts QEMU under its keeper, the VM locked and remembered before it runs.
+fn launch(
+    env: &Env,
+    claim: &mut Claim,
+    run: &Runtime,
+    program: &Path,
+    machine: &Machine,
+) -> Result<Record> {
+    let store = &*env.store;
+    claim.hand_over();
+    let vm = &claim.vm;
+    let log = new_log(store, vm)?;
+    let mut keeper = Command::new("setsid");
+    keeper.args(["--fork", "sh", "-c", KEEPER, lock::RUNNER]);
+    keeper
+        .args([&log, &run.dir, &lock::lock_folder(vm.vmx())])
+        .arg(program)
+        .args(&machine.args);
+    keeper
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = keeper
+        .spawn()
+        .map_err(|e| Error::io("start", Path::new("setsid"), e))?;
+    let (pid, mut go) = read_pid(&mut child)?;
+    let cannot = |error: std::io::Error| Error::new(Kind::CannotStart, format!("QEMU: {error}"));
+    child.wait().map_err(cannot)?;
+    let process = machine::Process::find(pid)
+        .ok_or_else(|| Error::new(Kind::CannotStart, "QEMU ended before it began"))?;
+    let record = Record {
+        vmx: vm.vmx().to_path_buf(),
+        pid,
+        start: process.start,
+    };
+    write_first_line(store, &log, pid)?;
+    lock::lock_for_process(store, vm.vmx(), LockMode::Exclusive, pid, lock::RUNNER)?;
+    run.remember(store, &record)?;
+    go.write_all(b"go\n").map_err(cannot)?;
+    Ok(record)
+}
+
+/// Reads the number of the process that becomes QEMU when it gets a line.
+fn read_pid(child: &mut Child) -> Result<(u32, ChildStdin)> {
+    let mut line = String::new();
+    if let Some(out) = child.stdout.take() {
+        // An error leaves the line empty, and that is answered below.
+        let _ = BufReader::new(out).read_line(&mut line);
+    }
+    let pid = line.trim().parse().ok();
+    pid.zip(child.stdin.take())
+        .ok_or_else(|| Error::new(Kind::CannotStart, "the shell that keeps QEMU did not start"))
+}
+
+/// Makes an empty log and returns its path. Older ones move on, `vmware.log` to `vmware-0.log` and so
+/// on, as VMware does.
+fn new_log(store: &dyn Store, vm: &VmFolder) -> Result<PathBuf> {
+    let name = |number: Option<u8>| match number {
+        Some(number) => vm.dir().join(format!("vmware-{number}.log")),
+        None => vm.dir().join("vmware.log"),
+    };
+    for (from, to) in [(Some(1), Some(2)), (Some(0), Some(1)), (None, Some(0))] {
+        // A log that is not there need not be moved.
+        let _ = store.rename(&name(from), &name(to));
+    }
+    store.create(&name(None))?;
+    Ok(name(None))
+}
+
+/// Callers look for ` pid=N` in the first line.
+fn write_first_line(store: &dyn Store, log: &Path, pid: u32) -> Result<()> {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let version = env!("CARGO_PKG_VERSION");
+    let line =
+        format!("{seconds} In(05) vmx Log for Replix pid={pid} version={version} option=Release\n");
+    let file = store.open(log, Access::Write)?;
+    file.write_at(line.as_bytes(), file.len()?)
+}
+
+/// Waits until the machine answers, and lets the guest execute: from there on it may power itself
+/// off at any time.
+fn await_ready(
+    store: &dyn Store,
+    vm: &VmFolder,
+    control: &Path,
+    record: &Record,
+    job: &Job,
+) -> Result<()> {
+    let deadline = Instant::now() + READY;
+    loop {
+        let resumed = Control::connect(control).and_then(|mut control| control.resume());
+        if resumed.is_ok() {
+            return Ok(());
+        }
+        if !record.is_alive() {
+            return Err(failure(store, vm));
+        }
+        if job.check().is_err() || Instant::now() >= deadline {
+            super::stop::cut(store, record)?;
+            job.check()?;
+            return Err(failure(store, vm));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Why QEMU ended: the last line of its log that says something.
+fn failure(store: &dyn Store, vm: &VmFolder) -> Error {
+    let log = vm.dir().join("vmware.log");
+    let bytes = read_small(store, &log, LOG_LIMIT).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let said = text
+        .lines()
+        .skip(1)
+        .filter(|line| !line.trim().is_empty())
+        .last();
+    let reason = crate::error::escaped(said.unwrap_or("it says nothing about why"));
+    let text = format!("{} did not start: {reason}", quoted(vm.vmx()));
+    Error::new(Kind::CannotStart, text)
+        .at(vm.vmx())
+        .hint(format!("see {}", quoted(&log)))
+}

@@ -1,0 +1,102 @@
+//! Stopping a VM.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::StopMode;
+use super::qmp::Control;
+use super::runtime::{Record, Runtime, forget};
+use crate::error::{Error, Kind, Result, quoted};
+use crate::job::Job;
+use crate::store::Store;
+use crate::vm::{Env, PowerState, lock, state};
+
+/// A guest that reacts to its power button is off by then.
+const SOFT: Duration = Duration::from_secs(60);
+
+/// A machine that is told to end is gone by then, and so is what it held.
+const HARD: Duration = Duration::from_secs(10);
+
+/// Powers the VM at `vmx` off.
+///
+/// # Errors
+/// `VmNotRunning`; `ToolsNotRunning` where the guest does not react to its power button.
+pub(crate) fn stop(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<()> {
+    let store = &*env.store;
+    let vm = env.open(vmx)?;
+    let runtime = Runtime::of(vm.vmx());
+    let Some(record) = runtime.record(store) else {
+        let report = state::read(store, &vm);
+        return Err(match report.state {
+            PowerState::Foreign | PowerState::Locked => {
+                let by = report.holder().unwrap_or_else(|| "another program".into());
+                let text = format!("{} is held by {by}, not by us", quoted(vm.vmx()));
+                Error::new(Kind::NotSupported, text)
+                    .at(vm.vmx())
+                    .hint("stop it there")
+            }
+            _ => {
+                let text = format!("{} is not powered on", quoted(vm.vmx()));
+                Error::new(Kind::VmNotRunning, text).at(vm.vmx())
+            }
+        });
+    };
+    if mode == StopMode::Soft {
+        Control::connect(&runtime.socket())?.press_power()?;
+        if !await_end(&record, SOFT, job)? {
+            let text = format!(
+                "the guest of {} does not react to its power button",
+                quoted(vm.vmx())
+            );
+            let hint = "stop it hard, which cuts the power";
+            return Err(Error::new(Kind::ToolsNotRunning, text)
+                .at(vm.vmx())
+                .hint(hint));
+        }
+    }
+    cut(store, &record)
+}
+
+/// Ends a machine and waits until nothing of it is left.
+pub(super) fn cut(store: &dyn Store, record: &Record) -> Result<()> {
+    let runtime = Runtime::of(&record.vmx);
+    let nobody = Job::new();
+    // It may end by itself meanwhile; what counts is that it is gone.
+    let _ = Control::connect(&runtime.socket()).and_then(|mut control| control.quit());
+    if !await_end(record, HARD, &nobody)? {
+        let _ = kill(Pid::from_raw(record.pid.cast_signed()), Signal::SIGKILL);
+        if !await_end(record, HARD, &nobody)? {
+            let text = format!("QEMU (process {}) does not end", record.pid);
+            return Err(Error::new(Kind::Timeout, text));
+        }
+    }
+    await_clean(store, record, &runtime);
+    Ok(())
+}
+
+fn await_end(record: &Record, limit: Duration, job: &Job) -> Result<bool> {
+    let deadline = Instant::now() + limit;
+    while record.is_alive() {
+        job.check()?;
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(true)
+}
+
+/// The keeper cleans up; where it was killed, we do.
+fn await_clean(store: &dyn Store, record: &Record, runtime: &Runtime) {
+    let folder = lock::lock_folder(&record.vmx);
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while store.exists(&runtime.dir) || store.exists(&folder) {
+        if Instant::now() >= deadline {
+            return forget(store, &record.vmx, record.pid);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

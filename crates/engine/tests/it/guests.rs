@@ -1,0 +1,399 @@
+//! Guests that really boot: which disk, which moment, whose address; and what is left after.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use replix::clone::CloneKind;
+use replix::power::{StartSpec, StopMode};
+use replix::vm::PowerState;
+use replix::{Kind, Vm};
+use replix_testkit::{
+    DiskType, TestVm, VmBuilder, folder, guest_file, qemu_io, set_marker, tree_of,
+};
+
+use crate::vms::*;
+
+/// A guest on a loaded machine, emulated.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A VM around one of the test guests' disks, its serial port in a file.
+fn guest(library: &Path, name: &str, image: &Path, node: &str, lines: &[(&str, &str)]) -> TestVm {
+    let builder = VmBuilder::new(library, name)
+        .disk_from(node, DiskType::MonolithicSparse, image, "vmdk")
+        .line("memsize", "128")
+        .line("serial0.present", "TRUE")
+        .line("serial0.fileType", "file")
+        .line("serial0.fileName", "serial.txt")
+        .line("ethernet0.present", "TRUE")
+        .line("ethernet0.virtualDev", "vmxnet3")
+        .line("ethernet0.connectionType", "nat")
+        .line("ethernet0.addressType", "generated");
+    lines
+        .iter()
+        .fold(builder, |builder, (key, value)| builder.line(key, value))
+        .build()
+}
+
+fn start(vm: &Vm) {
+    vm.power_on(StartSpec::default()).wait().unwrap();
+}
+
+fn stop(vm: &Vm) {
+    vm.power_off(StopMode::Hard).wait().unwrap();
+}
+
+fn state(vm: &Vm) -> PowerState {
+    vm.info().unwrap().state
+}
+
+/// Waits until the guest has said `wanted` on its serial port; returns all that it said.
+fn said(vm: &Vm, wanted: &str) -> String {
+    let file = vm.path().with_file_name("serial.txt");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read(&file).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if text.contains(wanted) {
+            return text;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{file:?} has no {wanted:?}: {text}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until a guest that powers itself off has done so.
+fn await_off(vm: &Vm) {
+    let deadline = Instant::now() + PATIENCE;
+    while state(vm) != PowerState::Off || vm.path().with_extension("vmx.lck").exists() {
+        assert!(Instant::now() < deadline, "{:?} does not end", vm.path());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn skip(what: &str) -> Option<PathBuf> {
+    let image = guest_file(what);
+    if image.is_none() {
+        println!("skipped: no test guests ($REPLIX_TEST_GUEST; cargo xtask guest)");
+    }
+    image
+}
+
+#[test]
+fn every_clone_boots_with_its_own_moment_and_address() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let test_vm = guest(library.path(), "base", &image, "scsi0:0", &[]);
+    let base = open(&test_vm);
+    for marker in ["one", "two", "three"] {
+        set_marker(&disks(&base)[0], marker);
+        snapshot(&base, marker);
+    }
+    set_marker(&disks(&base)[0], "four");
+    let full = clone(&base, CloneKind::Full, library.path(), "full");
+    let linked = clone(&base, CloneKind::Linked, library.path(), "linked");
+    set_marker(&disks(&linked)[0], "five");
+    let second = clone(&linked, CloneKind::Linked, library.path(), "second");
+    let uid = base.snapshots().unwrap().snapshots[1].uid;
+    let past = clone_of(&base, uid, CloneKind::Linked, library.path(), "past");
+    let before = tree_of(&test_vm.dir);
+
+    let clones = [
+        (&full, "four"),
+        (&linked, "five"),
+        (&second, "five"),
+        (&past, "two"),
+    ];
+    clones.iter().for_each(|(vm, _)| start(vm));
+    let mut addresses = Vec::new();
+    for (vm, marker) in clones {
+        let text = said(vm, "guest-ready");
+        assert!(
+            text.contains(&format!("hello from guest marker={marker} boots=1 ")),
+            "{text}"
+        );
+        let mac = vm.info().unwrap().nics[0].mac.clone().unwrap();
+        assert!(text.contains(&format!("mac={mac} ")), "{mac}: {text}");
+        assert_eq!(state(vm), PowerState::On);
+        addresses.push(mac);
+        stop(vm);
+    }
+    addresses.dedup();
+    assert_eq!(addresses.len(), 4);
+    assert_eq!(
+        before,
+        tree_of(&test_vm.dir),
+        "running clones changed their parent"
+    );
+
+    start(&base);
+    assert!(said(&base, "guest-ready").contains("marker=four boots=1 "));
+    stop(&base);
+}
+
+#[test]
+fn guest_boots_from_every_controller() {
+    let Some(image) = skip("boot.vmdk") else {
+        return;
+    };
+    for (node, lines) in [
+        ("ide0:0", &[][..]),
+        ("sata0:0", &[("sata0.present", "TRUE")][..]),
+        ("nvme0:0", &[("nvme0.present", "TRUE")][..]),
+        ("scsi0:0", &[][..]),
+        (
+            "scsi1:2",
+            &[("scsi1.present", "TRUE"), ("scsi1.virtualDev", "lsilogic")][..],
+        ),
+        (
+            "scsi1:0",
+            &[
+                ("scsi1.present", "TRUE"),
+                ("scsi1.virtualDev", "lsisas1068"),
+            ][..],
+        ),
+        (
+            "scsi1:1",
+            &[("scsi1.present", "TRUE"), ("scsi1.virtualDev", "buslogic")][..],
+        ),
+    ] {
+        let library = folder();
+        let base = open(&guest(library.path(), "base", &image, node, lines));
+        let linked = clone(&base, CloneKind::Linked, library.path(), "web");
+        start(&linked);
+        said(&linked, "hello from guest marker=base");
+        await_off(&linked);
+    }
+}
+
+#[test]
+fn efi_guest_boots_from_a_scsi_disk() {
+    let Some(image) = skip("efi.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let test_vm = guest(
+        library.path(),
+        "base",
+        &image,
+        "scsi0:0",
+        &[("firmware", "efi"), ("memsize", "256")],
+    );
+    let base = open(&test_vm);
+    assert!(
+        base.info()
+            .unwrap()
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("SATA"))
+    );
+    let linked = clone(&base, CloneKind::Linked, library.path(), "web");
+    start(&linked);
+    said(&linked, "guest-ready");
+    stop(&linked);
+    assert!(linked.path().with_file_name("web.efivars").exists());
+}
+
+#[test]
+fn nothing_is_left_after_a_stop() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    let names = || {
+        let mut names: Vec<PathBuf> = tree_of(library.path()).into_keys().collect();
+        names.retain(|name| !name.ends_with("serial.txt") && !name.ends_with("vmware.log"));
+        names
+    };
+    let before = names();
+    let off = vm.power_off(StopMode::Hard).wait().unwrap_err();
+    assert_eq!(off.kind(), Kind::VmNotRunning);
+    start(&vm);
+    assert_eq!(
+        vm.power_on(StartSpec::default()).wait().unwrap_err().kind(),
+        Kind::VmRunning
+    );
+    assert!(
+        host()
+            .running()
+            .unwrap()
+            .iter()
+            .any(|other| other.path() == vm.path())
+    );
+    for refused in [
+        vm.create_snapshot(replix::snapshot::NewSnapshot::default())
+            .wait()
+            .unwrap_err(),
+        vm.delete(replix::clone::DeleteSpec {
+            disks: true,
+            force: true,
+        })
+        .wait()
+        .unwrap_err(),
+    ] {
+        assert_eq!(refused.kind(), Kind::VmRunning);
+    }
+    stop(&vm);
+    assert_eq!(before, names());
+    assert!(
+        !host()
+            .running()
+            .unwrap()
+            .iter()
+            .any(|other| other.path() == vm.path())
+    );
+}
+
+#[test]
+fn killed_machine_is_seen_as_off() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    start(&vm);
+    let log = std::fs::read_to_string(vm.path().with_file_name("vmware.log")).unwrap();
+    let pid = log
+        .split(" pid=")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    replix_testkit::peer("kill", ["-9", pid]);
+    await_off(&vm);
+    start(&vm);
+    stop(&vm);
+}
+
+#[test]
+fn linked_clone_of_a_running_vms_snapshot_boots_beside_it() {
+    let Some(image) = skip("boot.vmdk") else {
+        return;
+    };
+    let Some(running) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let base = open(&guest(library.path(), "base", &running, "scsi0:0", &[]));
+    let uid = snapshot(&base, "golden");
+    start(&base);
+    let linked = clone_of(&base, uid, CloneKind::Linked, library.path(), "web");
+    let spec = |kind| replix::clone::CloneSpec::new(kind, vmx(library.path(), "no"));
+    assert_eq!(
+        try_clone(&base, spec(CloneKind::Full)).err(),
+        Some(Kind::VmRunning)
+    );
+    assert_eq!(
+        try_clone(&base, spec(CloneKind::Linked)).err(),
+        Some(Kind::VmRunning)
+    );
+    start(&linked);
+    said(&linked, "guest-ready");
+    stop(&linked);
+    stop(&base);
+    drop(image);
+}
+
+#[test]
+fn split_disk_with_names_of_another_case_boots() {
+    let Some(image) = skip("boot.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let test_vm = VmBuilder::new(library.path(), "base")
+        .disk_from("scsi0:0", DiskType::TwoGbMaxExtentSparse, &image, "vmdk")
+        .line("serial0.present", "TRUE")
+        .line("serial0.fileType", "file")
+        .line("serial0.fileName", "serial.txt")
+        .build();
+    std::fs::rename(
+        test_vm.file("base-s001.vmdk"),
+        test_vm.file("BASE-S001.VMDK"),
+    )
+    .unwrap();
+    let vm = open(&test_vm);
+    start(&vm);
+    said(&vm, "hello from guest marker=base");
+    await_off(&vm);
+}
+
+#[test]
+fn linked_clone_copied_from_windows_boots() {
+    let Some(image) = skip("boot.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let test_vm = VmBuilder::new(library.path(), "Base")
+        .disk_from("scsi0:0", DiskType::TwoGbMaxExtentSparse, &image, "vmdk")
+        .line("serial0.present", "TRUE")
+        .line("serial0.fileType", "file")
+        .line("serial0.fileName", "serial.txt")
+        .build();
+    let base = open(&test_vm);
+    set_marker(&disks(&base)[0], "windows");
+    let linked = clone(&base, CloneKind::Linked, library.path(), "web");
+    let edit = |file: PathBuf, changes: &[(&str, &str)]| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let changed = changes.iter().fold(text, |text, (old, new)| {
+            assert!(text.contains(old), "{text}");
+            text.replace(old, new)
+        });
+        std::fs::write(file, changed.replace('\n', "\r\n")).unwrap();
+    };
+    let here = library.path().to_str().unwrap();
+    let web = library.path().join("web");
+    edit(
+        web.join("Base-cl1.vmdk"),
+        &[("../Base/Base.vmdk", "D:\\VMs\\base\\BASE.vmdk")],
+    );
+    edit(
+        web.join("web.vmx"),
+        &[(&format!("{here}/Base"), "D:\\VMs\\base")],
+    );
+    edit(
+        web.join("web.vmsd"),
+        &[(&format!("{here}/Base/Base.vmx"), "D:\\VMs\\base\\base.vmx")],
+    );
+    start(&linked);
+    said(&linked, "hello from guest marker=windows");
+    await_off(&linked);
+    let copy = clone(&linked, CloneKind::Full, library.path(), "copy");
+    start(&copy);
+    said(&copy, "hello from guest marker=windows");
+    await_off(&copy);
+}
+
+#[test]
+fn vm_on_a_touched_parent_is_not_started() {
+    let library = folder();
+    let test_vm = simple(library.path(), "base");
+    let vm = open(&test_vm);
+    snapshot(&vm, "s");
+    qemu_io(&test_vm.file("base.vmdk"), "write -P 3 1M 64k");
+    let error = vm.power_on(StartSpec::default()).wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::DiskChanged);
+    assert!(error.to_string().contains("base-000001.vmdk"), "{error}");
+}
+
+#[test]
+fn output_outside_of_the_vm_is_refused() {
+    let library = folder();
+    let outside = library.path().join("outside.txt");
+    let test_vm = VmBuilder::new(library.path(), "base")
+        .line("serial0.present", "TRUE")
+        .line("serial0.fileType", "file")
+        .line("serial0.fileName", outside.to_str().unwrap())
+        .build();
+    let error = open(&test_vm)
+        .power_on(StartSpec::default())
+        .wait()
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
+    assert!(!outside.exists());
+}

@@ -1,0 +1,194 @@
+//! `cargo xtask bench`: how long clones take and what they cost, measured on the release programs.
+//!
+//! Numbers, not verdicts: they depend on the machine, only ratios compare.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::deps;
+use crate::run::{Doing, Result, Run, command, fail, stage};
+use crate::scratch::Scratch;
+use crate::workspace::Workspace;
+
+/// How often the same is measured; the quickest run counts, as the least disturbed one.
+const RUNS: u32 = 5;
+
+const MANY: u32 = 100;
+
+/// How much random data the disk has that is cloned in full.
+const DATA_MIB: u64 = 1024;
+
+/// Measures, and prints a table.
+///
+/// # Errors
+/// When a program fails; what was made is removed.
+pub fn run(workspace: &Workspace) -> Result {
+    stage("tools", || deps::install(&[deps::QEMU]))?;
+    stage("release programs", || workspace.build_programs())?;
+    let folder = Scratch::create(workspace.target.join("bench"))?;
+    let bench = Bench {
+        replix: workspace.programs().join("replix"),
+        folder: &folder.0,
+    };
+    stage("linked clones", || bench.linked_clones())?;
+    stage("full clones", || bench.full_clones())
+}
+
+struct Bench<'a> {
+    replix: PathBuf,
+    folder: &'a Path,
+}
+
+impl Bench<'_> {
+    /// A linked clone must not cost more where the disk is larger.
+    fn linked_clones(&self) -> Result {
+        let mut costs = Vec::new();
+        for size in ["1G", "1T"] {
+            self.make_vm(size, size)?;
+            self.replix(&["snapshot", size, "base"])?;
+            let clone = format!("{size}-linked");
+            let time = self.quickest(
+                &clone,
+                &["clone", size, &clone, "--linked", "--snapshot", "base"],
+            )?;
+            row(
+                &format!("linked clone, disk of {size}iB"),
+                time,
+                &mib(self.disk_bytes(&clone)?),
+            );
+            costs.push((time, self.disk_bytes(&clone)?));
+        }
+        if let [(small_time, small_bytes), (large_time, large_bytes)] = costs[..] {
+            let time = large_time.as_secs_f64() / small_time.as_secs_f64();
+            let space = large_bytes as f64 / small_bytes as f64;
+            println!(
+                "{:<40}{time:>8.2}     {space:.2}",
+                "  ratio of time, of space"
+            );
+        }
+        let many = MANY.to_string();
+        let time = self.replix(&[
+            "clone",
+            "1G",
+            "many",
+            "--linked",
+            "--snapshot",
+            "base",
+            "--count",
+            &many,
+        ])?;
+        row(
+            &format!("{MANY} linked clones"),
+            time,
+            &format!("{:.1} ms each", millis(time / MANY)),
+        );
+        Ok(())
+    }
+
+    /// A full clone against what copies the same bytes and knows nothing of VMs.
+    fn full_clones(&self) -> Result {
+        self.make_vm("data", "2G")?;
+        let disk = self.folder.join("data/data.vmdk");
+        let noise = self.folder.join("noise.raw");
+        let mut random = fs::File::open("/dev/urandom").doing("/dev/urandom")?;
+        let mut file = fs::File::create(&noise).doing(noise.display())?;
+        let mut part = std::io::Read::take(&mut random, DATA_MIB << 20);
+        std::io::copy(&mut part, &mut file).doing(noise.display())?;
+        let convert = ["convert", "-O", "vmdk", "-o", "adapter_type=lsilogic"];
+        command("qemu-img", convert)
+            .arg(&noise)
+            .arg(&disk)
+            .quiet()?;
+
+        let rate = |time: Duration| format!("{:.0} MiB/s", DATA_MIB as f64 / time.as_secs_f64());
+        let time = self.quickest("full", &["clone", "data", "full"])?;
+        row(
+            &format!("full clone, {DATA_MIB} MiB of data"),
+            time,
+            &rate(time),
+        );
+        let copy = self.folder.join("copy.vmdk");
+        let time = timed(|| {
+            command("qemu-img", ["convert", "-O", "vmdk"])
+                .arg(&disk)
+                .arg(&copy)
+                .quiet()
+        })?;
+        row("  qemu-img convert", time, &rate(time));
+        let time = timed(|| {
+            command("cp", ["--reflink=never"])
+                .arg(&disk)
+                .arg(&copy)
+                .quiet()
+        })?;
+        row("  cp", time, &rate(time));
+        Ok(())
+    }
+
+    /// Makes a VM folder with an empty disk.
+    fn make_vm(&self, name: &str, size: &str) -> Result {
+        let vm = self.folder.join(name);
+        fs::create_dir(&vm).doing(vm.display())?;
+        let create = ["create", "-q", "-f", "vmdk", "-o", "adapter_type=lsilogic"];
+        command("qemu-img", create)
+            .arg(vm.join(format!("{name}.vmdk")))
+            .arg(size)
+            .quiet()?;
+        let vmx = format!(
+            ".encoding = \"UTF-8\"\nconfig.version = \"8\"\nvirtualHW.version = \"19\"\n\
+             displayName = \"{name}\"\nguestOS = \"other-64\"\nscsi0.present = \"TRUE\"\n\
+             scsi0.virtualDev = \"pvscsi\"\nscsi0:0.present = \"TRUE\"\n\
+             scsi0:0.fileName = \"{name}.vmdk\"\n"
+        );
+        let path = vm.join(format!("{name}.vmx"));
+        fs::write(&path, vmx).doing(path.display())
+    }
+
+    /// Returns the shortest time of several runs that make the folder `made`; the last one stays.
+    fn quickest(&self, made: &str, args: &[&str]) -> Result<Duration> {
+        let mut best = self.replix(args)?;
+        for _ in 1..RUNS {
+            self.replix(&["delete", made, "--yes"])?;
+            best = best.min(self.replix(args)?);
+        }
+        Ok(best)
+    }
+
+    fn replix(&self, args: &[&str]) -> Result<Duration> {
+        timed(|| command(&self.replix, args).current_dir(self.folder).quiet())
+    }
+
+    /// Returns what the files of a VM take on this disk.
+    fn disk_bytes(&self, name: &str) -> Result<u64> {
+        let folder = self.folder.join(name);
+        let entries = fs::read_dir(&folder).doing(folder.display())?.flatten();
+        let bytes = entries
+            .flat_map(|entry| entry.metadata())
+            .map(|file| file.blocks() * 512)
+            .sum();
+        if bytes == 0 {
+            fail(format!("{} is empty", folder.display()))
+        } else {
+            Ok(bytes)
+        }
+    }
+}
+
+fn timed(work: impl FnOnce() -> Result) -> Result<Duration> {
+    let start = Instant::now();
+    work().map(|()| start.elapsed())
+}
+
+fn row(what: &str, time: Duration, more: &str) {
+    println!("{what:<40}{:>8.1} ms  {more}", millis(time));
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.3} MiB", bytes as f64 / f64::from(1 << 20))
+}
