@@ -144,7 +144,10 @@ impl Descriptor {
     pub fn extent_names(&self) -> Vec<Option<Vec<u8>>> {
         let lines = self.lines().map(|line| self.text[line.text].trim_ascii());
         let name = |line: &[u8]| line.split(|byte| *byte == b'"').nth(1).map(<[u8]>::to_vec);
-        lines.filter(|line| is_extent(line)).map(name).collect()
+        lines
+            .filter(|line| extent::is_extent(line))
+            .map(name)
+            .collect()
     }
 
     /// Returns all keys of the disk data base with their values, in order, keys as written.
