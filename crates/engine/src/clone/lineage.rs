@@ -8,8 +8,7 @@ use crate::disk::{Link, Opener};
 use crate::error::Result;
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::snapshot::{self, Snapshot, SnapshotTree};
-use crate::store::folder_of;
-use crate::vm::{Env, PowerState, VmFolder, files, kin, state};
+use crate::vm::{Env, OwnFolders, PowerState, VmFolder, files, kin, state};
 
 /// Clones of clones are shown this deep.
 const MAX_DEPTH: usize = 64;
@@ -136,7 +135,7 @@ impl Space {
             env,
             vm,
             opener: env.opener(vm)?,
-            folders: [vm.dir().to_path_buf(), vm.working_dir(&*env.store)],
+            folders: env.own_folders(vm),
             sentinels: vmsd
                 .sentinels()
                 .iter()
@@ -173,7 +172,7 @@ struct Survey<'a> {
     env: &'a Env,
     vm: &'a VmFolder,
     opener: Opener,
-    folders: [PathBuf; 2],
+    folders: OwnFolders,
     sentinels: Vec<PathBuf>,
     space: Space,
 }
@@ -201,7 +200,7 @@ impl Survey<'_> {
         let mut is_own = true;
         for link in links {
             let path = link.path().to_path_buf();
-            is_own = is_own && self.folders.iter().any(|dir| folder_of(&path) == dir);
+            is_own = is_own && self.folders.hold(&*self.env.store, &path);
             let bytes = link.allocated_bytes(&*self.env.store).unwrap_or(0);
             let last = self.sentinels.contains(&path);
             match is_own {
