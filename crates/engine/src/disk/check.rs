@@ -1,5 +1,6 @@
 //! Checking a disk: every table of every link, in bounded memory; nothing is written.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -169,14 +170,15 @@ impl Checker<'_> {
     /// Looks at the places of the grain tables.
     fn check_directory(&self, damage: &mut Findings, oddities: &mut Findings) -> Result<()> {
         let mut places = Vec::new();
+        let mut tables = self.tables(self.header.gd_offset);
         for table in 0..self.header.tables() {
-            match self.table_sector(self.header.gd_offset, table)? {
+            match tables.sector(table)? {
                 0 => oddities.add(|| {
                     format!(
                         "grain table {table} is missing: QEMU would destroy the file on a write"
                     )
                 }),
-                sector if !self.is_inside(sector) => damage.add(|| {
+                sector if !tables.is_inside(sector) => damage.add(|| {
                     format!(
                         "grain table {table} at sector {sector} lies beyond the end of the file"
                     )
@@ -196,23 +198,39 @@ impl Checker<'_> {
     /// Looks at every entry, and at the redundant tables; returns the number of grains.
     fn check_tables(&self, damage: &mut Findings, copies: Redundant, job: &Job) -> Result<u64> {
         let mut grains = 0;
-        self.for_each_table(job, |table, page| {
-            if let (Some(directory), Redundant::Compared) = (self.header.rgd_offset, copies)
-                && self.table(directory, table)?.as_ref() != Some(page)
+        let mut redundant = match (self.header.rgd_offset, copies) {
+            (Some(directory), Redundant::Compared) => Some(self.tables(directory)),
+            _ => None,
+        };
+        self.for_each_table(job, |table, found| {
+            if let Some(redundant) = &mut redundant
+                && *found != Found::Missing
+                && redundant.table(table)? != *found
             {
                 damage.add(|| format!("grain table {table} and its redundant copy differ"));
             }
-            for (i, entry) in page.iter().enumerate() {
-                let number = table * TABLE_ENTRIES + i as u64;
-                if self.is_grain(*entry) && number * self.header.grain_sectors < self.extent.sectors
-                {
+            for (number, entry) in self.grains(table, found) {
+                if number * self.header.grain_sectors < self.extent.sectors {
                     grains += 1;
-                    self.check_grain(number, u64::from(*entry), damage);
+                    self.check_grain(number, u64::from(entry), damage);
                 }
             }
             Ok(())
         })?;
         Ok(grains)
+    }
+
+    /// Returns number and sector of each grain in a table.
+    fn grains<'f>(&self, table: u64, found: &'f Found) -> impl Iterator<Item = (u64, u32)> + 'f {
+        let zeros = self.header.zero_grains.then_some(ZERO_GRAIN);
+        let page: &[u32] = match found {
+            Found::Page(page) => &page[..],
+            Found::Missing | Found::Empty => &[],
+        };
+        let numbers = table * TABLE_ENTRIES..;
+        numbers
+            .zip(page.iter().copied())
+            .filter(move |(_, entry)| *entry != 0 && Some(*entry) != zeros)
     }
 
     fn check_grain(&self, number: u64, sector: u64, damage: &mut Findings) {
@@ -237,14 +255,10 @@ impl Checker<'_> {
         while first_slot < slots {
             let count = (slots - first_slot).min(MAX_SLOTS);
             let mut seen = vec![0u64; count.div_ceil(64) as usize];
-            self.for_each_table(job, |table, page| {
-                for (i, entry) in page.iter().enumerate() {
-                    if !self.is_grain(*entry) {
-                        continue;
-                    }
-                    let at = self.slot(u64::from(*entry)).wrapping_sub(first_slot);
+            self.for_each_table(job, |table, found| {
+                for (number, entry) in self.grains(table, found) {
+                    let at = self.slot(u64::from(entry)).wrapping_sub(first_slot);
                     if at < count && take(&mut seen, at) {
-                        let number = table * TABLE_ENTRIES + i as u64;
                         damage.add(|| format!("grain {number} at sector {entry} is used twice"));
                     }
                 }
@@ -261,60 +275,102 @@ impl Checker<'_> {
         sector.saturating_sub(self.header.overhead % grain) / grain
     }
 
-    fn is_grain(&self, entry: u32) -> bool {
-        entry != 0 && !(entry == ZERO_GRAIN && self.header.zero_grains)
-    }
-
-    /// Calls `look` with each table that is in the file and not a hole of it.
+    /// Calls `look` with each table.
     fn for_each_table(
         &self,
         job: &Job,
-        mut look: impl FnMut(u64, &Page) -> Result<()>,
+        mut look: impl FnMut(u64, &Found) -> Result<()>,
     ) -> Result<()> {
+        let mut tables = self.tables(self.header.gd_offset);
         for table in 0..self.header.tables() {
             if table.is_multiple_of(TABLE_ENTRIES) {
                 job.check()?;
             }
-            if let Some(page) = self.table(self.header.gd_offset, table)? {
-                look(table, &page)?;
-            }
+            look(table, &tables.table(table)?)?;
         }
         Ok(())
     }
 
-    /// Returns a table of a directory; `None` where it is not in the file.
-    fn table(&self, directory: u64, table: u64) -> Result<Option<Page>> {
-        let sector = self.table_sector(directory, table)?;
-        if sector == 0 || !self.is_inside(sector) {
-            return Ok(None);
+    fn tables(&self, directory: u64) -> TableReader<'_> {
+        TableReader {
+            pool: self.pool,
+            file: self.extent.file,
+            file_len: self.file_len,
+            directory,
+            entries: None,
+            hole: 0..0,
         }
-        let mut bytes = [0; TABLE_BYTES as usize];
-        self.read(&mut bytes, sector * SECTOR)?;
-        Ok(Some(to_page(&bytes)))
     }
+}
 
-    fn table_sector(&self, directory: u64, table: u64) -> Result<u64> {
-        let Some(at) = directory
-            .checked_mul(SECTOR)
-            .and_then(|at| at.checked_add(table * 4))
-        else {
-            return Ok(0);
+/// A grain table, as far as it is there.
+#[derive(PartialEq, Eq)]
+enum Found {
+    /// The directory names none, or one outside of the file.
+    Missing,
+    /// All its entries are 0.
+    Empty,
+    /// It has entries.
+    Page(Box<Page>),
+}
+
+/// Reads the tables of one directory in order, without what is a hole of the file.
+struct TableReader<'a> {
+    pool: &'a Pool,
+    file: FileId,
+    file_len: u64,
+    /// First sector of the directory.
+    directory: u64,
+    /// The part of the directory that was read last, and its number.
+    entries: Option<(u64, Page)>,
+    /// Bytes of the file that are known to be a hole.
+    hole: Range<u64>,
+}
+
+impl TableReader<'_> {
+    /// Returns the sector of a table as the directory has it.
+    fn sector(&mut self, table: u64) -> Result<u64> {
+        let part = table / TABLE_ENTRIES;
+        let known = self.entries.as_ref().filter(|(known, _)| *known == part);
+        let entries = match known {
+            Some((_, entries)) => entries,
+            None => {
+                let at = self.directory.saturating_mul(SECTOR);
+                let page = self.read(at.saturating_add(part * TABLE_BYTES))?;
+                &self.entries.insert((part, page)).1
+            }
         };
-        let mut entry = [0; 4];
-        self.read(&mut entry, at)?;
-        Ok(u64::from(u32::from_le_bytes(entry)))
+        Ok(u64::from(entries[(table % TABLE_ENTRIES) as usize]))
     }
 
     fn is_inside(&self, table_sector: u64) -> bool {
         table_sector * SECTOR + TABLE_BYTES <= self.file_len
     }
 
-    /// Reads; what lies past the end of the file is zeros.
-    fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        let file: FileId = self.extent.file;
-        let got = self.pool.get(file)?.read_at(buf, offset)?;
-        buf[got..].fill(0);
-        Ok(())
+    fn table(&mut self, table: u64) -> Result<Found> {
+        let sector = self.sector(table)?;
+        if sector == 0 || !self.is_inside(sector) {
+            return Ok(Found::Missing);
+        }
+        let (start, end) = (sector * SECTOR, sector * SECTOR + TABLE_BYTES);
+        if !(self.hole.start <= start && end <= self.hole.end) {
+            let page = self.read(start)?;
+            if page.iter().any(|entry| *entry != 0) {
+                return Ok(Found::Page(Box::new(page)));
+            }
+            let next = self.pool.get(self.file)?.next_data(end)?;
+            self.hole = start..next.map_or(self.file_len, |(data, _)| data);
+        }
+        Ok(Found::Empty)
+    }
+
+    /// Reads a page; what lies past the end of the file is zeros.
+    fn read(&self, offset: u64) -> Result<Page> {
+        let mut bytes = [0; TABLE_BYTES as usize];
+        if offset < self.file_len {
+            self.pool.get(self.file)?.read_at(&mut bytes, offset)?;
+        }
+        Ok(to_page(&bytes))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::extent::{self, ExtentLine};
 use super::{CreateType, Fault, NO_PARENT};
 use crate::format::charset::Charset;
 use crate::format::{Malformed, Place};
@@ -28,32 +29,6 @@ const HEADER_ORDER: [&str; 7] = [
 pub struct Descriptor {
     text: Vec<u8>,
     charset: Charset,
-}
-
-/// How an extent holds its data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExtentKind {
-    /// Raw bytes from an offset, in sectors.
-    Flat(u64),
-    /// A hosted sparse extent.
-    Sparse,
-    /// Anything else, by its word.
-    Other(String),
-}
-
-/// A line of the extent section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExtentLine {
-    /// Number of the line, from 1.
-    pub line: usize,
-    /// Whether the line lets the guest touch the extent (it is not `NOACCESS`).
-    pub accessible: bool,
-    /// Length in sectors.
-    pub sectors: u64,
-    /// How the data is held.
-    pub kind: ExtentKind,
-    /// The file as written; `None` for extents without one.
-    pub file: Option<String>,
 }
 
 /// One line of the text: where it stands.
@@ -169,7 +144,10 @@ impl Descriptor {
     pub fn extent_names(&self) -> Vec<Option<Vec<u8>>> {
         let lines = self.lines().map(|line| self.text[line.text].trim_ascii());
         let name = |line: &[u8]| line.split(|byte| *byte == b'"').nth(1).map(<[u8]>::to_vec);
-        lines.filter(|line| is_extent(line)).map(name).collect()
+        lines
+            .filter(|line| extent::is_extent(line))
+            .map(name)
+            .collect()
     }
 
     /// Returns all keys of the disk data base with their values, in order, keys as written.
@@ -294,7 +272,7 @@ impl Descriptor {
         let bytes = &self.text[line.text.clone()];
         let key_start = bytes.iter().position(|byte| !is_blank(*byte))?;
         let equals = bytes.iter().position(|&byte| byte == b'=')?;
-        if bytes[key_start] == b'#' || is_extent(&bytes[key_start..]) {
+        if bytes[key_start] == b'#' || extent::is_extent(&bytes[key_start..]) {
             return None;
         }
         let key = bytes.get(key_start..equals)?.trim_ascii();
@@ -307,11 +285,11 @@ impl Descriptor {
 
     fn extent(&self, line: &Line) -> Result<Option<ExtentLine>, Malformed> {
         let bytes = self.text[line.text.clone()].trim_ascii();
-        if !is_extent(bytes) {
+        if !extent::is_extent(bytes) {
             return Ok(None);
         }
         let text = self.charset.decode(bytes);
-        parse_extent(&text, line.number)
+        ExtentLine::parse(&text, line.number)
             .map(Some)
             .ok_or_else(|| Malformed::new(Place::Line(line.number), "the extent makes no sense"))
     }
@@ -385,17 +363,6 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// Tells whether a line, blanks before it removed, begins with an access word.
-fn is_extent(line: &[u8]) -> bool {
-    let word = line
-        .split(|byte| is_blank(*byte))
-        .next()
-        .unwrap_or_default();
-    [&b"RW"[..], b"RDONLY", b"NOACCESS"]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(word))
-}
-
 /// Finds a value from `from` on: what stands in quotes, or the rest without blanks around it.
 fn value_range(line: &[u8], from: usize) -> Range<usize> {
     let start = from
@@ -409,33 +376,6 @@ fn value_range(line: &[u8], from: usize) -> Range<usize> {
         return inner..len.map_or(line.len(), |len| inner + len);
     }
     start..start + line[start..].trim_ascii_end().len()
-}
-
-/// Reads `ACCESS SECTORS TYPE "FILE" OFFSET`.
-fn parse_extent(text: &str, line: usize) -> Option<ExtentLine> {
-    let mut outside = text.splitn(3, '"');
-    let mut words = outside.next()?.split_ascii_whitespace();
-    let accessible = !words.next()?.eq_ignore_ascii_case("NOACCESS");
-    let sectors = words.next()?.parse().ok()?;
-    let word = words.next()?.to_ascii_uppercase();
-    let file = outside.next().map(str::to_owned);
-    let offset = outside
-        .next()
-        .unwrap_or_default()
-        .split_ascii_whitespace()
-        .next();
-    let kind = match word.as_str() {
-        "FLAT" => ExtentKind::Flat(offset.map_or(Ok(0), str::parse).ok()?),
-        "SPARSE" => ExtentKind::Sparse,
-        _ => ExtentKind::Other(word),
-    };
-    Some(ExtentLine {
-        line,
-        accessible,
-        sectors,
-        kind,
-        file,
-    })
 }
 
 /// Refuses what cannot stand between quotes: there is no escape.
@@ -454,6 +394,7 @@ pub(super) fn check_quotable(value: &str) -> Result<(), Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ExtentKind;
     use super::*;
 
     const CHILD: &str = "# Disk DescriptorFile\nversion=1\nencoding=\"windows-1252\"\n\

@@ -1,15 +1,17 @@
 //! VMware virtual disks as bytes and types: the descriptor text and the hosted sparse extent.
 //!
-//! Facts and their sources stand in `docs/formats`; nothing here opens a file.
+//! What is known of the format stands in `docs/formats/vmdk.md`; nothing here opens a file.
 
 mod compose;
 pub mod descriptor;
+mod extent;
 pub mod sparse;
 
 use std::path::Path;
 
 pub use compose::{NewDescriptor, NewExtent};
-pub use descriptor::{Descriptor, ExtentKind, ExtentLine};
+pub use descriptor::Descriptor;
+pub use extent::{ExtentKind, ExtentLine};
 
 use super::Malformed;
 use crate::error::{Error, Kind, quoted};
