@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::snapshot::{self, NewSnapshot};
 use crate::store::{Undo, folder_of, write_new};
 use crate::vm::identity::Uuid;
-use crate::vm::{Env, VmFolder};
+use crate::vm::{Env, VmFolder, files};
 
 /// Returns what [`run`] would do.
 ///
@@ -146,14 +146,14 @@ fn make_small_files(
     write("vmxf", &vmxf_of(source, &vmx_name).to_bytes())?;
     write("vmsd", &vmsd_of(ready, spec.kind))?;
 
-    let warnings = rewrite_config(ready, spec);
+    let warnings = rewrite_config(env, ready, spec);
     let config = ready.source.config.to_bytes();
     write_new(store, &dir.join(&vmx_name), &config)?;
     Ok(warnings)
 }
 
 /// Turns the source's configuration into the clone's; returns what the user should know.
-fn rewrite_config(ready: &mut Prepared, spec: &CloneSpec) -> Vec<String> {
+fn rewrite_config(env: &Env, ready: &mut Prepared, spec: &CloneSpec) -> Vec<String> {
     let stem = ready.stem();
     let source = &mut ready.source;
     let linked = spec.kind == CloneKind::Linked;
