@@ -25,7 +25,7 @@ use crate::vm::{Env, VmFolder, files};
 /// Those of the clone, as far as they can be seen beforehand.
 pub(crate) fn plan(env: &Env, vmx: &Path, spec: &CloneSpec) -> Result<ClonePlan> {
     let mut ready = prepare(env, vmx, spec, &Job::new())?;
-    ready.plan.warnings = rewrite_config(&mut ready, spec);
+    ready.plan.warnings = rewrite_config(env, &mut ready, spec);
     Ok(ready.plan)
 }
 
