@@ -77,7 +77,7 @@ fn what_is_missing_is_a_warning() {
 
     Warnings
       scsi0:1: disk "/vms/base/lost.vmdk" is missing
-      sata0:1: "debian.iso" is missing; the drive will be empty: put the file back, or disconnect the drive
+      sata0:1 will be empty: image "/vms/base/debian.iso" is missing: put the image back, or disconnect the drive
     "#);
 }
 
