@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use replix_testkit::{Content, DiskType, TestVm, Tree, VmBuilder, folder, tree_of};
 use tempfile::TempDir;
@@ -162,12 +162,17 @@ impl Library {
 
     /// Runs a command to its end.
     pub fn run(&self, command: &mut Command) -> Said {
-        Said::of(&command.output().unwrap(), self.root.path())
+        self.said(&command.output().unwrap())
     }
 
     /// What a command that was started has come to.
-    pub fn ended(&self, child: std::process::Child) -> Said {
-        Said::of(&child.wait_with_output().unwrap(), self.root.path())
+    pub fn ended(&self, child: Child) -> Said {
+        self.said(&child.wait_with_output().unwrap())
+    }
+
+    /// What the system kept of a command.
+    pub fn said(&self, output: &Output) -> Said {
+        Said::of(output, self.root.path())
     }
 }
 

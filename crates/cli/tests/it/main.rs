@@ -6,6 +6,7 @@
 mod library;
 mod mounted;
 mod paused;
+mod running;
 mod said;
 
 mod replix_calls;
@@ -13,9 +14,14 @@ mod replix_clone;
 mod replix_delete;
 mod replix_disk;
 mod replix_info;
+mod replix_power;
 mod replix_snapshot;
 mod replix_tree;
 mod vmrun_calls;
 mod vmrun_clone;
+mod vmrun_delete;
+mod vmrun_limits;
+mod vmrun_parallel;
+mod vmrun_power;
 mod vmrun_refused;
 mod vmrun_snapshots;

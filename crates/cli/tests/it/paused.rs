@@ -10,16 +10,21 @@ use nix::unistd::Pid;
 use crate::library::{Library, Program};
 use crate::said::Said;
 
-/// A process of `vmrun` that has written a part of a disk, and waits.
+/// A process that has written a part of a disk, and waits.
 pub struct Paused<'a> {
     library: &'a Library,
     child: Child,
 }
 
 impl<'a> Paused<'a> {
-    /// Starts `vmrun` and stops it once the unfinished clone in `folder` has some MiB of data.
-    pub fn in_the_middle(library: &'a Library, folder: &str, words: &[&str]) -> Self {
-        let mut call = library.program(Program::Vmrun);
+    /// Starts a program and stops it once the unfinished clone in `folder` has some MiB of data.
+    pub fn in_the_middle(
+        library: &'a Library,
+        folder: &str,
+        program: Program,
+        words: &[&str],
+    ) -> Self {
+        let mut call = library.program(program);
         call.args(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -1,8 +1,11 @@
 //! `replix clone`: plans, clones, counts, and answers for programs.
 
+use nix::sys::signal::Signal;
 use replix_testkit::{Content, DiskType, qemu_io, same_content};
 
-use crate::library::{Library, SMALL, changes, is_root};
+use crate::library::{Library, Program, SMALL, changes, is_root};
+use crate::mounted::Mounted;
+use crate::paused::Paused;
 use crate::said::plain_amounts;
 
 #[test]
@@ -237,7 +240,7 @@ fn space_is_looked_at_for_all_clones() {
         return;
     }
     let library = Library::with_base();
-    let _small = crate::mounted::Mounted::at(&library.path("small"), "size=8M");
+    let _small = Mounted::at(&library.path("small"), "size=8M");
     let before = library.tree();
     let mut all = String::new();
     for words in [&["--dry-run"][..], &[], &["--json"]] {
@@ -289,4 +292,23 @@ fn what_a_clone_loses_is_a_warning() {
     ");
     let (_, answer) = library.json(&["clone", "base", "web2"]);
     assert_eq!(answer["warnings"], answer["clones"][0]["warnings"]);
+}
+
+#[test]
+fn interrupt_ends_a_row_of_clones() {
+    let library = Library::new();
+    library
+        .builder("base")
+        .disk(DiskType::MonolithicSparse, Content::Random(1), 192 << 20)
+        .build();
+    let before = library.tree();
+    let words = ["clone", "base", "web", "--count", "3"];
+    let clone = Paused::in_the_middle(&library, "", Program::Replix, &words);
+    clone.send(Signal::SIGINT);
+    insta::assert_snapshot!(clone.go_on(), @"
+    --- stderr
+    error: the operation was cancelled
+    --- exit 130
+    ");
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
 }

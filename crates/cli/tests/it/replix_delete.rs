@@ -1,6 +1,10 @@
 //! `replix delete`: asks, names the clones, never touches what is shared.
 
-use crate::library::{Library, changes};
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use crate::library::{Library, Program, changes};
+use crate::said::plain_amounts;
 
 /// base with the clones web1 and web2, and a clone of web2.
 fn family() -> Library {
@@ -142,4 +146,64 @@ fn files_that_are_not_the_vms_stay() {
         "base/notes.txt",
     ]
     "#);
+}
+
+/// What `replix` says to a person at a terminal who types `answer`; `None`, said, where no terminal
+/// can be had.
+fn asked(library: &Library, words: &str, answer: &str) -> Option<String> {
+    let call = format!("{} {words}", Program::Replix.path().display());
+    let mut script = library.command("script");
+    script.args(["--quiet", "--return", "--command", &call, "/dev/null"]);
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut child) = script.spawn() else {
+        eprintln!("skipped: there is no `script` to make a terminal");
+        return None;
+    };
+    let mut said = Vec::new();
+    let mut byte = [0];
+    let mut stdout = child.stdout.take().unwrap();
+    while !said.ends_with(b"[y/N] ") {
+        stdout.read_exact(&mut byte).unwrap();
+        said.push(byte[0]);
+    }
+    // The terminal shows what is typed.
+    child
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(answer.as_bytes())
+        .unwrap();
+    stdout.read_to_end(&mut said).unwrap();
+    let mut output = child.wait_with_output().unwrap();
+    output.stdout = said;
+    Some(library.said(&output).to_string().replace('\r', ""))
+}
+
+#[test]
+fn person_is_asked_first() {
+    let library = family();
+    let before = library.tree();
+    let Some(said) = asked(&library, "delete web1", "n\n") else {
+        return;
+    };
+    insta::assert_snapshot!(plain_amounts(&said), @r#"
+    delete "/vms/web1/web1.vmx" with its disks, N? [y/N] n
+    error: nothing was deleted
+    --- exit 130
+    "#);
+    let said = asked(&library, "delete base --force", "\n").unwrap();
+    insta::assert_snapshot!(plain_amounts(&said), @r#"
+    3 linked clones stand on it: "web1" ("/vms/web1/web1.vmx"), "web2" ("/vms/web2/web2.vmx"), "test" ("/vms/test/test.vmx")
+    delete "/vms/base/base.vmx" with its disks, N? [y/N] 
+    error: nothing was deleted
+    --- exit 130
+    "#);
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
+    let said = asked(&library, "delete web1", "y\n").unwrap();
+    insta::assert_snapshot!(plain_amounts(&said), @r#"
+    delete "/vms/web1/web1.vmx" with its disks, N? [y/N] y
+    "/vms/web1/web1.vmx" deleted
+    --- exit 0
+    "#);
+    assert!(!library.path("web1").exists());
 }

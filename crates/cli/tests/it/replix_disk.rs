@@ -4,7 +4,7 @@ use std::fs;
 
 use replix_testkit::{Content, DiskType, qemu_img, qemu_io};
 
-use crate::library::{Library, SMALL};
+use crate::library::{Library, SMALL, changes};
 use crate::said::{plain_amounts, plain_ids};
 
 #[test]
@@ -128,8 +128,50 @@ fn parent_elsewhere_must_be_allowed() {
 }
 
 #[test]
-#[ignore = "checking"]
+fn whole_disk_is_clean() {
+    let library = Library::with_base();
+    library.silent(&["clone", "base/base.vmx", "web/web.vmx", "linked"]);
+    qemu_io(&library.path("web/base-cl1.vmdk"), "write -P 7 0 128k");
+    insta::assert_snapshot!(library.replix(&["disk", "check", "web/base-cl1.vmdk"]), @"
+    no damage found, 51 grains in use
+    --- exit 0
+    ");
+    let (code, report) = library.json(&["disk", "check", "base/base.vmdk"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(report["errors"], serde_json::json!([]));
+}
+
+#[test]
 fn check_finds_damage() {
     let library = Library::with_base();
-    insta::assert_snapshot!(library.replix(&["disk", "check", "base/base.vmdk"]), @"");
+    library.silent(&["snapshot", "base/base.vmx", "s"]);
+    let disk = library.path("base/base.vmdk");
+    let length = fs::metadata(&disk).unwrap().len();
+    let file = fs::File::options().write(true).open(&disk).unwrap();
+    file.set_len(length - (1 << 20)).unwrap();
+    let before = library.tree();
+    let said = library.replix(&["disk", "check", "base/base-000001.vmdk"]);
+    assert_eq!(said.code, Some(1));
+    let lines: Vec<&str> = said.out.lines().collect();
+    insta::assert_snapshot!([lines[0], lines[lines.len() - 1]].join("\n"), @r#"
+    damage: "/vms/base/base.vmdk": grain 56 at sector 4352 lies beyond the end of the file
+    damage in 16 places, 49 grains in use
+    "#);
+    let (code, report) = library.json(&["disk", "check", "base/base-000001.vmdk"]);
+    assert_eq!(code, Some(1));
+    assert!(!report["errors"].as_array().unwrap().is_empty());
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
+}
+
+#[test]
+fn check_names_what_does_not_belong_together() {
+    let library = Library::with_base();
+    library.silent(&["snapshot", "base/base.vmx", "s"]);
+    qemu_io(&library.path("base/base.vmdk"), "write -P 7 1M 64k");
+    let said = library.replix(&["disk", "check", "base/base-000001.vmdk"]);
+    insta::assert_snapshot!(plain_ids(&said.to_string()), @r#"
+    damage: the parent was modified since the child was made: "/vms/base/base.vmdk" has content id id-1, but "/vms/base/base-000001.vmdk" stands on id-2
+    damage in 1 place, 0 grains in use
+    --- exit 1
+    "#);
 }

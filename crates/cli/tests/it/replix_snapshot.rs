@@ -106,7 +106,6 @@ fn wrong_snapshots_are_told_with_a_hint() {
 }
 
 #[test]
-#[ignore = "merging"]
 fn snapshots_are_removed() {
     let library = Library::with_base();
     for name in ["a", "b", "c"] {
@@ -121,5 +120,16 @@ fn snapshots_are_removed() {
     ] {
         all += &plain_amounts(&library.replix(words).to_string());
     }
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all, @r#"
+    snapshot "b" removed
+    --- exit 0
+    ● a  #1  N
+    ● c  #3  N
+    ○ present state
+    --- exit 0
+    snapshot "a" and all below it removed
+    --- exit 0
+    no snapshots
+    --- exit 0
+    "#);
 }

@@ -79,7 +79,7 @@ fn plain_line(line: &str) -> String {
     let (lead, rest) = line.split_at(line.len() - line.trim_start_matches(drawn).len());
     let mut words: Vec<String> = Vec::new();
     for word in rest.split(' ') {
-        let unit = word.trim_end_matches([',', ';', ':']);
+        let unit = word.trim_end_matches([',', ';', ':', '?']);
         if UNITS.contains(&unit) && words.last().is_some_and(|last| is_amount(last)) {
             while words.last().is_some_and(|last| is_amount(last)) {
                 words.pop();

@@ -391,6 +391,7 @@ fn space_is_taken_by_others_meanwhile() {
     let clone = Paused::in_the_middle(
         &library,
         "small",
+        Program::Vmrun,
         &["clone", "base/base.vmx", "small/new/new.vmx", "full"],
     );
     let filler = library.path("small/filler");

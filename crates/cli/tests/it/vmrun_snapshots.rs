@@ -129,7 +129,6 @@ fn revert_brings_the_disk_back() {
 }
 
 #[test]
-#[ignore = "merging"]
 fn deleted_snapshot_leaves_the_state() {
     let library = Library::with_base();
     library.silent(&["snapshot", "base/base.vmx", "a"]);
@@ -152,7 +151,6 @@ fn deleted_snapshot_leaves_the_state() {
 }
 
 #[test]
-#[ignore = "merging"]
 fn children_are_deleted_only_when_asked() {
     let library = with_branches();
     library.silent(&["deleteSnapshot", "base/base.vmx", "a", "nogui"]);
