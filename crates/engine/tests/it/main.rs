@@ -22,3 +22,4 @@ mod samples;
 mod snapshots;
 mod tools;
 mod vms;
+mod windows;
