@@ -18,6 +18,7 @@ mod guests;
 mod hostile_vms;
 mod locks;
 mod matrix;
+mod sample_vms;
 mod samples;
 mod snapshots;
 mod tools;
