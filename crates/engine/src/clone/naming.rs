@@ -49,6 +49,23 @@ impl Names {
     }
 }
 
+/// Refuses a path that no text can hold: a linked clone and its parent name each other in theirs,
+/// and what is written otherwise than it is leads nowhere.
+///
+/// # Errors
+/// `FileName`.
+pub(crate) fn require_text(path: &Path) -> Result<()> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => {
+            let text = format!("the path {} is not UTF-8", quoted(path));
+            let hint =
+                "rename the folder or file, or make a full clone, which names nothing outside";
+            Err(Error::new(Kind::FileName, text).at(path).hint(hint))
+        }
+    }
+}
+
 /// Checks where a clone shall be, and returns the path with doubled separators made single.
 ///
 /// # Errors
@@ -72,7 +89,9 @@ pub(crate) fn checked_destination(path: &Path) -> Result<PathBuf> {
     if !ends_well || path.to_string_lossy().ends_with('/') {
         return Err(bad("does not end in .vmx"));
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let Some(name) = path.file_name().unwrap_or_default().to_str() else {
+        return Err(bad("has a name that is not UTF-8"));
+    };
     if name.chars().any(|c| c.is_control() || c == '"') {
         return Err(bad("has characters that no VM file name may have"));
     }

@@ -61,6 +61,14 @@ pub(super) fn prepare<'a>(
     let destination = stage::resolved(&*env.store, &destination);
     stage::refuse_existing(&*env.store, &destination)?;
     let source = Source::open(env, vmx, spec, job)?;
+    let linked = source.disks.iter().filter(|disk| disk.linked);
+    let parents = linked.map(|disk| disk.chain.top().path());
+    if spec.kind == CloneKind::Linked {
+        let ends = [destination.as_path(), source.claim.vm.vmx()];
+        ends.into_iter()
+            .chain(parents)
+            .try_for_each(naming::require_text)?;
+    }
     let mut names = stage::taken_names(&*env.store, &destination);
     let disk_names: Vec<String> = source
         .disks

@@ -174,8 +174,7 @@ fn rewrite_config(env: &Env, ready: &mut Prepared, spec: &CloneSpec) -> Vec<Stri
 /// Where a file is, or would be, that a VM's configuration names relative to itself.
 fn place_of(env: &Env, vm: &VmFolder, name: &str) -> PathBuf {
     let found = vm.find(&*env.store, name).map(|found| found.path);
-    // What is missing is named for this host: here only `/` parts folders.
-    found.unwrap_or_else(|| files::join(vm.dir(), &name.replace('\\', "/")))
+    found.unwrap_or_else(|| files::place_of(vm.dir(), name))
 }
 
 /// The clone's `.vmxf`: the source's with its own id and name, or a fresh one.

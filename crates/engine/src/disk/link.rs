@@ -250,7 +250,8 @@ impl Link {
                 quoted(&wanted),
                 quoted(&self.path)
             );
-            Error::new(Kind::FileNotFound, text).at(&wanted)
+            let hint = "bring all files of the disk together: its descriptor alone holds no data";
+            Error::new(Kind::FileNotFound, text).at(&wanted).hint(hint)
         })?;
         let path = places.extent(self.pool.store().as_ref(), &found, &self.path)?;
         self.pool.add(path)

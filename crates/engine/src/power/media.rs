@@ -91,7 +91,7 @@ pub(super) fn ports(
         };
         if files::is_windows_path(&name) {
             let text = format!(
-                "{} is not connected: {} is a name of Windows",
+                "{0} is not connected: {1} is a name of Windows: give {0}.fileName one of this host",
                 port.device,
                 quoted(&name)
             );

@@ -123,6 +123,14 @@ pub fn join(dir: &Path, name: &str) -> PathBuf {
     path
 }
 
+/// Returns where the file called `name` would be on this host: as [`join`], and `\` parts folders too.
+pub fn place_of(dir: &Path, name: &str) -> PathBuf {
+    match is_absolute(name) {
+        true => join(dir, name),
+        false => join(dir, &name.replace('\\', "/")),
+    }
+}
+
 /// Follows `parts` from `dir`, each in whatever case.
 fn walk(store: &dyn Store, dir: &Path, parts: &[&str]) -> Option<PathBuf> {
     let mut path = dir.to_path_buf();
@@ -259,6 +267,14 @@ mod tests {
         assert_eq!(at("."), Some("/v/clone".into()));
         assert_eq!(at("D:\\VMs\\base"), Some("/v/Base".into()));
         assert_eq!(at("clone.vmx"), None);
+    }
+
+    #[test]
+    fn missing_files_have_a_place_on_this_host() {
+        let dir = Path::new("/v/a");
+        assert_eq!(place_of(dir, "..\\img\\x.img"), Path::new("/v/img/x.img"));
+        assert_eq!(place_of(dir, "./x.img"), Path::new("/v/a/x.img"));
+        assert_eq!(place_of(dir, "/i/x.img"), Path::new("/i/x.img"));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl VmFolder {
     /// `FileNotFound`, naming the place where it should be.
     pub fn require(&self, store: &dyn Store, what: &str, name: &str) -> Result<PathBuf> {
         self.find(store, name).map(|f| f.path).ok_or_else(|| {
-            let place = files::join(self.dir(), name);
+            let place = files::place_of(self.dir(), name);
             let foreign = files::is_windows_path(name);
             let named = if foreign {
                 quoted(name)
@@ -106,16 +106,14 @@ impl VmFolder {
                 quoted(&place)
             };
             let text = format!("{what} {named} is missing");
-            let error = Error::new(Kind::FileNotFound, text).at(&place);
-            if foreign {
+            let hint = if foreign {
                 let part = escaped(files::last_part(name));
-                error.hint(format!(
-                    "copy \"{part}\" from the other machine into {}",
-                    quoted(self.dir())
-                ))
+                let dir = quoted(self.dir());
+                format!("copy \"{part}\" from the other machine into {dir}")
             } else {
-                error
-            }
+                format!("put the file back, or take the {what} out of the configuration")
+            };
+            Error::new(Kind::FileNotFound, text).at(&place).hint(hint)
         })
     }
 

@@ -19,6 +19,9 @@ use crate::vms::{snapshot, vmx};
 /// Stands in every file that is none of the hostile VM's business.
 const SECRET: &str = "REPLIX-SECRET-OF-ANOTHER";
 
+/// Of every disk here, in bytes: many worlds are made and compared.
+const CAPACITY: u64 = 256 << 10;
+
 /// What can be done with a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
@@ -96,12 +99,13 @@ impl World {
     fn new() -> Self {
         let world = Self(folder());
         let secret = world.0.path().join("secret.raw");
-        fs::write(&secret, SECRET.repeat((1 << 20) / SECRET.len())).unwrap();
+        let words = SECRET.repeat(CAPACITY as usize / SECRET.len() + 1);
+        fs::write(&secret, &words[..CAPACITY as usize]).unwrap();
         VmBuilder::new(&world.library(), "victim")
             .disk_from("scsi0:0", DiskType::MonolithicSparse, &secret, "raw")
             .build();
         let evil = VmBuilder::new(&world.library(), "evil")
-            .disk(DiskType::MonolithicSparse, Content::Mixed(1), 1 << 20)
+            .disk(DiskType::MonolithicSparse, Content::Mixed(1), CAPACITY)
             .line("nvram", "evil.nvram")
             .line("extendedConfigFile", "evil.vmxf")
             .build();
@@ -139,12 +143,7 @@ impl World {
     /// Returns another such world, quicker to make.
     fn copy(&self) -> Self {
         let copy = folder();
-        let from = self.0.path().join(".");
-        let copied = peer(
-            "cp",
-            ["-a".as_ref(), from.as_os_str(), copy.path().as_os_str()],
-        );
-        assert!(copied.status.success());
+        copy_files(self.0.path(), copy.path());
         Self(copy)
     }
 
@@ -183,8 +182,18 @@ impl World {
         fs::write(self.evil(name), self.fill(&edit(text))).unwrap();
     }
 
-    fn honest(&self) -> [Tree; 2] {
-        [self.library().join("victim"), self.outside("")].map(|dir| tree_of(&dir))
+    /// What the hostile VM has no business with: the honest VM, the folder outside, and the names
+    /// in the folders around.
+    fn honest(&self) -> (Tree, Tree, Vec<String>) {
+        let [victim, outside] = [self.library().join("victim"), self.outside("")];
+        let around = [self.0.path().to_path_buf(), self.library()];
+        let entries = around.iter().flat_map(|dir| fs::read_dir(dir).unwrap());
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names
+            .filter(|name| name != "evil" && name != "new")
+            .collect();
+        names.sort();
+        (tree_of(&victim), tree_of(&outside), names)
     }
 
     /// Returns the files of the hostile VM, and of clones of it, that have the secret in them.
@@ -208,6 +217,18 @@ impl World {
     }
 }
 
+fn copy_files(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(std::result::Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy_files(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 /// Does everything with a hostile VM, each operation in a world of its own; the operations
 /// `refused` must end with an error of that kind.
 fn attack(base: &World, name: &str, make: &dyn Fn(&World), refused: &[Op], kind: Kind) {
@@ -220,9 +241,6 @@ fn attack(base: &World, name: &str, make: &dyn Fn(&World), refused: &[Op], kind:
         let host = Host::local_with(Settings::default());
         let result = op.run(&host, &world.library(), &mut said);
         let took = started.elapsed();
-        if std::env::var_os("SHOW").is_some() {
-            eprintln!("{name}: {op:?}: {result:?} {said:?} {took:?}");
-        }
         assert_eq!(before, world.honest(), "{name}: {op:?} wrote outside");
         assert!(
             world.leaks().is_empty(),
@@ -244,14 +262,24 @@ fn attack(base: &World, name: &str, make: &dyn Fn(&World), refused: &[Op], kind:
     }
 }
 
-/// Links in the hostile VM's folder that lead outside.
-fn add_links(world: &World) {
+/// Makes in the hostile VM's folder what `name` needs: links that lead outside, a pipe that nobody
+/// writes to.
+fn prepare(world: &World, name: &str) {
     symlink(world.outside(""), world.evil("sub")).unwrap();
-    for ending in [".vmdk", ".nvram", ".vmxf", ".vmss", "-Snapshot1.vmsn"] {
+    for ending in [
+        ".vmdk",
+        "-flat.vmdk",
+        ".nvram",
+        ".vmxf",
+        ".vmss",
+        "-Snapshot1.vmsn",
+    ] {
         let from = world.outside(&format!("secret{ending}"));
         symlink(from, world.evil(&format!("link{ending}"))).unwrap();
     }
-    assert!(peer("mkfifo", [world.evil("pipe")]).status.success());
+    if name == "pipe" {
+        assert!(peer("mkfifo", [world.evil(name)]).status.success());
+    }
 }
 
 /// The ways in which a name can lead to another's file with that ending.
@@ -273,7 +301,7 @@ fn disks_outside_are_not_used() {
     let odd = ["pipe", ".", "/proc/self/environ"].map(str::to_owned);
     for name in ways_out(".vmdk").into_iter().chain(odd) {
         let make = |world: &World| {
-            add_links(world);
+            prepare(world, &name);
             world.set("scsi0:0.deviceType", "disk");
             world.set("scsi0:0.fileName", &name);
         };
@@ -295,15 +323,10 @@ fn extents_outside_are_not_used() {
     let names = ways_out("-flat.vmdk").into_iter().chain(odd);
     for name in names.filter(|name| !name.starts_with("D:") && !name.contains("victim")) {
         let make = |world: &World| {
-            add_links(world);
-            symlink(
-                world.outside("secret-flat.vmdk"),
-                world.evil("link-flat.vmdk"),
-            )
-            .unwrap();
+            prepare(world, &name);
             let text = format!(
                 "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\n\
-                 createType=\"monolithicFlat\"\nRW 2000 FLAT \"{name}\" 0\n"
+                 createType=\"monolithicFlat\"\nRW 500 FLAT \"{name}\" 0\n"
             );
             fs::write(world.evil("flat.vmdk"), world.fill(&text)).unwrap();
             world.set("scsi0:0.fileName", "flat.vmdk");
@@ -326,6 +349,11 @@ fn parents_outside_are_not_used() {
             .unwrap()
     };
     let cid = read(&base.outside("secret.vmdk"));
+    let options = "subformat=twoGbMaxExtentSparse";
+    let disk = base.evil("child.vmdk");
+    let disk = disk.to_str().unwrap();
+    let size = CAPACITY.to_string();
+    qemu_img(["create", "-q", "-f", "vmdk", "-o", options, disk, &size]);
     for name in [
         "OUT/secret.vmdk",
         "link.vmdk",
@@ -334,27 +362,14 @@ fn parents_outside_are_not_used() {
         "../../outside/secret.vmdk",
     ] {
         let make = |world: &World| {
-            add_links(world);
+            prepare(world, name);
             world.set("fileSearchPath", "/;..;OUT;../victim;D:\\outside");
             let child = world.fill(&format!(
                 "# Disk DescriptorFile\nversion=1\nCID={cid:08x}\nparentCID={cid:08x}\n\
                  createType=\"twoGbMaxExtentSparse\"\nparentFileNameHint=\"{name}\"\n\
-                 RW 2048 SPARSE \"child-s001.vmdk\"\n"
+                 RW 512 SPARSE \"child-s001.vmdk\"\n"
             ));
             fs::write(world.evil("child.vmdk"), child).unwrap();
-            let options = "subformat=twoGbMaxExtentSparse";
-            let disk = world.evil("x.vmdk");
-            qemu_img([
-                "create",
-                "-q",
-                "-f",
-                "vmdk",
-                "-o",
-                options,
-                disk.to_str().unwrap(),
-                "1M",
-            ]);
-            fs::rename(world.evil("x-s001.vmdk"), world.evil("child-s001.vmdk")).unwrap();
             world.set("scsi0:0.fileName", "child.vmdk");
         };
         let present = [Op::Snapshot, Remove, Full, Linked];
@@ -367,7 +382,7 @@ fn bookkeeping_cannot_name_disks_outside() {
     let base = World::new();
     for name in ways_out(".vmdk") {
         let make = |world: &World| {
-            add_links(world);
+            prepare(world, &name);
             let old = "snapshot0.disk0.fileName = \"evil.vmdk\"";
             world.replace(old, &format!("snapshot0.disk0.fileName = \"{name}\""));
             world.edit("evil.vmsd", |text| {
@@ -390,7 +405,7 @@ fn states_outside_are_neither_read_nor_removed() {
     let odd = ["/etc/passwd", "../../x", "pipe", "", "."].map(str::to_owned);
     for name in ways_out("-Snapshot1.vmsn").into_iter().chain(odd) {
         let make = |world: &World| {
-            add_links(world);
+            prepare(world, &name);
             world.replace("\"evil-Snapshot1.vmsn\"", &format!("\"{name}\""));
         };
         attack(&base, &name, &make, &[], Kind::Denied);
@@ -405,7 +420,7 @@ fn small_files_outside_are_not_copied() {
         let odd = ["/etc/passwd", "/proc/self/environ", "pipe", "."].map(str::to_owned);
         for name in ways_out(ending).into_iter().chain(odd) {
             let make = |world: &World| {
-                add_links(world);
+                prepare(world, &name);
                 world.set(key, &name);
             };
             attack(&base, &name, &make, &using, Kind::Denied);
@@ -420,7 +435,7 @@ fn snapshot_does_not_put_its_files_outside() {
     for (working_dir, refused) in [("OUT", &[Revert][..]), (".", &[])] {
         for name in ways_out(".nvram").into_iter().chain(new.clone()) {
             let make = |world: &World| {
-                add_links(world);
+                prepare(world, &name);
                 let config = fs::read_to_string(world.evil("evil.vmx")).unwrap()
                     + &format!("nvram = \"{name}\"\nworkingDir = \"{working_dir}\"\n");
                 let state = SnapshotFiles {
@@ -440,7 +455,7 @@ fn working_folder_outside_is_left_alone() {
     let base = World::new();
     for name in ["OUT", "..", "../victim", "/etc", "sub", "D:\\x\\victim"] {
         let make = |world: &World| {
-            add_links(world);
+            prepare(world, name);
             world.set("workingDir", name);
             // Names that are right in that folder.
             world.set("checkpoint.vmState", "");
@@ -457,7 +472,7 @@ fn deleting_spares_what_is_named_elsewhere() {
     for ending in [".nvram", ".vmxf", ".vmss", "-Snapshot1.vmsn"] {
         for name in ways_out(ending) {
             let make = |world: &World| {
-                add_links(world);
+                prepare(world, &name);
                 for key in [
                     "nvram",
                     "extendedConfigFile",
@@ -509,7 +524,7 @@ fn clones_in_the_bookkeeping_are_only_names() {
         "pipe",
     ] {
         let make = |world: &World| {
-            add_links(world);
+            prepare(world, name);
             world.edit("evil.vmsd", |text| {
                 format!("{text}snapshot0.clone0 = \"{name}\"\nsnapshot0.numClones = \"1\"\ncloneOf0 = \"{name}\"\n")
             });
@@ -654,4 +669,64 @@ fn huge_files_are_not_swallowed() {
         world.set("fileSearchPath", &folders);
     };
     attack(&base, "many folders", &search, &[], Kind::BadConfig);
+}
+
+#[test]
+fn allowed_places_are_read_and_worked_in() {
+    let base = World::new();
+    let host = |world: &World| {
+        Host::local_with(Settings {
+            allow: vec![world.outside("")],
+            ..Settings::default()
+        })
+    };
+    let world = base.copy();
+    world.set("nvram", "OUT/secret.nvram");
+    let before = world.honest();
+    for op in [Full, Op::Snapshot] {
+        op.run(&host(&world), &world.library(), &mut Vec::new())
+            .unwrap();
+        assert_eq!(before, world.honest());
+    }
+    let nvram = fs::read(vmx(&world.library(), "new").with_extension("nvram")).unwrap();
+    assert_eq!(nvram, SECRET.as_bytes());
+    Delete
+        .run(&host(&world), &world.library(), &mut Vec::new())
+        .unwrap();
+    assert_eq!(before, world.honest());
+
+    let world = base.copy();
+    world.set("workingDir", "OUT");
+    let before = tree_of(&world.outside(""));
+    Op::Snapshot
+        .run(&host(&world), &world.library(), &mut Vec::new())
+        .unwrap();
+    let made: Vec<_> = tree_of(&world.outside("")).into_keys().collect();
+    assert_eq!(made.len(), before.len() + 2, "{made:?}");
+    Delete
+        .run(&host(&world), &world.library(), &mut Vec::new())
+        .unwrap();
+    assert_eq!(before, tree_of(&world.outside("")));
+}
+
+#[test]
+fn folder_of_an_honest_vm_is_never_ones_own() {
+    let base = World::new();
+    for op in Op::ALL {
+        let world = base.copy();
+        world.set("workingDir", "../victim");
+        world.set("nvram", "victim.nvram");
+        world.set("scsi0:1.present", "TRUE");
+        world.set("scsi0:1.fileName", "../victim/victim.vmdk");
+        let before = world.honest();
+        let host = Host::local_with(Settings {
+            allow: vec![world.library()],
+            ..Settings::default()
+        });
+        let _ = op.run(&host, &world.library(), &mut Vec::new());
+        let after = world.honest();
+        for (file, hash) in before.0 {
+            assert_eq!(after.0.get(&file), Some(&hash), "{op:?}");
+        }
+    }
 }
