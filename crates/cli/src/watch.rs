@@ -6,8 +6,9 @@ use replix::{Progress, Result, Started};
 
 use crate::interrupt::Interrupt;
 
-/// How often a running job is looked at. It is waited for by event: a quick one costs no tick.
-const TICK: Duration = Duration::from_millis(100);
+/// How often a running job is looked at, and so how soon an interruption cancels it. Its end is
+/// waited for by event: a quick one costs no tick.
+const TICK: Duration = Duration::from_millis(20);
 
 /// How a job ended.
 pub(crate) struct Ended<T> {

@@ -24,7 +24,10 @@ pub(super) fn run(_: &Args, session: &mut Session) -> Result<Answer, Failure> {
         rows.push(row);
         vms.push(json);
     }
-    session.screen.show(&columns(0, &rows));
+    match rows.is_empty() {
+        true => session.screen.confirm("no VM runs here"),
+        false => session.screen.show(&columns(0, &rows)),
+    }
     Answer::new(json!({"vms": vms}))
 }
 

@@ -40,6 +40,7 @@ struct Create {
     /// The VM: its .vmx, or its folder
     vmx: PathBuf,
     /// The snapshot's name; need not be unique
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: String,
     /// What it is for
     #[arg(
@@ -107,7 +108,10 @@ fn create(args: &Create, session: &mut Session) -> Result<Answer, Failure> {
 
 fn list(args: &List, session: &mut Session) -> Result<Answer, Failure> {
     let tree = session.vm(&args.vmx)?.snapshots()?;
-    session.screen.show(&render(&tree));
+    match tree.snapshots.is_empty() {
+        true => session.screen.confirm("no snapshots"),
+        false => session.screen.show(&render(&tree)),
+    }
     Answer::new(&tree)
 }
 

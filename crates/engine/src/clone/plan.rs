@@ -35,6 +35,18 @@ pub(super) struct Prepared<'a> {
     pub(super) plan: ClonePlan,
 }
 
+impl Prepared<'_> {
+    /// Returns the file name of the clone's `.vmx` without its ending.
+    pub(super) fn stem(&self) -> String {
+        stem_of(&self.destination)
+    }
+}
+
+fn stem_of(vmx: &Path) -> String {
+    let name = vmx.file_name().unwrap_or_default().to_string_lossy();
+    files::stem(&name).to_owned()
+}
+
 /// Checks a clone and chooses its names; writes nothing.
 ///
 /// # Errors
@@ -87,13 +99,7 @@ fn plan_of(
     names: &[String],
 ) -> Result<ClonePlan> {
     let dir = destination.parent().unwrap_or(Path::new("/"));
-    let stem = files::stem(
-        &destination
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy(),
-    )
-    .to_owned();
+    let stem = stem_of(destination);
     let mut disks = Vec::new();
     for (disk, name) in source.disks.iter().zip(names) {
         disks.push(planned(disk, dir.join(name))?);

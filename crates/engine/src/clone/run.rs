@@ -24,7 +24,9 @@ use crate::vm::{Env, VmFolder, files};
 /// # Errors
 /// Those of the clone, as far as they can be seen beforehand.
 pub(crate) fn plan(env: &Env, vmx: &Path, spec: &CloneSpec) -> Result<ClonePlan> {
-    Ok(prepare(env, vmx, spec, &Job::new())?.plan)
+    let mut ready = prepare(env, vmx, spec, &Job::new())?;
+    ready.plan.warnings = rewrite_config(env, &mut ready, spec);
+    Ok(ready.plan)
 }
 
 /// Clones the VM at `vmx`.
@@ -128,14 +130,14 @@ fn make_small_files(
     dir: &Path,
 ) -> Result<Vec<String>> {
     let store = &*env.store;
-    let source = &mut ready.source;
+    let stem = ready.stem();
+    let source = &ready.source;
     let vmx_name = ready
         .destination
         .file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let stem = files::stem(&vmx_name).to_owned();
     let write =
         |ending: &str, bytes: &[u8]| write_new(store, &dir.join(format!("{stem}.{ending}")), bytes);
     if let Some(nvram) = &source.nvram {
@@ -144,6 +146,15 @@ fn make_small_files(
     write("vmxf", &vmxf_of(source, &vmx_name).to_bytes())?;
     write("vmsd", &vmsd_of(ready, spec.kind))?;
 
+    let warnings = rewrite_config(env, ready, spec);
+    let config = ready.source.config.to_bytes();
+    write_new(store, &dir.join(&vmx_name), &config)?;
+    Ok(warnings)
+}
+
+/// Turns the source's configuration into the clone's; returns what the user should know.
+fn rewrite_config(env: &Env, ready: &mut Prepared, spec: &CloneSpec) -> Vec<String> {
+    let stem = ready.stem();
     let source = &mut ready.source;
     let linked = spec.kind == CloneKind::Linked;
     let nodes = source.disks.iter().map(|disk| disk.slot.node);
@@ -157,8 +168,7 @@ fn make_small_files(
     };
     let mut warnings = source.warnings.clone();
     warnings.extend(config::rewrite(&mut source.config, &wanted));
-    write_new(store, &dir.join(&vmx_name), &source.config.to_bytes())?;
-    Ok(warnings)
+    warnings
 }
 
 /// Where a file is, or would be, that a VM's configuration names relative to itself.

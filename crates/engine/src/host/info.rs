@@ -34,7 +34,7 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         .iter()
         .map(|slot| disk(env, &vm, slot, &mut warnings))
         .collect();
-    let media = media(env, &vm, &mut warnings);
+    let media = media(env, &vm);
     let snapshots = vmsd.as_ref().map_or(&[][..], Vmsd::snapshots);
     let current = vmsd
         .as_ref()
@@ -143,7 +143,7 @@ fn read_disk(env: &Env, vm: &VmFolder, slot: &DiskSlot, info: &mut DiskInfo) -> 
     }
 }
 
-fn media(env: &Env, vm: &VmFolder, warnings: &mut Vec<String>) -> Vec<MediumInfo> {
+fn media(env: &Env, vm: &VmFolder) -> Vec<MediumInfo> {
     let mut media = Vec::new();
     let cds = vm
         .config
@@ -160,13 +160,6 @@ fn media(env: &Env, vm: &VmFolder, warnings: &mut Vec<String>) -> Vec<MediumInfo
             continue;
         };
         let present = vm.find(&*env.store, &file_name).is_some();
-        if !present {
-            warnings.push(format!(
-                "{}: {} is missing; the drive will be empty: put the file back, or disconnect the drive",
-                drive.device,
-                quoted(&file_name)
-            ));
-        }
         media.push(MediumInfo {
             device: drive.device,
             kind: kind.into(),

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::machine::Image;
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Kind, Result, quoted};
 use crate::store::{Access, Store, folder_of};
 use crate::vm::{Env, Port, PortEnd, VmFolder, files};
 
@@ -26,7 +26,10 @@ pub(super) fn drives(env: &Env, vm: &VmFolder, remarks: &mut Vec<String>) -> Vec
         let path = wanted.and_then(|name| match image(env, vm, &name, drive.node.is_some()) {
             Ok(path) => Some(path),
             Err(error) => {
-                remarks.push(format!("{} is empty: {error}", drive.device));
+                remarks.push(format!(
+                    "{} will be empty: {error}: put the image back, or disconnect the drive",
+                    drive.device
+                ));
                 None
             }
         });
@@ -40,14 +43,15 @@ pub(super) fn drives(env: &Env, vm: &VmFolder, remarks: &mut Vec<String>) -> Vec
 
 fn image(env: &Env, vm: &VmFolder, name: &str, is_cd: bool) -> Result<PathBuf> {
     let path = vm.require(&*env.store, "image", name)?;
-    let real = env.store.canonical(&path)?;
-    if is_allowed(env, vm, &real) || (is_cd && is_cd_image(&*env.store, &real)?) {
-        return Ok(real);
+    match env.own_file(vm, name) {
+        // Images are kept in one place for all VMs: what is one may be read anywhere.
+        Err(error) if error.kind() == Kind::Denied && is_cd => {
+            let real = env.store.canonical(&path)?;
+            let is_image = is_cd_image(&*env.store, &real)?;
+            if is_image { Ok(real) } else { Err(error) }
+        }
+        found => found.map(|found| found.unwrap_or(path)),
     }
-    Err(denied(
-        &real,
-        "lies outside the folder of the VM and is no CD image",
-    ))
 }
 
 /// Whether a file begins as a CD does: ISO 9660 or UDF.
@@ -94,7 +98,10 @@ pub(super) fn ports(
             remarks.push(text);
             continue;
         }
-        let path = output(env, vm, &name)?;
+        let path = match port.end {
+            PortEnd::File(_) => env.own_output(vm, &name)?,
+            _ => socket(env, vm, &name)?,
+        };
         let is_client = matches!(port.end, PortEnd::Pipe { server: false, .. });
         if is_client && !env.store.exists(&path) {
             remarks.push(format!(
@@ -109,38 +116,10 @@ pub(super) fn ports(
     Ok(connected)
 }
 
-/// Where an output goes: its folder must be one that the VM may write to.
-fn output(env: &Env, vm: &VmFolder, name: &str) -> Result<PathBuf> {
+/// Where a named pipe is: a socket in a folder that the VM may write to.
+fn socket(env: &Env, vm: &VmFolder, name: &str) -> Result<PathBuf> {
     let path = files::join(vm.dir(), name);
-    let folder = env.store.canonical(folder_of(&path))?;
-    let real = match env.store.canonical(&path) {
-        Ok(real) => real,
-        Err(_) => folder.join(path.file_name().unwrap_or_default()),
-    };
-    if is_allowed(env, vm, &real) {
-        return Ok(real);
-    }
-    Err(denied(
-        &real,
-        "would be written to, outside the folder of the VM",
-    ))
-}
-
-fn is_allowed(env: &Env, vm: &VmFolder, real: &Path) -> bool {
-    let allowed = env
-        .settings
-        .allow
-        .iter()
-        .filter_map(|dir| env.store.canonical(dir).ok());
-    real.starts_with(vm.dir()) || allowed.into_iter().any(|dir| real.starts_with(dir))
-}
-
-fn denied(path: &Path, why: &str) -> Error {
-    let hint = format!(
-        "allow it with --allow {0}, or \"places.allow\" in the settings",
-        quoted(folder_of(path))
-    );
-    Error::new(Kind::Denied, format!("{} {why}", quoted(path)))
-        .at(path)
-        .hint(hint)
+    // What stands there is no regular file; its folder is what counts.
+    let folder = env.own_folder(vm, folder_of(&path))?;
+    Ok(folder.join(path.file_name().unwrap_or_default()))
 }

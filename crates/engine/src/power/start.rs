@@ -164,7 +164,7 @@ fn build(
         drives: media::drives(env, vm, &mut remarks),
         ports: media::ports(env, vm, &mut remarks)?,
         control,
-        uefi: uefi(&*env.store, vm)?,
+        uefi: uefi(env, vm)?,
     };
     remarks.iter().for_each(|remark| job.warn(remark));
     Ok(Machine::of(&parts))
@@ -192,7 +192,8 @@ fn display(spec: &StartSpec, remarks: &mut Vec<String>) -> &'static str {
 
 /// For a VM with UEFI: the firmware, and this VM's own variables, made at its first start. VMware's
 /// `.nvram` has another form and is left alone.
-fn uefi(store: &dyn Store, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
+fn uefi(env: &Env, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
+    let store = &*env.store;
     if !matches!(vm.config.firmware(), Firmware::Efi { .. }) {
         return Ok(None);
     }
@@ -205,7 +206,7 @@ fn uefi(store: &dyn Store, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> 
         );
         return Err(Error::new(Kind::NoHypervisor, text).hint("install the package ovmf"));
     }
-    let variables = vm.dir().join(format!("{}.efivars", vm.stem()));
+    let variables = env.own_output(vm, &format!("{}.efivars", vm.stem()))?;
     if !store.exists(&variables) {
         replace(store, &variables, &read_small(store, blank, 16 << 20)?)?;
     }

@@ -63,6 +63,36 @@ impl Env {
             .transpose()
     }
 
+    /// Returns where an output of the VM goes, by the name that its configuration gives it; the file
+    /// need not be there yet.
+    ///
+    /// # Errors
+    /// `Denied` where it lies outside of what the VM may reach, or is no regular file.
+    pub fn own_output(&self, vm: &VmFolder, name: &str) -> Result<PathBuf> {
+        let store = &*self.store;
+        let path = files::join(vm.dir(), name);
+        let folder = self.own_folder(vm, folder_of(&path))?;
+        let output = folder.join(path.file_name().unwrap_or_default());
+        // Seen without following links: one that leads nowhere would be followed when written to.
+        let stands = store
+            .list(&folder)?
+            .into_iter()
+            .any(|entry| output.ends_with(&entry.name));
+        if stands {
+            self.places(vm.dir())?.file(store, &output)
+        } else {
+            Ok(output)
+        }
+    }
+
+    /// Returns the true path of a folder in which the VM makes files.
+    ///
+    /// # Errors
+    /// `Denied` where it lies outside of what the VM may reach.
+    pub fn own_folder(&self, vm: &VmFolder, folder: &Path) -> Result<PathBuf> {
+        self.places(vm.dir())?.folder(&*self.store, folder)
+    }
+
     /// Reads a small file of the VM by its name; `None` where there is none.
     ///
     /// # Errors
@@ -103,8 +133,7 @@ impl Env {
     /// # Errors
     /// `Denied` where it lies outside of what the VM may reach.
     pub fn working_dir(&self, vm: &VmFolder) -> Result<PathBuf> {
-        let dir = vm.stated_working_dir(&*self.store);
-        self.places(vm.dir())?.folder(&*self.store, &dir)
+        self.own_folder(vm, &vm.stated_working_dir(&*self.store))
     }
 
     /// Returns the folders whose files are this VM's alone, to be changed and removed with it: its

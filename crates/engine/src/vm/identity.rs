@@ -278,14 +278,12 @@ fn warning_of(change: &MacChange) -> Option<String> {
     if change.old_type == "generated" {
         return None;
     }
-    let MacChange {
-        device, old, new, ..
-    } = change;
+    let MacChange { device, old, .. } = change;
     let old = crate::error::escaped(old.as_deref().unwrap_or("none"));
     let kind = crate::error::escaped(&change.old_type);
     Some(format!(
-        "{device} had the {kind} address {old}, which two VMs cannot share; the clone has the \
-         generated address {new}: adapt what the guest or the network expects"
+        "{device} has the {kind} address {old}, which two VMs cannot share; the clone gets a \
+         generated one: adapt what the guest or the network expects"
     ))
 }
 

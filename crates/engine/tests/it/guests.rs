@@ -396,4 +396,17 @@ fn output_outside_of_the_vm_is_refused() {
         .unwrap_err();
     assert_eq!(error.kind(), Kind::Denied);
     assert!(!outside.exists());
+
+    let config = test_vm
+        .config()
+        .replace(outside.to_str().unwrap(), "serial.txt");
+    std::fs::write(&test_vm.vmx, config).unwrap();
+    std::os::unix::fs::symlink(&outside, test_vm.file("serial.txt")).unwrap();
+    assert!(
+        open(&test_vm)
+            .power_on(StartSpec::default())
+            .wait()
+            .is_err()
+    );
+    assert!(!outside.exists());
 }

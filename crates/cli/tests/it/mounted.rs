@@ -1,0 +1,24 @@
+//! Small file systems, to run out of space on.
+
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+/// A file system of its own size at a folder of a library; unmounted when dropped. Only root can.
+pub struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Mounts one at `folder`, which is made if it is missing.
+    pub fn at(folder: &Path, options: &str) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        let (kind, none) = (Some("tmpfs"), None::<&str>);
+        mount(none, folder, kind, MsFlags::empty(), Some(options)).unwrap();
+        Self(folder.into())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
+    }
+}

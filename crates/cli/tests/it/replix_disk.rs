@@ -1,0 +1,177 @@
+//! `replix disk`: info, map, check.
+
+use std::fs;
+
+use replix_testkit::{Content, DiskType, qemu_img, qemu_io};
+
+use crate::library::{Library, SMALL, changes};
+use crate::said::{plain_amounts, plain_ids};
+
+#[test]
+fn links_are_described() {
+    let library = Library::new();
+    library
+        .builder("base")
+        .disk(DiskType::TwoGbMaxExtentSparse, Content::Mixed(1), SMALL)
+        .build();
+    library.silent(&["clone", "base/base.vmx", "web/web.vmx", "linked"]);
+    let shown = library.shown(&["disk", "info", "web/base-cl1.vmdk"]);
+    insta::assert_snapshot!(plain_ids(&plain_amounts(&shown)), @r#"
+    capacity N, 2 links
+
+    /vms/web/base-cl1.vmdk
+      type  twoGbMaxExtentSparse
+      allocated  N
+      content id  id-1
+      parent  "../base/base.vmdk", content id id-1
+      extent  "/vms/web/base-cl1-s001.vmdk"
+
+    /vms/base/base.vmdk
+      type  twoGbMaxExtentSparse
+      allocated  N
+      content id  id-1
+      extent  "/vms/base/base-s001.vmdk"
+    "#);
+}
+
+#[test]
+fn map_says_where_data_is() {
+    let library = Library::new();
+    library
+        .builder("base")
+        .disk(DiskType::MonolithicSparse, Content::Zero, SMALL)
+        .build();
+    qemu_io(&library.path("base/base.vmdk"), "write -P 7 1M 128k");
+    library.silent(&["snapshot", "base/base.vmx", "s"]);
+    qemu_io(&library.path("base/base-000001.vmdk"), "write -P 8 2M 64k");
+    let shown = library.shown(&["disk", "map", "base/base-000001.vmdk"]);
+    insta::assert_snapshot!(shown, @"
+    OFFSET    LENGTH    DEPTH  AT       FILE
+    0x0       0x100000  -      -        zeros
+    0x100000  0x20000   1      0x10000  /vms/base/base.vmdk
+    0x120000  0xe0000   -      -        zeros
+    0x200000  0x10000   0      0x10000  /vms/base/base-000001.vmdk
+    0x210000  0x2f0000  -      -        zeros
+    ");
+    let (_, answer) = library.json(&["disk", "map", "base/base-000001.vmdk"]);
+    let covered: u64 = answer["map"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["length"].as_u64().unwrap())
+        .sum();
+    assert_eq!(covered, SMALL);
+}
+
+#[test]
+fn disk_that_cannot_be_used_is_told() {
+    let library = Library::with_base();
+    library.silent(&["snapshot", "base/base.vmx", "s"]);
+    qemu_io(&library.path("base/base.vmdk"), "write -P 7 1M 64k");
+    fs::write(library.path("base/text.vmdk"), "some text").unwrap();
+    let mut all = String::new();
+    for word in [
+        "none.vmdk",
+        "base/base-000001.vmdk",
+        "base/text.vmdk",
+        "base",
+    ] {
+        all += &library.replix(&["disk", "info", word]).to_string();
+    }
+    insta::assert_snapshot!(plain_ids(&all), @r#"
+    --- stderr
+    error: cannot find "/vms/none.vmdk": no such file or directory
+    --- exit 1
+    --- stderr
+    error: the parent was modified since the child was made: "/vms/base/base.vmdk" has content id id-1, but "/vms/base/base-000001.vmdk" stands on id-2
+    hint: put back the parent as it was when the child was made; changing the ids instead would hide damage
+    --- exit 1
+    --- stderr
+    error: no VMware disk: "/vms/base/text.vmdk": it has no createType
+    --- exit 1
+    --- stderr
+    error: "/vms/base" is no regular file
+    --- exit 1
+    "#);
+}
+
+#[test]
+fn parent_elsewhere_must_be_allowed() {
+    let library = Library::with_base();
+    let disks = library.path("store/disks");
+    fs::create_dir_all(&disks).unwrap();
+    fs::create_dir(library.path("far")).unwrap();
+    fs::rename(library.path("base/base.vmdk"), disks.join("base.vmdk")).unwrap();
+    let (parent, child) = (
+        library.word("store/disks/base.vmdk"),
+        library.word("far/child.vmdk"),
+    );
+    qemu_img([
+        "create", "-q", "-f", "vmdk", "-F", "vmdk", "-b", &parent, &child,
+    ]);
+    insta::assert_snapshot!(library.replix(&["disk", "info", "far/child.vmdk"]), @r#"
+    --- stderr
+    error: "/vms/far/child.vmdk" names "/vms/store/disks/base.vmdk" as its parent, which lies outside the folders that its VM may reach
+    hint: if that is right, allow the folder with --allow "/vms/store/disks" or in the setting places.allow
+    --- exit 1
+    "#);
+    let allowed = library.shown(&["--allow", "store", "disk", "info", "far/child.vmdk"]);
+    assert!(
+        allowed.contains("\n/vms/store/disks/base.vmdk\n"),
+        "{allowed}"
+    );
+    library.set(&format!(
+        "places.allow = \"{}\"\n",
+        library.word("store/disks")
+    ));
+    assert_eq!(library.shown(&["disk", "info", "far/child.vmdk"]), allowed);
+}
+
+#[test]
+fn whole_disk_is_clean() {
+    let library = Library::with_base();
+    library.silent(&["clone", "base/base.vmx", "web/web.vmx", "linked"]);
+    qemu_io(&library.path("web/base-cl1.vmdk"), "write -P 7 0 128k");
+    insta::assert_snapshot!(library.replix(&["disk", "check", "web/base-cl1.vmdk"]), @"
+    no damage found, 51 grains in use
+    --- exit 0
+    ");
+    let (code, report) = library.json(&["disk", "check", "base/base.vmdk"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(report["errors"], serde_json::json!([]));
+}
+
+#[test]
+fn check_finds_damage() {
+    let library = Library::with_base();
+    library.silent(&["snapshot", "base/base.vmx", "s"]);
+    let disk = library.path("base/base.vmdk");
+    let length = fs::metadata(&disk).unwrap().len();
+    let file = fs::File::options().write(true).open(&disk).unwrap();
+    file.set_len(length - (1 << 20)).unwrap();
+    let before = library.tree();
+    let said = library.replix(&["disk", "check", "base/base-000001.vmdk"]);
+    assert_eq!(said.code, Some(1));
+    let lines: Vec<&str> = said.out.lines().collect();
+    insta::assert_snapshot!([lines[0], lines[lines.len() - 1]].join("\n"), @r#"
+    damage: "/vms/base/base.vmdk": grain 56 at sector 4352 lies beyond the end of the file
+    damage in 16 places, 49 grains in use
+    "#);
+    let (code, report) = library.json(&["disk", "check", "base/base-000001.vmdk"]);
+    assert_eq!(code, Some(1));
+    assert!(!report["errors"].as_array().unwrap().is_empty());
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
+}
+
+#[test]
+fn check_names_what_does_not_belong_together() {
+    let library = Library::with_base();
+    library.silent(&["snapshot", "base/base.vmx", "s"]);
+    qemu_io(&library.path("base/base.vmdk"), "write -P 7 1M 64k");
+    let said = library.replix(&["disk", "check", "base/base-000001.vmdk"]);
+    insta::assert_snapshot!(plain_ids(&said.to_string()), @r#"
+    damage: the parent was modified since the child was made: "/vms/base/base.vmdk" has content id id-1, but "/vms/base/base-000001.vmdk" stands on id-2
+    damage in 1 place, 0 grains in use
+    --- exit 1
+    "#);
+}
