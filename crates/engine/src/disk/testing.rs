@@ -173,6 +173,7 @@ mod properties {
     use crate::disk::{ContentId, Copy, check, copy, create_child, merge};
     use crate::format::vmdk::CreateType;
     use crate::job::Job;
+    use crate::store::Access;
 
     fn read(chain: &Chain) -> Vec<u8> {
         let mut bytes = vec![0xee; chain.capacity_bytes() as usize];
@@ -236,6 +237,30 @@ mod properties {
             let child = Path::new("/vm/child.vmdk");
             create_child(&sample.store, &sample.open(path), child, "copy.vmdk").unwrap();
             prop_assert!(read(&sample.open(child)) == sample.content);
+        }
+
+        #[test]
+        fn damage_ends_in_an_error_at_worst(
+            links in any_chain(),
+            damage in prop::collection::vec((0u64..1 << 15, any::<u8>()), 1..8),
+            file in 0usize..8,
+        ) {
+            let sample = Sample::new(&links);
+            let names = sample.store.list(Path::new("/vm")).unwrap();
+            let path = Path::new("/vm").join(&names[file % names.len()].name);
+            let bytes = sample.store.open(&path, Access::Write).unwrap();
+            for (at, value) in damage {
+                bytes.write_at(&[value], at % bytes.len().unwrap()).unwrap();
+            }
+            let _ = check(&sample.opener(), &sample.top, &Job::new());
+            if let Ok(chain) = sample.opener().open(&sample.top)
+                && chain.sectors() * SECTOR <= sample.content.len() as u64
+            {
+                let mut content = sample.content.clone();
+                let _ = chain.read(&mut content, 0);
+                prop_assert!(chain.map().count() > 0);
+                let _ = merge(&chain, &Job::new());
+            }
         }
 
         #[test]

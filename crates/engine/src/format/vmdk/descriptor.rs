@@ -490,4 +490,26 @@ mod tests {
         let disk = Descriptor::parse_embedded(&area).unwrap();
         assert_eq!(disk.as_bytes(), CHILD.as_bytes());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_kept(lines in proptest::collection::vec("[ -~é\t]{0,30}", 0..12)) {
+            let text = format!("CID=1\ncreateType=\"x\"\n{}", lines.join("\n"));
+            let mut disk = Descriptor::parse(text.as_bytes()).unwrap();
+            proptest::prop_assert_eq!(disk.as_bytes(), text.as_bytes());
+            let _ = (disk.extents(), disk.ddb());
+            disk.set_parent("a b.vmdk", 7).unwrap();
+            disk.set_content_id(9, Some("ff")).unwrap();
+            proptest::prop_assert_eq!((disk.cid(), disk.parent_cid()), (9, 7));
+            proptest::prop_assert_eq!(disk.parent_hint(), Some("a b.vmdk".to_owned()));
+            let plain = |line: &&String| !line.is_empty() && !line.contains('=');
+            for line in lines.iter().filter(plain) {
+                proptest::prop_assert!(text_of(&disk).lines().any(|kept| kept == line));
+            }
+        }
+    }
+
+    fn text_of(disk: &Descriptor) -> String {
+        String::from_utf8_lossy(disk.as_bytes()).into_owned()
+    }
 }

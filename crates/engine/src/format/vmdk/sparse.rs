@@ -224,6 +224,10 @@ fn check_geometry(raw: &Raw) -> Result<(), Malformed> {
         let what = format!("a grain of {grain} sectors makes no sense");
         return Err(fault(offset_of!(Raw, grain_size), what));
     }
+    if raw.over_head.get() > MAX_CAPACITY {
+        let what = format!("no grain can begin at sector {}", raw.over_head);
+        return Err(fault(offset_of!(Raw, over_head), what));
+    }
     if u64::from(raw.num_gtes_per_gt.get()) != TABLE_ENTRIES {
         let what = format!(
             "grain tables of {} entries make no sense",
@@ -408,6 +412,10 @@ mod tests {
         );
         assert_eq!(malformed_at(&with(73, b"\n \n\n")), Place::Byte(73));
         assert_eq!(malformed_at(&with(0, b"COWD")), Place::Byte(0));
+        assert_eq!(
+            malformed_at(&with(64, &u64::MAX.to_le_bytes())),
+            Place::Byte(64)
+        );
     }
 
     #[test]
@@ -433,6 +441,18 @@ mod tests {
     fn descriptor_of_terabytes_is_refused() {
         assert!(Embedded::parse(&with(36, &u64::MAX.to_le_bytes())).is_err());
         assert_eq!(Embedded::parse(&with(28, &0u64.to_le_bytes())), Ok(None));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_is_read_or_refused(mut bytes in proptest::collection::vec(0u8.., 512)) {
+            bytes[..4].copy_from_slice(&MAGIC);
+            let bytes: [u8; 512] = bytes.try_into().unwrap();
+            let _ = Embedded::parse(&bytes);
+            if let Ok(header) = Header::parse(&bytes) {
+                let _ = header.check_fits(1 << 20);
+            }
+        }
     }
 
     #[test]
