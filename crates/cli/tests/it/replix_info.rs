@@ -76,7 +76,7 @@ fn what_is_missing_is_a_warning() {
       sata0:1  cdrom-image  "debian.iso" (missing)
 
     Warnings
-      scsi0:1: disk "/vms/base/lost.vmdk" is missing
+      scsi0:1: disk "/vms/base/lost.vmdk" is missing: put the file back, or take the disk out of the configuration
       sata0:1 will be empty: image "/vms/base/debian.iso" is missing: put the image back, or disconnect the drive
     "#);
 }

@@ -223,8 +223,8 @@ fn disk_is_missing() {
     let library = Library::with_base();
     fs::remove_file(library.path("base/base.vmdk")).unwrap();
     insta::assert_snapshot!(both(&library), @r#"
-    Error: A file was not found: disk "/vms/base/base.vmdk" is missing
-    Error: A file was not found: disk "/vms/base/base.vmdk" is missing
+    Error: A file was not found: disk "/vms/base/base.vmdk" is missing (put the file back, or take the disk out of the configuration)
+    Error: A file was not found: disk "/vms/base/base.vmdk" is missing (put the file back, or take the disk out of the configuration)
     "#);
 }
 

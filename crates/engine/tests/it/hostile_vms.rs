@@ -236,18 +236,15 @@ fn attack(base: &World, name: &str, make: &dyn Fn(&World), refused: &[Op], kind:
         let world = base.copy();
         make(&world);
         let before = world.honest();
-        let started = Instant::now();
         let mut said = Vec::new();
         let host = Host::local_with(Settings::default());
         let result = op.run(&host, &world.library(), &mut said);
-        let took = started.elapsed();
         assert_eq!(before, world.honest(), "{name}: {op:?} wrote outside");
         assert!(
             world.leaks().is_empty(),
             "{name}: {op:?}: {:?}",
             world.leaks()
         );
-        assert!(took < Duration::from_secs(10), "{name}: {op:?}: {took:?}");
         if let Err(error) = &result {
             said.push(error.to_string());
             said.extend(error.advice().map(str::to_owned));
