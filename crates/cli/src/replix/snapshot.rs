@@ -1,5 +1,6 @@
 //! `replix snapshot`: snapshots taken, listed, gone back to, removed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -146,36 +147,49 @@ enum State<'a> {
 }
 
 fn render(tree: &SnapshotTree) -> String {
-    let first = match states_on(tree, None).as_slice() {
+    let states = States::of(tree);
+    let first = match states.on(None).as_slice() {
         [] => return String::new(),
         [only] => *only,
         _ => State::Before,
     };
-    let drawn = draw(first, |state| shape(tree, state));
+    let drawn = draw(first, |state| states.shape(state));
     let rows = drawn.iter().map(|(lead, state)| row(lead, *state));
     columns(0, &rows.collect::<Vec<_>>())
 }
 
-/// The states that followed on a snapshot, the newest last, the present one after all others.
-fn states_on(tree: &SnapshotTree, parent: Option<u32>) -> Vec<State<'_>> {
-    let mut states: Vec<State> = tree.children(parent).map(State::Taken).collect();
-    if tree.current == parent && !tree.snapshots.is_empty() {
-        states.push(State::Present);
-    }
-    states
-}
+/// What followed on what.
+struct States<'a>(BTreeMap<Option<u32>, Vec<State<'a>>>);
 
-fn shape<'a>(tree: &'a SnapshotTree, state: State<'a>) -> Shape<State<'a>> {
-    let (mark, mut branches) = match state {
-        State::Before => ('◌', states_on(tree, None)),
-        State::Taken(snapshot) => ('●', states_on(tree, Some(snapshot.uid))),
-        State::Present => ('○', Vec::new()),
-    };
-    let next = branches.pop();
-    Shape {
-        mark: Some(mark),
-        branches,
-        next,
+impl<'a> States<'a> {
+    fn of(tree: &'a SnapshotTree) -> Self {
+        let taken = |(parent, snapshots): (_, Vec<&'a Snapshot>)| {
+            (parent, snapshots.into_iter().map(State::Taken).collect())
+        };
+        let mut states: BTreeMap<_, Vec<State>> = tree.by_parent().into_iter().map(taken).collect();
+        if !tree.snapshots.is_empty() {
+            states.entry(tree.current).or_default().push(State::Present);
+        }
+        Self(states)
+    }
+
+    /// The states that followed on a snapshot, the newest last, the present one after all others.
+    fn on(&self, parent: Option<u32>) -> Vec<State<'a>> {
+        self.0.get(&parent).cloned().unwrap_or_default()
+    }
+
+    fn shape(&self, state: State<'a>) -> Shape<State<'a>> {
+        let (mark, mut branches) = match state {
+            State::Before => ('◌', self.on(None)),
+            State::Taken(snapshot) => ('●', self.on(Some(snapshot.uid))),
+            State::Present => ('○', Vec::new()),
+        };
+        let next = branches.pop();
+        Shape {
+            mark: Some(mark),
+            branches,
+            next,
+        }
     }
 }
 

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::{Lineage, LineageNode};
 use crate::disk::{Link, Opener};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::snapshot::{self, Snapshot, SnapshotTree};
 use crate::vm::{Env, OwnFolders, PowerState, VmFolder, files, kin, state};
 
 /// Clones of clones are shown this deep.
 const MAX_DEPTH: usize = 64;
+
+/// A VM with more snapshots is not drawn: no chain of disks may be longer either.
+const MAX_SNAPSHOTS: usize = 4096;
 
 /// Returns the VM at `vmx` with everything that hangs on it.
 ///
@@ -25,6 +28,11 @@ pub(crate) fn lineage(env: &Env, vmx: &Path) -> Result<Lineage> {
 fn of_vm(env: &Env, vm: &VmFolder, seen: &mut BTreeSet<PathBuf>, depth: usize) -> Result<Lineage> {
     seen.insert(vm.vmx().to_path_buf());
     let tree = snapshot::list(env, vm.vmx())?;
+    if tree.snapshots.len() > MAX_SNAPSHOTS {
+        let (vmx, count) = (quoted(vm.vmx()), tree.snapshots.len());
+        let text = format!("{vmx} has {count} snapshots, more than {MAX_SNAPSHOTS}");
+        return Err(Error::new(Kind::NotSupported, text).at(vm.vmx()));
+    }
     let space = Space::of(env, vm, &env.vmsd(vm)?)?;
     let mut builder = Builder {
         env,
@@ -34,7 +42,7 @@ fn of_vm(env: &Env, vm: &VmFolder, seen: &mut BTreeSet<PathBuf>, depth: usize) -
         seen,
         depth,
     };
-    let mut children = builder.below(None);
+    let mut children = builder.roots();
     if tree.current.is_none() {
         children.push(space.present());
     }
@@ -62,20 +70,36 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn below(&mut self, parent: Option<u32>) -> Vec<Lineage> {
-        let tree = self.tree;
-        tree.children(parent)
-            .map(|snapshot| self.of_snapshot(snapshot))
-            .collect()
+    /// The snapshots without a parent, each with all that hangs on it. They are built from the leaves
+    /// up: a line of snapshots may be longer than a stack of calls should be.
+    fn roots(&mut self) -> Vec<Lineage> {
+        let mut built: BTreeMap<Option<u32>, Vec<Lineage>> = BTreeMap::new();
+        let parents: BTreeMap<u32, Option<u32>> = self
+            .tree
+            .by_parent()
+            .into_iter()
+            .flat_map(|(parent, children)| children.into_iter().map(move |s| (s.uid, parent)))
+            .collect();
+        for (_, snapshot) in self.tree.walk().into_iter().rev() {
+            let mut below = built.remove(&Some(snapshot.uid)).unwrap_or_default();
+            below.reverse();
+            let parent = parents.get(&snapshot.uid).copied().flatten();
+            let lineage = self.of_snapshot(snapshot, below);
+            built.entry(parent).or_default().push(lineage);
+        }
+        let mut roots = built.remove(&None).unwrap_or_default();
+        roots.reverse();
+        roots
     }
 
-    fn of_snapshot(&mut self, snapshot: &Snapshot) -> Lineage {
+    /// A snapshot: its clones, the snapshots below it, and the present state if it stands on it.
+    fn of_snapshot(&mut self, snapshot: &Snapshot, below: Vec<Lineage>) -> Lineage {
         let mut children: Vec<Lineage> = snapshot
             .clones
             .iter()
             .map(|clone| self.of_clone(clone))
             .collect();
-        children.extend(self.below(Some(snapshot.uid)));
+        children.extend(below);
         if self.tree.current == Some(snapshot.uid) {
             children.push(self.space.present());
         }

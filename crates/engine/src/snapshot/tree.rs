@@ -1,5 +1,7 @@
 //! The snapshot tree as callers walk it and name things in it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Snapshot, SnapshotRef, SnapshotTree};
 use crate::error::{Error, Kind, Result, escaped};
 
@@ -9,39 +11,47 @@ impl SnapshotTree {
         self.snapshots.iter().find(|snapshot| snapshot.uid == uid)
     }
 
-    /// Returns the snapshots that were taken next after `parent`, oldest first; with `None` the roots.
+    /// Returns the snapshots by the one that they were taken next after, oldest first; the roots
+    /// under `None`.
     ///
     /// A snapshot whose parent is not in the tree counts as a root.
-    pub fn children(&self, parent: Option<u32>) -> impl Iterator<Item = &Snapshot> {
-        self.snapshots
-            .iter()
-            .filter(move |snapshot| self.parent_of(snapshot) == parent)
+    pub fn by_parent(&self) -> BTreeMap<Option<u32>, Vec<&Snapshot>> {
+        let known: BTreeSet<u32> = self.snapshots.iter().map(|s| s.uid).collect();
+        let mut children: BTreeMap<Option<u32>, Vec<&Snapshot>> = BTreeMap::new();
+        for snapshot in &self.snapshots {
+            let parent = snapshot
+                .parent
+                .filter(|uid| *uid != snapshot.uid && known.contains(uid));
+            children.entry(parent).or_default().push(snapshot);
+        }
+        children
     }
 
     /// Returns every snapshot with its depth below its root, parents before children.
     pub fn walk(&self) -> Vec<(usize, &Snapshot)> {
+        let mut children = self.by_parent();
+        let mut below = |parent, depth| {
+            let children = children.remove(&parent).unwrap_or_default();
+            children.into_iter().rev().map(move |child| (depth, child))
+        };
         let mut found = Vec::new();
-        let mut open: Vec<(usize, &Snapshot)> = self.children(None).map(|root| (0, root)).collect();
-        open.reverse();
+        let mut open: Vec<(usize, &Snapshot)> = below(None, 0).collect();
         while let Some((depth, snapshot)) = open.pop() {
             found.push((depth, snapshot));
-            let below = open.len();
-            open.extend(
-                self.children(Some(snapshot.uid))
-                    .map(|child| (depth + 1, child)),
-            );
-            open[below..].reverse();
+            open.extend(below(Some(snapshot.uid), depth + 1));
         }
         found
     }
 
     /// Returns the numbers of the snapshots that descend from `uid`, itself not counted.
     pub fn descendants(&self, uid: u32) -> Vec<u32> {
+        let mut children = self.by_parent();
         let mut found: Vec<u32> = Vec::new();
         let mut next = 0;
         let mut parent = uid;
         loop {
-            found.extend(self.children(Some(parent)).map(|child| child.uid));
+            let below = children.remove(&Some(parent)).unwrap_or_default();
+            found.extend(below.into_iter().map(|child| child.uid));
             match found.get(next) {
                 Some(&child) => parent = child,
                 None => return found,
