@@ -119,6 +119,8 @@ pub(super) fn ports(
 /// Where a named pipe is: a socket in a folder that the VM may write to.
 fn socket(env: &Env, vm: &VmFolder, name: &str) -> Result<PathBuf> {
     let path = files::join(vm.dir(), name);
+    // A link would have the guest speak to whoever listens at its end.
+    let path = env.store.canonical(&path).unwrap_or(path);
     // What stands there is no regular file; its folder is what counts.
     let folder = env.own_folder(vm, folder_of(&path))?;
     Ok(folder.join(path.file_name().unwrap_or_default()))

@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use replix::clone::{CloneKind, CloneSpec, DeleteSpec};
 use replix::format::SnapshotFiles;
+use replix::power::StartSpec;
 use replix::snapshot::{NewSnapshot, SnapshotRef};
 use replix::vm::Settings;
 use replix::{Host, Job, Kind, Result};
@@ -725,5 +727,37 @@ fn folder_of_an_honest_vm_is_never_ones_own() {
         for (file, hash) in before.0 {
             assert_eq!(after.0.get(&file), Some(&hash), "{op:?}");
         }
+    }
+}
+
+#[test]
+fn guest_speaks_to_nobody_outside() {
+    let world = World::new();
+    let _somebody = UnixListener::bind(world.outside("somebody")).unwrap();
+    prepare(&world, "");
+    symlink(world.outside("somebody"), world.evil("link")).unwrap();
+    for (key, value) in [
+        ("present", "TRUE"),
+        ("fileType", "pipe"),
+        ("pipe.endPoint", "client"),
+    ] {
+        world.set(&format!("serial0.{key}"), value);
+    }
+    let host = Host::local_with(Settings::default());
+    let vm = host.open(vmx(&world.library(), "evil")).unwrap();
+    for name in [
+        "OUT/somebody",
+        "link",
+        "sub/somebody",
+        "../../outside/somebody",
+    ] {
+        world.set("serial0.fileName", name);
+        let refused = vm.power_on(StartSpec::default()).wait().unwrap_err();
+        assert_eq!(refused.kind(), Kind::Denied, "{name}: {refused}");
+        let warnings = vm.info().unwrap().warnings;
+        assert!(
+            warnings.iter().any(|text| text.contains("lies outside")),
+            "{warnings:?}"
+        );
     }
 }
