@@ -263,9 +263,9 @@ impl Chain {
         self.sectors() * SECTOR
     }
 
-    /// Returns the create type that a flat or sparse copy of this disk has: that of its base.
+    /// Returns the create type that the disk was made with: that of its base.
     ///
-    /// A snapshot of a flat disk is sparse only because snapshots always are.
+    /// Above a flat base the links are sparse only because children always are.
     pub fn own_type(&self) -> CreateType {
         self.base().create_type()
     }
