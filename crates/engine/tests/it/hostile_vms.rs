@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use replix::clone::{CloneKind, CloneSpec, DeleteSpec};
 use replix::format::SnapshotFiles;
