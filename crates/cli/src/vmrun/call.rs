@@ -109,13 +109,15 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Waits for a job and returns its result; its remarks are not shown, the first interruption
-/// cancels it.
+/// Starts a job, waits for it and returns its result; its remarks are not shown, the first
+/// interruption cancels it.
 ///
 /// # Errors
 /// What the job ended with.
-pub(super) fn finish<T>(started: Started<T>) -> Result<T, Failure> {
-    Ok(follow(started, &Interrupt::listen(), |_| ()).result?)
+pub(super) fn finish<T>(start: impl FnOnce() -> Started<T>) -> Result<T, Failure> {
+    // Listening comes first: from its first file on, a job has something to clean up.
+    let interrupt = Interrupt::listen();
+    Ok(follow(start(), &interrupt, |_| ()).result?)
 }
 
 /// Returns `word` as an absolute path: nothing but the working directory is put before it.

@@ -26,7 +26,7 @@ pub(super) fn run(call: &Call) -> Answer {
         name: args.name,
         ..CloneSpec::new(kind, call.path(1)?)
     };
-    match finish(vm.clone_to(spec)) {
+    match finish(|| vm.clone_to(spec)) {
         Ok(_) => Ok(Lines::default()),
         Err(Failure::Engine(error)) => Err(failure(error, args.snapshot)),
         Err(failure) => Err(failure),

@@ -8,6 +8,6 @@ use super::call::{Answer, Call, Lines, finish};
 pub(super) fn run(call: &Call) -> Answer {
     let vm = call.open()?;
     let children = call.mode(2) == "anddeletechildren";
-    finish(vm.remove_snapshot(SnapshotRef::Name(call.text(1)), children))?;
+    finish(|| vm.remove_snapshot(SnapshotRef::Name(call.text(1)), children))?;
     Ok(Lines::default())
 }

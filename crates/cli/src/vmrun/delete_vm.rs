@@ -9,9 +9,11 @@ use super::call::{Answer, Call, Lines, finish};
 /// One that living linked clones stand on is refused.
 pub(super) fn run(call: &Call) -> Answer {
     let vm = call.open()?;
-    finish(vm.delete(DeleteSpec {
-        disks: true,
-        force: false,
-    }))?;
+    finish(|| {
+        vm.delete(DeleteSpec {
+            disks: true,
+            force: false,
+        })
+    })?;
     Ok(Lines::default())
 }

@@ -12,6 +12,6 @@ pub(super) fn run(call: &Call) -> Answer {
         description: String::new(),
         with_memory: true,
     };
-    finish(vm.create_snapshot(new))?;
+    finish(|| vm.create_snapshot(new))?;
     Ok(Lines::default())
 }

@@ -10,6 +10,6 @@ pub(super) fn run(call: &Call) -> Answer {
     let spec = StartSpec {
         gui: call.mode(1) != "nogui",
     };
-    finish(vm.power_on(spec))?;
+    finish(|| vm.power_on(spec))?;
     Ok(Lines::default())
 }

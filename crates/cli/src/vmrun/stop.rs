@@ -11,6 +11,6 @@ pub(super) fn run(call: &Call) -> Answer {
         "hard" => StopMode::Hard,
         _ => StopMode::Soft,
     };
-    finish(vm.power_off(mode))?;
+    finish(|| vm.power_off(mode))?;
     Ok(Lines::default())
 }

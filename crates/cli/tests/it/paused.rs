@@ -43,8 +43,7 @@ impl<'a> Paused<'a> {
 
     /// Sends it a signal.
     pub fn send(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
-        kill(pid, signal).unwrap();
+        send(&self.child, signal);
     }
 
     /// Lets it go on, and returns what it says in the end.
@@ -52,6 +51,12 @@ impl<'a> Paused<'a> {
         self.send(Signal::SIGCONT);
         self.library.ended(self.child)
     }
+}
+
+/// Sends a process a signal.
+pub fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    kill(pid, signal).unwrap();
 }
 
 /// The bytes of the files in the hidden folder that a clone in the making has in `folder`.

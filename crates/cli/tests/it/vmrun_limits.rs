@@ -3,14 +3,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use replix_testkit::{Content, DiskType, qemu_io, same_content};
 
 use crate::library::{Library, Program, changes};
-use crate::paused::Paused;
+use crate::paused::{Paused, send};
 
 /// Gives a VM `count` snapshots, in a line, as if each had been taken: the third and later ones are
 /// made from the second's files, since a chain of hundreds takes long to be taken one by one.
@@ -177,6 +178,44 @@ fn interrupted_clone_leaves_nothing() {
         );
         assert_eq!(changes(&before, &library.tree()), [""; 0]);
     }
+}
+
+#[test]
+fn waiting_for_others_can_be_interrupted() {
+    let library = Library::with_base();
+    let before = library.tree();
+    let folder = fs::File::open(library.path("base")).unwrap();
+    folder.lock().unwrap();
+    let mut call = library.program(Program::Vmrun);
+    call.args(["clone", "base/base.vmx", "web/web.vmx", "linked"]);
+    let child = call
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !catches(child.id(), Signal::SIGINT) {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    send(&child, Signal::SIGINT);
+    let said = library.ended(child);
+    assert_eq!(
+        said.to_string(),
+        "Error: The operation was canceled\n--- exit 255\n"
+    );
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
+}
+
+/// Whether a process has a handler for a signal.
+fn catches(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .unwrap();
+    let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+    mask & (1 << (signal as i32 - 1)) != 0
 }
 
 #[test]
