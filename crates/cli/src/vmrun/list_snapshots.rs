@@ -1,5 +1,6 @@
 //! `vmrun listSnapshots VMX [showTree]`.
 
+use replix::error::escaped;
 use replix::snapshot::SnapshotTree;
 
 use super::call::{Answer, Call, Lines};
@@ -16,7 +17,8 @@ fn render(tree: &SnapshotTree, indented: bool) -> Lines {
     lines.push(format!("Total snapshots: {}", all.len()));
     for (depth, snapshot) in all {
         let depth = if indented { depth } else { 0 };
-        lines.push("\t".repeat(depth) + &snapshot.name);
+        // A name may come from a stranger; a line end in it would also break the count.
+        lines.push("\t".repeat(depth) + &escaped(&snapshot.name));
     }
     lines
 }
@@ -46,6 +48,13 @@ mod tests {
             text(render(&tree, true)),
             "Total snapshots: 4\nbase\n\ta\n\t\tc\n\tb\n"
         );
+    }
+
+    #[test]
+    fn name_stays_in_its_line() {
+        let tree = tree(&[(1, None, "a\nb\u{1b}[2J")]);
+        let shown = text(render(&tree, false));
+        assert_eq!(shown, "Total snapshots: 1\na\\u{a}b\\u{1b}[2J\n");
     }
 
     #[test]
