@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use replix::clone::CloneKind;
 use replix::power::{StartSpec, StopMode};
-use replix::vm::PowerState;
-use replix::{Kind, Vm};
+use replix::vm::{Accelerator, PowerState, Settings};
+use replix::{Host, Kind, Vm};
 use replix_testkit::{
     DiskType, TestVm, VmBuilder, folder, guest_file, qemu_io, set_marker, tree_of,
 };
@@ -168,6 +168,33 @@ fn guest_boots_from_every_controller() {
         said(&linked, "hello from guest marker=base");
         await_off(&linked);
     }
+}
+
+#[test]
+fn settings_choose_kvm() {
+    let Some(image) = skip("boot.vmdk") else {
+        return;
+    };
+    if let Err(error) = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+    {
+        println!("skipped: /dev/kvm: {error}");
+        return;
+    }
+    let library = folder();
+    let test_vm = guest(library.path(), "base", &image, "scsi0:0", &[]);
+    let settings = Settings {
+        accelerator: Some(Accelerator::Kvm),
+        ..Settings::default()
+    };
+    let vm = Host::local_with(settings).open(&test_vm.vmx).unwrap();
+    assert!(vm.info().unwrap().accelerator.unwrap().starts_with("kvm"));
+    start(&vm);
+    // Code of 16 bits runs even where KVM is too weak for a kernel.
+    said(&vm, "hello from guest marker=base");
+    await_off(&vm);
 }
 
 #[test]
