@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result, quoted};
-use crate::store::{FileKind, Store, folder_of};
+use crate::store::{FileKind, Store, files_with_ending, folder_of};
 
 /// Tells whether the folder at the first path vouches for the child whose descriptor is the second.
 pub type Voucher = dyn Fn(&Path, &Path) -> bool + Send + Sync;
@@ -153,7 +153,9 @@ impl Places {
             .own
             .parent()
             .filter(|library| library.parent().is_some());
-        library.is_some() && folder.parent() == library && holds_vmx(store, folder)
+        library.is_some()
+            && folder.parent() == library
+            && files_with_ending(store, folder, "vmx").next().is_some()
     }
 
     fn is_vouched(&self, folder: &Path, child: &Path) -> bool {
@@ -200,18 +202,6 @@ fn denied(text: String, real: &Path, folder: &Path) -> Error {
         quoted(folder)
     );
     Error::new(Kind::Denied, text).at(real).hint(hint)
-}
-
-fn holds_vmx(store: &dyn Store, folder: &Path) -> bool {
-    let is_vmx = |name: &Path| {
-        name.extension()
-            .is_some_and(|ext| ext.eq_ignore_ascii_case("vmx"))
-    };
-    store.list(folder).is_ok_and(|entries| {
-        entries
-            .iter()
-            .any(|entry| entry.kind == FileKind::File && is_vmx(Path::new(&entry.name)))
-    })
 }
 
 #[cfg(test)]

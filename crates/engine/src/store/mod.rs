@@ -326,6 +326,22 @@ pub fn remove_tree(store: &dyn Store, dir: &Path) -> Result<()> {
     first_error.and(store.remove_dir(dir))
 }
 
+/// Returns the regular files in `folder` whose names end so, whatever the case.
+pub fn files_with_ending(
+    store: &dyn Store,
+    folder: &Path,
+    ending: &str,
+) -> impl Iterator<Item = PathBuf> {
+    let entries = store.list(folder).unwrap_or_default().into_iter();
+    let fits = move |name: &Path| {
+        name.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case(ending))
+    };
+    entries
+        .filter(move |entry| entry.kind == FileKind::File && fits(Path::new(&entry.name)))
+        .map(|entry| folder.join(entry.name))
+}
+
 /// Returns the folder that holds `path`.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {

@@ -9,7 +9,7 @@ use super::settings::Settings;
 use crate::disk::{Chain, Link, Opener, Places};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{LineEnd, SnapshotFiles, StateFile, Vmsd};
-use crate::store::{Access, FileKind, Store, folder_of, read_small};
+use crate::store::{Access, Store, files_with_ending, folder_of, read_small};
 
 /// No `.vmsd` is larger: one that lists 5,000 clones has less than 1 MiB.
 const VMSD_LIMIT: u64 = 16 << 20;
@@ -142,7 +142,9 @@ impl Env {
     pub fn own_folders(&self, vm: &VmFolder) -> OwnFolders {
         let mut folders = vec![vm.dir().to_path_buf()];
         let working = self.working_dir(vm).ok();
-        folders.extend(working.filter(|dir| !holds(&*self.store, dir, "vmx")));
+        folders.extend(
+            working.filter(|dir| files_with_ending(&*self.store, dir, "vmx").next().is_none()),
+        );
         OwnFolders(folders)
     }
 
@@ -208,26 +210,6 @@ fn read_vmsd(store: &dyn Store, path: &Path, line_end: LineEnd) -> Result<Vmsd> 
         Err(error) => return Err(error),
     };
     Vmsd::parse(&bytes, line_end).map_err(|m| m.in_file(Kind::SnapshotBroken, path))
-}
-
-fn holds(store: &dyn Store, folder: &Path, ending: &str) -> bool {
-    files_with_ending(store, folder, ending).next().is_some()
-}
-
-/// The regular files in `folder` whose names end so, whatever the case.
-fn files_with_ending(
-    store: &dyn Store,
-    folder: &Path,
-    ending: &str,
-) -> impl Iterator<Item = PathBuf> {
-    let entries = store.list(folder).unwrap_or_default().into_iter();
-    let fits = move |name: &Path| {
-        name.extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case(ending))
-    };
-    entries
-        .filter(move |entry| entry.kind == FileKind::File && fits(Path::new(&entry.name)))
-        .map(|entry| folder.join(entry.name))
 }
 
 /// Tells whether a VM in `folder` names a VM in the folder of the disk `child` as its linked clone.
