@@ -5,7 +5,9 @@
 
 mod apt_source;
 mod bench;
+mod cached;
 mod check;
+mod clients;
 mod demo;
 mod deps;
 mod guest;
@@ -38,6 +40,8 @@ enum Command {
     Bench,
     /// Formatting, lints, layers and the other house rules
     Check,
+    /// Makes the Python environment with the VIX clients that the tests run; prints its folder
+    Clients,
     /// Shows the product end to end on the test guest
     Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
@@ -94,10 +98,11 @@ fn perform(command: Command) -> Result {
     match command {
         Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
+        Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
         Command::Demo => demo::run(&Workspace::find()?),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
-            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
+            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS, deps::CLIENTS])?;
             deps::install_nextest()
         }
         Command::Guest(args) => {
