@@ -9,11 +9,13 @@
 mod content;
 mod guests;
 mod peers;
+mod skip;
 mod tree;
 mod vms;
 
 pub use content::Content;
 pub use guests::{guest_file, set_marker};
 pub use peers::{peer, qemu_img, qemu_io, same_content};
+pub use skip::skip;
 pub use tree::{Tree, tree_of};
 pub use vms::{DiskType, TestVm, VmBuilder, folder};
