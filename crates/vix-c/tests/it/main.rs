@@ -4,3 +4,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 mod python_clients;
+mod sample_client;
+mod user;
