@@ -11,6 +11,7 @@ mod clients;
 mod demo;
 mod deps;
 mod guest;
+mod headers;
 mod rules;
 mod run;
 mod scratch;
@@ -48,6 +49,8 @@ enum Command {
     Deps,
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
+    /// Writes the constants of vix.h from the table of crates/vix
+    Headers,
     /// Runs everything that CI runs, and counts the tests at the end
     Test {
         /// Run this stage only; may be repeated
@@ -99,6 +102,7 @@ fn perform(command: Command) -> Result {
         Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
         Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
+        Command::Headers => headers::run(&Workspace::find()?.root),
         Command::Demo => demo::run(&Workspace::find()?),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
