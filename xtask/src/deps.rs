@@ -38,8 +38,14 @@ pub const QEMU: &[&str] = &["ovmf", "qemu-system-x86", "qemu-utils"];
 /// What the tests need besides.
 pub const TESTS: &[&str] = &["bzip2", "e2fsprogs", "libvmdk-utils", "strace"];
 
-/// What running clients that others wrote in Python needs.
-pub const CLIENTS: &[&str] = &["python3", "python3-venv", "util-linux"];
+/// What compiling and running clients that others wrote needs.
+pub const CLIENTS: &[&str] = &[
+    "g++",
+    "python3",
+    "python3-dev",
+    "python3-venv",
+    "util-linux",
+];
 
 /// Packages of QEMU's source package: always of one release.
 const QEMU_FAMILY: &[&str] = &[

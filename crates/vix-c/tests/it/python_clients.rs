@@ -1,26 +1,19 @@
-//! Clients that others wrote, unmodified: two packages of the Python package index, driven through
+//! Clients that others wrote, unmodified: three packages of the Python package index, driven through
 //! a VM's life by the scripts in `tests/clients`.
 //!
-//! Both load the library by an absolute path below `/usr/lib`. So each script runs in a mount
-//! namespace of its own, where the library is laid over that folder as it is when installed.
+//! Two load the library by an absolute path below `/usr/lib`, one is compiled against headers below
+//! `/usr/include`. So each script runs where the library is installed, as `User` does it.
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use replix_testkit::{DiskType, TestVm, VmBuilder, guest_file, same_content, set_marker, skip};
 
-use crate::user::{User, assert_done, built_library};
+use crate::user::{User, assert_done, package};
 
-/// Where the packages look for the library, below `/usr/lib`.
-const INSTALLED: &str = "vmware-vix/libvixAllProducts.so";
-
-/// Where one of them looks instead, as a link.
-const LINKED: &str = "libvixAllProducts.so";
-
-/// A user with a VM, who has installed the library.
+/// A user with a VM, who has installed the library and the clients.
 struct Stage {
     user: User,
-    python: PathBuf,
+    clients: PathBuf,
     vm: TestVm,
 }
 
@@ -36,36 +29,46 @@ impl Stage {
             return None;
         };
         let user = User::new();
-        install(&user.path("lib"));
-        let mut probe = user.command_with(&user.path("lib"), "true");
-        if !probe.status().unwrap().success() {
+        user.install();
+        if !user.command_installed("true").status().unwrap().success() {
             skip("this user may not mount in a namespace of their own");
             return None;
         }
         let vm = guest(&user.vms(), &image);
         set_marker(&vm.file("base.vmdk"), "client");
-        Some(Self {
-            python: clients.join("bin/python"),
-            user,
-            vm,
-        })
+        Some(Self { user, clients, vm })
+    }
+
+    fn python(&self) -> std::process::Command {
+        self.user.command_installed(self.clients.join("bin/python"))
+    }
+
+    /// Compiles a package and installs it for the user.
+    fn compile(&self, archive: &str) {
+        let mut pip = self.python();
+        pip.args(["-m", "pip", "install", "--quiet", "--no-index", "--no-deps"])
+            .args(["--no-build-isolation", "--no-cache-dir", "--target"])
+            .arg(self.user.path("site"))
+            .arg(self.clients.join("sources").join(archive));
+        let output = pip.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{archive}: {said}");
     }
 
     /// Runs a script of `tests/clients`, which must end well.
     fn run(&self, script: &str) {
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-        let lib = self.user.path("lib");
-        let mut client = self.user.command_with(&lib, &self.python);
+        let mut client = self.python();
         client
             .args(["-X", "faulthandler"])
-            .arg(scripts.join(script))
+            .arg(package().join("tests/clients").join(script))
             .arg(&self.vm.vmx)
-            .arg("hello from guest marker=client ");
+            .arg("hello from guest marker=client ")
+            .env("PYTHONPATH", self.user.path("site"));
         assert_done(&client.output().unwrap());
     }
 
-    /// Checks what a script leaves: the VM, and a full clone that holds the same.
-    fn check_left(&self) {
+    /// Checks what a script leaves that clones: the VM, and a full clone that holds the same.
+    fn check_clones(&self) {
         let disk = self.vm.value("scsi0:0.fileName").unwrap();
         let full = self.user.vms().join("full");
         let mut files = std::fs::read_dir(&full).unwrap().flatten();
@@ -75,13 +78,6 @@ impl Stage {
             assert!(!self.user.vms().join(gone).exists(), "{gone} is left");
         }
     }
-}
-
-/// Puts the library into `lib` as into a prefix's folder of that name.
-fn install(lib: &Path) {
-    std::fs::create_dir_all(lib.join("vmware-vix")).unwrap();
-    std::fs::copy(built_library(), lib.join(INSTALLED)).unwrap();
-    symlink(INSTALLED, lib.join(LINKED)).unwrap();
 }
 
 /// The VM `base` on a copy of the Linux guest's disk, its serial port in a file.
@@ -99,12 +95,19 @@ fn guest(library: &Path, image: &Path) -> TestVm {
 fn package_vix_works_unmodified() {
     let Some(stage) = Stage::new() else { return };
     stage.run("vix_client.py");
-    stage.check_left();
+    stage.check_clones();
 }
 
 #[test]
 fn package_vixpy_works_unmodified() {
     let Some(stage) = Stage::new() else { return };
     stage.run("vixpy_client.py");
-    stage.check_left();
+    stage.check_clones();
+}
+
+#[test]
+fn package_pyvix_works_unmodified() {
+    let Some(stage) = Stage::new() else { return };
+    stage.compile("pyvix-0.4.3.tar.gz");
+    stage.run("pyvix_client.py");
 }

@@ -9,7 +9,7 @@ use replix::vm::Settings;
 use replix::{Host, Vm};
 use replix_testkit::{Content, DiskType, VmBuilder};
 
-use crate::user::{User, assert_done, built_library};
+use crate::user::{User, assert_done, built_library, package};
 
 /// A VM with two snapshots, `first` and `second`; its disk holds no system, its firmware runs.
 fn base(library: &Path) -> Vm {
@@ -29,15 +29,14 @@ fn base(library: &Path) -> Vm {
 
 /// Compiles the client with `compiler`; every warning is an error.
 fn compile(compiler: &[&str], user: &User) -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = user.path("sample_client");
     let output = Command::new(compiler[0])
         .args(&compiler[1..])
         .args(["-Wall", "-Wextra", "-Werror", "-g", "-pthread", "-I"])
-        .arg(package.join("include"))
+        .arg(package().join("include"))
         .arg("-o")
         .arg(&program)
-        .arg(package.join("tests/clients/sample_client.c"))
+        .arg(package().join("tests/clients/sample_client.c"))
         .arg(built_library())
         .output()
         .unwrap();

@@ -1,12 +1,15 @@
 //! A user of the library: a folder with VMs, and beside them a home and a runtime state that no
 //! other test shares.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use replix_testkit::folder;
 use tempfile::TempDir;
+
+/// The name of the library.
+const LIBRARY: &str = "libvixAllProducts.so";
 
 /// The user's folder; machines that run from it end with this value.
 pub struct User {
@@ -43,18 +46,38 @@ impl User {
         command
     }
 
-    /// The same in a mount namespace of its own, where `over` lies over `/usr/lib`.
-    pub fn command_with(&self, over: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    /// Installs the library into a folder that [`User::command_installed`] lays over `/usr`.
+    pub fn install(&self) {
+        let lib = self.path("usr/lib");
+        let vix = lib.join("vmware-vix");
+        let headers = self.path("usr/include/vmware-vix");
+        for folder in [&vix.join("lib"), &headers] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::fs::copy(built_library(), vix.join(LIBRARY)).unwrap();
+        symlink(Path::new("vmware-vix").join(LIBRARY), lib.join(LIBRARY)).unwrap();
+        symlink(Path::new("..").join(LIBRARY), vix.join("lib").join(LIBRARY)).unwrap();
+        for header in std::fs::read_dir(package().join("include")).unwrap() {
+            let header = header.unwrap();
+            std::fs::copy(header.path(), headers.join(header.file_name())).unwrap();
+        }
+    }
+
+    /// A program that this user runs where the library is installed below `/usr`: in a mount namespace
+    /// of its own, so that the machine has none.
+    pub fn command_installed(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = self.command("unshare");
         command.arg("--mount");
         if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
             command.arg("--map-root-user");
         }
-        let script = r#"mount -t overlay overlay -o "lowerdir=$1:/usr/lib" /usr/lib &&
+        let script = r#"
+            mount -t overlay overlay -o "lowerdir=$1/lib:/usr/lib" /usr/lib &&
+            mount -t overlay overlay -o "lowerdir=$1/include:/usr/include" /usr/include &&
             shift && exec "$@""#;
         command
             .args(["sh", "-c", script, "sh"])
-            .arg(over)
+            .arg(self.path("usr"))
             .arg(program);
         command
     }
@@ -74,8 +97,12 @@ impl Drop for User {
 
 /// The library that cargo built with this test.
 pub fn built_library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.with_file_name("libvixAllProducts.so")
+    std::env::current_exe().unwrap().with_file_name(LIBRARY)
+}
+
+/// The folder of this package.
+pub fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Checks that a client ended well and said so.
