@@ -13,9 +13,10 @@ mod remove;
 mod tests;
 mod undo;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use crate::run::{Result, fail, say, stage};
+use crate::run::{Doing, Result, fail, say, stage};
 use crate::workspace::Workspace;
 use place::Place;
 
@@ -61,6 +62,18 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result {
         ));
     }
     Ok(())
+}
+
+/// Puts what has been built into `prefix`, which is emptied first.
+///
+/// # Errors
+/// When something is not built, or the file system refuses.
+pub fn anew(workspace: &Workspace, prefix: &Path) -> Result {
+    if prefix.exists() {
+        fs::remove_dir_all(prefix).doing(prefix.display())?;
+    }
+    let place = Place::new(prefix, None)?;
+    put::put(&place, &contents::of(workspace, &place)?).map(drop)
 }
 
 /// Takes back what was installed below the prefix.
