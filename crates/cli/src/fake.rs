@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use replix::clone::{CloneKind, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use replix::clone::{LineageNode, PlannedDisk};
 use replix::disk::{CheckReport, DiskReport, LinkReport, MapEntry};
+use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
-use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, VmInfo};
+use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo};
 use replix::{Error, Host, Job, Kind, Result};
 
 /// A host with one VM, `/vms/web/web.vmx`.
@@ -83,6 +84,18 @@ impl Provider for Fake {
         Ok(vec!["/vms/web/web.vmx".into(), "/vms/b c/b.vmx".into()])
     }
 
+    fn register(&self, vm: &Path) -> Result<()> {
+        self.done(format!("register {}", vm.display()), &Job::new())
+    }
+
+    fn unregister(&self, vm: &Path) -> Result<()> {
+        self.done(format!("unregister {}", vm.display()), &Job::new())
+    }
+
+    fn registered(&self) -> Result<Vec<PathBuf>> {
+        Ok(vec!["/vms/web/web.vmx".into()])
+    }
+
     fn snapshots(&self, _: &Path) -> Result<SnapshotTree> {
         let tree = tree(&[(1, None, "base"), (2, Some(1), "after setup")]);
         Ok(SnapshotTree {
@@ -152,6 +165,46 @@ impl Provider for Fake {
 
     fn power_off(&self, _: &Path, mode: StopMode, job: &Job) -> Result<()> {
         self.done(format!("stop {mode:?}"), job)
+    }
+
+    fn reset(&self, _: &Path, mode: StopMode, job: &Job) -> Result<()> {
+        self.done(format!("reset {mode:?}"), job)
+    }
+
+    fn pause(&self, _: &Path, job: &Job) -> Result<()> {
+        self.done("pause".into(), job)
+    }
+
+    fn unpause(&self, _: &Path, job: &Job) -> Result<()> {
+        self.done("unpause".into(), job)
+    }
+
+    fn suspend(&self, _: &Path, mode: StopMode, job: &Job) -> Result<()> {
+        self.done(format!("suspend {mode:?}"), job)
+    }
+
+    fn upgrade_hardware(&self, _: &Path, job: &Job) -> Result<()> {
+        self.done("upgrade".into(), job)
+    }
+
+    fn read_variable(&self, _: &Path, variable: &Variable) -> Result<String> {
+        self.done(format!("read {variable:?}"), &Job::new())?;
+        Ok("a value".into())
+    }
+
+    fn write_variable(&self, _: &Path, variable: &Variable, value: &str) -> Result<()> {
+        self.done(format!("write {variable:?} {value:?}"), &Job::new())
+    }
+
+    fn guest(
+        &self,
+        _: &Path,
+        login: Option<&Login>,
+        call: &GuestCall,
+        job: &Job,
+    ) -> Result<GuestAnswer> {
+        self.done(format!("{call:?} as {login:?}"), job)?;
+        Ok(GuestAnswer::Done)
     }
 
     fn disk_info(&self, path: &Path) -> Result<DiskReport> {
@@ -225,6 +278,8 @@ pub(crate) fn info() -> VmInfo {
         cpus: 2,
         firmware: "efi".into(),
         uuid_bios: Some("56 4d 00 01".into()),
+        read_only: false,
+        encrypted: false,
         state: PowerState::Foreign,
         holder: Some("vmware-vmx, process 4711".into()),
         disks: vec![disk("scsi0:0", true), disk("sata0:1", false)],

@@ -5,7 +5,7 @@
 //! of its `.vmx`; what takes long returns a [`Started`] job.
 //!
 //! Folders, top to bottom, each using only what stands below: `host`, `clone`, `snapshot`,
-//! `power`, `vm`, `disk`, `job`, `format`, `store`, `error`. Without the feature `local` only the
+//! `power` and `guest`, `vm`, `disk`, `job`, `format`, `store`, `error`. Without the feature `local` only the
 //! types of these folders, errors, jobs and the trait [`host::Provider`] remain.
 
 pub mod clone;
@@ -13,6 +13,7 @@ pub mod disk;
 pub mod error;
 #[cfg(feature = "local")]
 pub mod format;
+pub mod guest;
 pub mod host;
 pub mod job;
 pub mod power;
@@ -22,7 +23,7 @@ pub mod store;
 pub mod vm;
 
 pub use error::{Error, Kind, Result};
-pub use host::{Host, Vm};
+pub use host::{Cloned, Host, Vm};
 pub use job::{Job, Progress, Started};
 
 /// The README's example is compiled with the documentation's.

@@ -35,9 +35,13 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure>
 /// What the engine says.
 pub(super) fn start(path: &Path, gui: bool, session: &mut Session) -> Result<(), Failure> {
     let path = path.to_path_buf();
+    let spec = StartSpec {
+        gui,
+        ..StartSpec::default()
+    };
     session.run(move |host, job| {
         refuse_template(host.info(&path)?.template, &path)?;
-        host.power_on(&path, &StartSpec { gui }, job)
+        host.power_on(&path, &spec, job)
     })
 }
 

@@ -83,7 +83,7 @@ fn commands_ask_for_what_they_say() {
     create NewSnapshot { name: "base", description: "x", with_memory: true }
     revert Uid(2)
     remove Name("a/b"), children: true
-    start /vms/web/web.vmx StartSpec { gui: true }
+    start /vms/web/web.vmx StartSpec { gui: true, paused: false }
     stop Soft
     stop Hard
     delete DeleteSpec { disks: true, force: false }
@@ -114,7 +114,7 @@ fn clone_says_what_it_made() {
     "#);
     insta::assert_snapshot!(fake.calls().join("\n"), @r#"
     clone CloneSpec { kind: Linked, destination: "/clones/a/a.vmx", snapshot: Some(Name("base")), name: None, keep_identity: false, without_memory: false, base: Reuse }
-    start /clones/a/a.vmx StartSpec { gui: false }
+    start /clones/a/a.vmx StartSpec { gui: false, paused: false }
     "#);
 }
 

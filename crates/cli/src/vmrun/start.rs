@@ -9,6 +9,7 @@ pub(super) fn run(call: &Call) -> Answer {
     let vm = call.open()?;
     let spec = StartSpec {
         gui: call.mode(1) != "nogui",
+        ..StartSpec::default()
     };
     finish(|| vm.power_on(spec))?;
     Ok(Lines::default())

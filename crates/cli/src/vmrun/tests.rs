@@ -66,8 +66,8 @@ fn commands_do_what_they_say_and_print_nothing() {
     revert Name("a/b")
     remove Name("a"), children: false
     remove Name("a"), children: true
-    start /vms/web/web.vmx StartSpec { gui: true }
-    start /vms/web/web.vmx StartSpec { gui: false }
+    start /vms/web/web.vmx StartSpec { gui: true, paused: false }
+    start /vms/web/web.vmx StartSpec { gui: false, paused: false }
     stop Soft
     stop Hard
     delete DeleteSpec { disks: true, force: false }

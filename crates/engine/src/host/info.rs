@@ -63,6 +63,8 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         cpus: config.cpus(),
         firmware: config.firmware().as_str().to_owned(),
         uuid_bios: config.uuid_bios(),
+        read_only: !env.is_writable(&vm),
+        encrypted: config.encryption().is_some(),
         state: state.state,
         holder: state.holder(),
         disks,

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::{Host, Provider, info};
 use crate::clone::{self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use crate::disk::{self, CheckReport, DiskReport, MapEntry};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::guest::{self, GuestAnswer, GuestCall, Login};
 use crate::job::Job;
 use crate::power::{self, StartSpec, StopMode};
 use crate::snapshot::{self, NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
 use crate::store::{Local, folder_of};
-use crate::vm::{Env, PowerState, Settings, VmInfo};
+use crate::vm::{Env, PowerState, Settings, Variable, VmInfo};
 
 impl Host {
     /// Returns this machine, with the settings of its user.
@@ -61,6 +62,18 @@ impl Provider for Machine {
         power::running(&self.env)
     }
 
+    fn register(&self, _: &Path) -> Result<()> {
+        not_yet("registering VMs")
+    }
+
+    fn unregister(&self, _: &Path) -> Result<()> {
+        not_yet("registering VMs")
+    }
+
+    fn registered(&self) -> Result<Vec<PathBuf>> {
+        not_yet("registering VMs")
+    }
+
     fn snapshots(&self, vm: &Path) -> Result<SnapshotTree> {
         snapshot::list(&self.env, vm)
     }
@@ -107,6 +120,44 @@ impl Provider for Machine {
         power::stop(&self.env, vm, mode, job)
     }
 
+    fn reset(&self, _: &Path, _: StopMode, _: &Job) -> Result<()> {
+        not_yet("reset")
+    }
+
+    fn pause(&self, _: &Path, _: &Job) -> Result<()> {
+        not_yet("pause")
+    }
+
+    fn unpause(&self, _: &Path, _: &Job) -> Result<()> {
+        not_yet("unpause")
+    }
+
+    fn suspend(&self, _: &Path, _: StopMode, _: &Job) -> Result<()> {
+        not_yet("suspend")
+    }
+
+    fn upgrade_hardware(&self, _: &Path, _: &Job) -> Result<()> {
+        not_yet("an upgrade of the hardware")
+    }
+
+    fn read_variable(&self, _: &Path, _: &Variable) -> Result<String> {
+        not_yet("reading variables")
+    }
+
+    fn write_variable(&self, _: &Path, _: &Variable, _: &str) -> Result<()> {
+        not_yet("writing variables")
+    }
+
+    fn guest(
+        &self,
+        vm: &Path,
+        _: Option<&Login>,
+        call: &GuestCall,
+        _: &Job,
+    ) -> Result<GuestAnswer> {
+        guest::call(&self.env, vm, call)
+    }
+
     fn disk_info(&self, path: &Path) -> Result<DiskReport> {
         Ok(self.disk(path)?.report(&*self.env.store))
     }
@@ -118,4 +169,9 @@ impl Provider for Machine {
     fn disk_check(&self, path: &Path, job: &Job) -> Result<CheckReport> {
         disk::check(&self.env.opener_in(folder_of(path), Vec::new())?, path, job)
     }
+}
+
+fn not_yet<T>(what: &str) -> Result<T> {
+    let text = format!("{what} is not supported yet");
+    Err(Error::new(Kind::NotSupported, text))
 }

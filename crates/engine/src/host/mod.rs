@@ -5,16 +5,18 @@ mod info;
 #[cfg(feature = "local")]
 mod local;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clone::{ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use crate::disk::{CheckReport, DiskReport, MapEntry};
 use crate::error::Result;
+use crate::guest::{GuestAnswer, GuestCall, Login};
 use crate::job::{Job, Started};
 use crate::power::{StartSpec, StopMode};
 use crate::snapshot::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
-use crate::vm::{PowerState, VmInfo};
+use crate::vm::{PowerState, Variable, VmInfo};
 
 /// What a host can do with virtual machines; VMs are named by the path of their `.vmx` there.
 ///
@@ -43,6 +45,25 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// What the system says.
     fn running(&self) -> Result<Vec<PathBuf>>;
+
+    /// Puts a VM into the list of registered ones; twice is no error.
+    ///
+    /// # Errors
+    /// `VmNotFound`; what the system says.
+    fn register(&self, vm: &Path) -> Result<()>;
+
+    /// Takes a VM out of the list of registered ones. That it is not in it, or not there at all, is
+    /// no error.
+    ///
+    /// # Errors
+    /// `VmRunning`; what the system says.
+    fn unregister(&self, vm: &Path) -> Result<()>;
+
+    /// Returns the paths of the registered VMs that are still there, in the order of the list.
+    ///
+    /// # Errors
+    /// `BadConfig` where the list makes no sense; what the system says.
+    fn registered(&self) -> Result<Vec<PathBuf>>;
 
     /// Returns the snapshots of a VM.
     ///
@@ -99,7 +120,7 @@ pub trait Provider: Send + Sync {
     /// As [`Provider::snapshots`].
     fn lineage(&self, vm: &Path) -> Result<Lineage>;
 
-    /// Powers a VM on; returns once it executes. The remarks are in the job's warnings.
+    /// Powers a VM on; returns once it executes, or is ready to where it is to be paused. The remarks are in the job's warnings.
     ///
     /// # Errors
     /// `VmRunning`, `NoHypervisor`, `CannotStart`, what is wrong with a disk.
@@ -110,6 +131,62 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// `VmNotRunning`, `ToolsNotRunning`, `Timeout`.
     fn power_off(&self, vm: &Path, mode: StopMode, job: &Job) -> Result<()>;
+
+    /// Resets a VM, as its reset button does; one that is paused runs again.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; `NotSupported` for a soft reset, which needs an agent in the guest.
+    fn reset(&self, vm: &Path, mode: StopMode, job: &Job) -> Result<()>;
+
+    /// Stops the execution of a VM, which keeps its memory; one that is paused already stays so.
+    ///
+    /// # Errors
+    /// `VmNotRunning`.
+    fn pause(&self, vm: &Path, job: &Job) -> Result<()>;
+
+    /// Lets a paused VM execute again; one that executes already goes on.
+    ///
+    /// # Errors
+    /// `VmNotRunning`.
+    fn unpause(&self, vm: &Path, job: &Job) -> Result<()>;
+
+    /// Saves the memory of a running VM in a file and powers it off.
+    ///
+    /// # Errors
+    /// `VmNotRunning`, also for a VM that is suspended; else `NotSupported`, for now.
+    fn suspend(&self, vm: &Path, mode: StopMode, job: &Job) -> Result<()>;
+
+    /// Raises the hardware version of a VM to the newest that is known; one that has it, or a newer
+    /// one, stays as it is.
+    ///
+    /// # Errors
+    /// `VmRunning` unless it is powered off.
+    fn upgrade_hardware(&self, vm: &Path, job: &Job) -> Result<()>;
+
+    /// Returns the value of a variable; empty where it has none.
+    ///
+    /// # Errors
+    /// `VmNotRunning` for a guest variable; `Argument` where none can have such a name.
+    fn read_variable(&self, vm: &Path, variable: &Variable) -> Result<String>;
+
+    /// Gives a variable a value, until the VM is powered off. Nothing of it is stored in the VM's
+    /// files.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; `Argument` for a `/` in the name of a guest variable, or a `=` in a value.
+    fn write_variable(&self, vm: &Path, variable: &Variable, value: &str) -> Result<()>;
+
+    /// Does something in the guest, in the name of `login` where that is needed.
+    ///
+    /// # Errors
+    /// `VmNotRunning`, `ToolsNotRunning`; `NotSupported`, for now, for all of them.
+    fn guest(
+        &self,
+        vm: &Path,
+        login: Option<&Login>,
+        call: &GuestCall,
+        job: &Job,
+    ) -> Result<GuestAnswer>;
 
     /// Describes the disk at `path`, all links.
     ///
@@ -157,14 +234,39 @@ impl Host {
     /// # Errors
     /// What the system says.
     pub fn running(&self) -> Result<Vec<Vm>> {
-        let paths = self.0.running()?;
-        Ok(paths
-            .into_iter()
-            .map(|path| Vm {
-                host: self.clone(),
-                path,
-            })
-            .collect())
+        Ok(self.vms(self.0.running()?))
+    }
+
+    /// Puts the VM whose `.vmx` is at `path` into the list of registered ones.
+    ///
+    /// # Errors
+    /// As [`Provider::register`].
+    pub fn register(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.0.register(path.as_ref())
+    }
+
+    /// Takes the VM whose `.vmx` is, or was, at `path` out of the list of registered ones.
+    ///
+    /// # Errors
+    /// As [`Provider::unregister`].
+    pub fn unregister(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.0.unregister(path.as_ref())
+    }
+
+    /// Returns the registered VMs.
+    ///
+    /// # Errors
+    /// As [`Provider::registered`].
+    pub fn registered(&self) -> Result<Vec<Vm>> {
+        Ok(self.vms(self.0.registered()?))
+    }
+
+    fn vms(&self, paths: Vec<PathBuf>) -> Vec<Vm> {
+        let vm = |path| Vm {
+            host: self.clone(),
+            path,
+        };
+        paths.into_iter().map(vm).collect()
     }
 
     /// Returns the provider, for what is not about one VM.
@@ -173,11 +275,26 @@ impl Host {
     }
 }
 
+/// A clone that was made.
+#[derive(Clone, Debug)]
+pub struct Cloned {
+    /// The clone.
+    pub vm: Vm,
+    /// What was done, and what its user should know.
+    pub report: CloneReport,
+}
+
 /// A virtual machine on a [`Host`].
 #[derive(Clone)]
 pub struct Vm {
     host: Host,
     path: PathBuf,
+}
+
+impl fmt::Debug for Vm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Vm").field(&self.path).finish()
+    }
 }
 
 impl Vm {
@@ -192,6 +309,14 @@ impl Vm {
     /// As [`Provider::info`].
     pub fn info(&self) -> Result<VmInfo> {
         self.host.0.info(&self.path)
+    }
+
+    /// Returns the power state.
+    ///
+    /// # Errors
+    /// As [`Provider::state`].
+    pub fn state(&self) -> Result<PowerState> {
+        self.host.0.state(&self.path)
     }
 
     /// Returns the snapshots.
@@ -222,10 +347,11 @@ impl Vm {
     }
 
     /// Starts cloning the VM; the result is the clone.
-    pub fn clone_to(&self, spec: CloneSpec) -> Started<Vm> {
+    pub fn clone_to(&self, spec: CloneSpec) -> Started<Cloned> {
         self.spawn(move |vm, job| {
             let report = vm.host.0.clone_vm(&vm.path, &spec, job)?;
-            vm.host.open(report.path)
+            let vm = vm.host.open(&report.path)?;
+            Ok(Cloned { vm, report })
         })
     }
 
@@ -242,6 +368,52 @@ impl Vm {
     /// Starts powering the VM off.
     pub fn power_off(&self, mode: StopMode) -> Started<()> {
         self.spawn(move |vm, job| vm.host.0.power_off(&vm.path, mode, job))
+    }
+
+    /// Starts resetting the VM.
+    pub fn reset(&self, mode: StopMode) -> Started<()> {
+        self.spawn(move |vm, job| vm.host.0.reset(&vm.path, mode, job))
+    }
+
+    /// Starts stopping the VM's execution, which keeps its memory.
+    pub fn pause(&self) -> Started<()> {
+        self.spawn(|vm, job| vm.host.0.pause(&vm.path, job))
+    }
+
+    /// Starts letting the VM execute again.
+    pub fn unpause(&self) -> Started<()> {
+        self.spawn(|vm, job| vm.host.0.unpause(&vm.path, job))
+    }
+
+    /// Starts saving the VM's memory and powering it off.
+    pub fn suspend(&self, mode: StopMode) -> Started<()> {
+        self.spawn(move |vm, job| vm.host.0.suspend(&vm.path, mode, job))
+    }
+
+    /// Starts raising the VM's hardware version to the newest that is known.
+    pub fn upgrade_hardware(&self) -> Started<()> {
+        self.spawn(|vm, job| vm.host.0.upgrade_hardware(&vm.path, job))
+    }
+
+    /// Returns the value of a variable; empty where it has none.
+    ///
+    /// # Errors
+    /// As [`Provider::read_variable`].
+    pub fn read_variable(&self, variable: &Variable) -> Result<String> {
+        self.host.0.read_variable(&self.path, variable)
+    }
+
+    /// Gives a variable a value, until the VM is powered off.
+    ///
+    /// # Errors
+    /// As [`Provider::write_variable`].
+    pub fn write_variable(&self, variable: &Variable, value: &str) -> Result<()> {
+        self.host.0.write_variable(&self.path, variable, value)
+    }
+
+    /// Starts something in the guest, in the name of `login` where that is needed.
+    pub fn guest(&self, login: Option<Login>, call: GuestCall) -> Started<GuestAnswer> {
+        self.spawn(move |vm, job| vm.host.0.guest(&vm.path, login.as_ref(), &call, job))
     }
 
     fn spawn<T: Send + 'static>(

@@ -3,8 +3,9 @@
 //! Engine operations are plain blocking functions that take `&Job`: they report progress to it and
 //! ask it whether they should stop. [`Job::spawn`] runs one on a worker thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -25,10 +26,14 @@ pub struct Progress {
 impl Progress {
     /// Returns the share that is done, 0 to 100.
     pub fn percent(&self) -> u8 {
-        match self.total_bytes {
-            0 => 0,
-            total => (self.done_bytes.min(total).saturating_mul(100) / total) as u8,
-        }
+        percent(self.done_bytes, self.total_bytes)
+    }
+}
+
+fn percent(done_bytes: u64, total_bytes: u64) -> u8 {
+    match total_bytes {
+        0 => 0,
+        total => (done_bytes.min(total).saturating_mul(100) / total) as u8,
     }
 }
 
@@ -43,12 +48,41 @@ struct Shared {
     total: AtomicU64,
     phase: Mutex<String>,
     warnings: Mutex<Vec<String>>,
+    observer: Option<Observer>,
+}
+
+/// Who is told of progress, and what was told last.
+struct Observer {
+    tell: Box<dyn Fn(&Progress) + Send + Sync>,
+    /// The phase last told; locked while the observer is being called.
+    phase: Mutex<String>,
+    /// The percentage last told.
+    percent: AtomicU8,
+    /// Something may have changed since the observer was called.
+    has_news: AtomicBool,
 }
 
 impl Job {
     /// Returns a job that nobody watches yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Returns a job whose `observer` is called when the phase or the whole percentage changes.
+    ///
+    /// It is called on the thread that does the work, never by two threads at once; a panic in it
+    /// does not matter to the work.
+    pub fn observed(observer: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        let observer = Observer {
+            tell: Box::new(observer),
+            phase: Mutex::default(),
+            percent: AtomicU8::new(0),
+            has_news: AtomicBool::new(false),
+        };
+        Self(Arc::new(Shared {
+            observer: Some(observer),
+            ..Shared::default()
+        }))
     }
 
     /// Runs `work` on a thread of its own and returns at once.
@@ -64,8 +98,7 @@ impl Job {
         });
         let (worker_job, worker_outcome) = (job.clone(), Arc::clone(&outcome));
         let run = move || {
-            let caught =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&worker_job)));
+            let caught = catch_unwind(AssertUnwindSafe(|| work(&worker_job)));
             let result = caught.unwrap_or_else(|_| {
                 Err(Error::new(Kind::Internal, "the operation ended in a panic"))
             });
@@ -100,16 +133,53 @@ impl Job {
     /// Says what is being done now.
     pub fn phase(&self, phase: impl Into<String>) {
         *locked(&self.0.phase) = phase.into();
+        if let Some(observer) = &self.0.observer {
+            self.tell(observer);
+        }
     }
 
     /// Adds to the bytes that are to be done in all.
     pub fn expect_bytes(&self, bytes: u64) {
         self.0.total.fetch_add(bytes, Ordering::Relaxed);
+        self.tell_percent();
     }
 
     /// Adds to the bytes that are done.
     pub fn advance(&self, bytes: u64) {
         self.0.done.fetch_add(bytes, Ordering::Relaxed);
+        self.tell_percent();
+    }
+
+    /// Calls the observer if the percentage is another than the one it knows.
+    fn tell_percent(&self) {
+        let Some(observer) = &self.0.observer else {
+            return;
+        };
+        let total = self.0.total.load(Ordering::Relaxed);
+        let now = percent(self.0.done.load(Ordering::Relaxed), total);
+        if now != observer.percent.load(Ordering::Relaxed) {
+            self.tell(observer);
+        }
+    }
+
+    /// Calls the observer if there is news for it. Who finds it being called leaves the news to the
+    /// thread that calls it.
+    fn tell(&self, observer: &Observer) {
+        observer.has_news.store(true, Ordering::SeqCst);
+        while observer.has_news.load(Ordering::SeqCst) {
+            let mut told = match observer.phase.try_lock() {
+                Ok(told) => told,
+                Err(TryLockError::Poisoned(told)) => told.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            observer.has_news.store(false, Ordering::SeqCst);
+            let now = self.progress();
+            let old = observer.percent.swap(now.percent(), Ordering::Relaxed);
+            if old != now.percent() || *told != now.phase {
+                told.clone_from(&now.phase);
+                let _ = catch_unwind(AssertUnwindSafe(|| (observer.tell)(&now)));
+            }
+        }
     }
 
     /// Keeps a remark for the user, with its cure, that does not stop the operation.
@@ -246,5 +316,83 @@ mod tests {
     fn panic_ends_as_internal_error() {
         let started: Started<()> = Job::spawn(|_| panic!("as the test wants it"));
         assert_eq!(started.wait().unwrap_err().kind(), Kind::Internal);
+    }
+
+    /// A job that writes down what its observer is told.
+    fn watched() -> (Job, Arc<Mutex<Vec<(String, u8)>>>) {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&told);
+        let job = Job::observed(move |progress| {
+            locked(&writer).push((progress.phase.clone(), progress.percent()));
+        });
+        (job, told)
+    }
+
+    #[test]
+    fn observer_is_told_of_each_phase_and_percent_once() {
+        let (job, told) = watched();
+        job.phase("a");
+        job.phase("a");
+        job.expect_bytes(1000);
+        for _ in 0..1000 {
+            job.advance(1);
+        }
+        job.phase("b");
+        let told = locked(&told);
+        let percents = (0..=100).map(|percent| ("a".to_string(), percent));
+        let expected: Vec<_> = percents.chain([("b".to_string(), 100)]).collect();
+        assert_eq!(*told, expected);
+    }
+
+    #[test]
+    fn observer_is_called_by_one_thread_at_a_time() {
+        #[derive(Default)]
+        struct Seen {
+            inside: AtomicBool,
+            overlaps: AtomicU64,
+            calls: AtomicU64,
+            percent: AtomicU8,
+        }
+        let seen = Arc::new(Seen::default());
+        let own = Arc::clone(&seen);
+        let job = Job::observed(move |progress| {
+            let overlaps = own.inside.swap(true, Ordering::SeqCst);
+            own.overlaps
+                .fetch_add(u64::from(overlaps), Ordering::SeqCst);
+            own.calls.fetch_add(1, Ordering::SeqCst);
+            own.percent.store(progress.percent(), Ordering::SeqCst);
+            std::thread::yield_now();
+            own.inside.store(false, Ordering::SeqCst);
+        });
+        job.expect_bytes(8 * 50_000);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..50_000).for_each(|_| job.advance(1)));
+            }
+        });
+        assert_eq!(seen.overlaps.load(Ordering::SeqCst), 0);
+        assert_eq!(seen.percent.load(Ordering::SeqCst), 100);
+        assert!(seen.calls.load(Ordering::SeqCst) <= 100);
+    }
+
+    #[test]
+    fn observer_may_panic_and_may_ask_its_job() {
+        let own: Arc<Mutex<Option<Job>>> = Arc::default();
+        let calls = Arc::new(AtomicU64::new(0));
+        let (inner, counter) = (Arc::clone(&own), Arc::clone(&calls));
+        let job = Job::observed(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let job = locked(&inner).clone().unwrap();
+            job.advance(1);
+            job.warn("seen");
+            panic!("as the test wants it");
+        });
+        *locked(&own) = Some(job.clone());
+        job.phase("a");
+        job.phase("b");
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+        assert_eq!(job.progress().done_bytes, 2);
+        assert_eq!(job.warnings(), ["seen"]);
+        locked(&own).take();
     }
 }

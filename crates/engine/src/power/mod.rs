@@ -35,6 +35,8 @@ pub(crate) use {
 pub struct StartSpec {
     /// Show a window, where there is a display.
     pub gui: bool,
+    /// Leave the guest stopped before its first instruction: the VM is then paused.
+    pub paused: bool,
 }
 
 /// How a VM is stopped.

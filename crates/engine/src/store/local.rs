@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, RenameFlags, fcntl, renameat2};
 use nix::libc;
-use nix::unistd::{Whence, lseek64};
+use nix::unistd::{AccessFlags, Whence, eaccess, lseek64};
 
 use super::{Access, Bytes, Entry, FileKind, Held, LockMode, Meta, Store};
 use crate::error::{Error, Kind, Result, quoted};
@@ -267,6 +267,10 @@ impl Store for Local {
         fcntl(&file, FcntlArg::F_OFD_GETLK(&mut probe))
             .map_err(|e| Error::io("lock", path, e.into()))?;
         Ok(probe.l_type != libc::F_UNLCK as libc::c_short)
+    }
+
+    fn is_writable(&self, path: &Path) -> bool {
+        eaccess(path, AccessFlags::W_OK).is_ok()
     }
 }
 

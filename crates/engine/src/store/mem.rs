@@ -335,4 +335,8 @@ impl Store for Mem {
     fn is_written(&self, _path: &Path) -> Result<bool> {
         Ok(false)
     }
+
+    fn is_writable(&self, path: &Path) -> bool {
+        self.exists(path)
+    }
 }

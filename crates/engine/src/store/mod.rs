@@ -228,6 +228,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// What the system says.
     fn is_written(&self, path: &Path) -> Result<bool>;
 
+    /// Tells whether this user may write to the file, or make names in the folder, at `path`.
+    fn is_writable(&self, path: &Path) -> bool;
+
     /// Tells whether anything stands at `path`.
     fn exists(&self, path: &Path) -> bool {
         self.meta(path).is_ok()

@@ -32,6 +32,13 @@ impl Env {
         VmFolder::open(&*self.store, path)
     }
 
+    /// Tells whether this user may change the configuration of a VM, which is replaced in its folder.
+    pub fn is_writable(&self, vm: &VmFolder) -> bool {
+        [vm.vmx(), vm.dir()]
+            .into_iter()
+            .all(|path| self.store.is_writable(path))
+    }
+
     /// Reads the bookkeeping of a VM; a missing file is an empty one.
     ///
     /// # Errors

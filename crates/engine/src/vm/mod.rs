@@ -24,6 +24,7 @@ pub mod open;
 mod settings;
 #[cfg(feature = "local")]
 pub mod state;
+mod variable;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,7 @@ pub use open::VmFolder;
 pub use settings::{Accelerator, Settings};
 #[cfg(feature = "local")]
 pub use state::StateReport;
+pub use variable::{Variable, VariableKind};
 
 /// The power state of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +87,10 @@ pub struct VmInfo {
     pub firmware: String,
     /// `uuid.bios`, as written.
     pub uuid_bios: Option<String>,
+    /// Whether this user may not change the configuration.
+    pub read_only: bool,
+    /// Whether the VM is encrypted, wholly or in part.
+    pub encrypted: bool,
     /// Power state.
     pub state: PowerState,
     /// Who runs or holds it, where somebody does.

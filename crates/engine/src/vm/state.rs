@@ -8,7 +8,7 @@ use super::PowerState;
 use super::files::join;
 use super::lock::{self, Holder, Life};
 use super::open::VmFolder;
-use crate::error::{Error, Kind, quoted};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::store::{LockMode, Store};
 
 /// The state of a VM, and who is the cause of it.
@@ -34,6 +34,26 @@ impl StateReport {
     pub fn cure(&self) -> Option<String> {
         let (file, holder) = self.held.as_ref()?;
         (holder.life == Life::Elsewhere).then(|| lock::cure(file))
+    }
+
+    /// Demands that the VM runs here, paused or not.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; `NotSupported` where another program runs or holds it.
+    pub fn require_on(&self, vmx: &Path) -> Result<()> {
+        let refused = match self.state {
+            PowerState::On | PowerState::Paused => return Ok(()),
+            PowerState::Foreign | PowerState::Locked => {
+                let by = self.holder().unwrap_or_else(|| "another program".into());
+                let text = format!("{} is held by {by}, not by us", quoted(vmx));
+                Error::new(Kind::NotSupported, text).hint("do it there")
+            }
+            PowerState::Off | PowerState::Suspended => {
+                let text = format!("{} is not powered on", quoted(vmx));
+                Error::new(Kind::VmNotRunning, text)
+            }
+        };
+        Err(refused.at(vmx))
     }
 
     /// Returns why an operation that needs the VM off cannot be done; `None` where it is off.

@@ -50,7 +50,7 @@ fn base_is_reused_while_nothing_was_written() {
     assert_eq!(vm.snapshots().unwrap().snapshots.len(), 1);
     assert_eq!(vm.info().unwrap().clones.len(), 3);
     qemu_io(&disks(&vm)[0], "write -P 9 1M 64k");
-    let late = vm.clone_to(reuse("d")).wait().unwrap();
+    let late = vm.clone_to(reuse("d")).wait().unwrap().vm;
     assert_eq!(vm.snapshots().unwrap().snapshots.len(), 2);
     assert_same_disks(&vm, &late);
 }
@@ -113,7 +113,7 @@ fn clone_has_an_identity_of_its_own() {
     let mut spec = CloneSpec::new(CloneKind::Linked, vmx(library.path(), "twin"));
     spec.keep_identity = true;
     spec.name = Some("My twin".into());
-    let twin = vm.clone_to(spec).wait().unwrap().info().unwrap();
+    let twin = vm.clone_to(spec).wait().unwrap().vm.info().unwrap();
     assert_eq!(twin.uuid_bios, old.uuid_bios);
     assert_eq!(twin.nics[0].mac, old.nics[0].mac);
     assert_eq!(twin.display_name, "My twin");
@@ -131,7 +131,7 @@ fn many_processes_clone_one_parent_at_once() {
         .collect();
     let clones: Vec<_> = started
         .into_iter()
-        .map(|clone| clone.wait().unwrap())
+        .map(|clone| clone.wait().unwrap().vm)
         .collect();
     let info = vm.info().unwrap();
     assert_eq!(info.clones.len(), 16);

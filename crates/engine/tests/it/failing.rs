@@ -152,4 +152,8 @@ impl Store for Failing {
     fn is_written(&self, path: &Path) -> Result<bool> {
         Local.is_written(path)
     }
+
+    fn is_writable(&self, path: &Path) -> bool {
+        Local.is_writable(path)
+    }
 }

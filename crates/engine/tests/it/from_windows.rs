@@ -126,7 +126,7 @@ fn full_clones_are_whole() {
                 &format!("copy of {disk}"),
                 snapshot,
             );
-            let made = parent.clone_to(spec).wait().unwrap();
+            let made = parent.clone_to(spec).wait().unwrap().vm;
             copied.assert_copy(&made, disk);
             let info = made.info().unwrap();
             assert_eq!(info.display_name, format!("copy of {disk}"));
@@ -146,7 +146,7 @@ fn linked_clones_stand_on_copied_disks() {
             (None, "base-000002"),
         ] {
             let spec = spec(CloneKind::Linked, &library, &format!("on {disk}"), snapshot);
-            let made = parent.clone_to(spec).wait().unwrap();
+            let made = parent.clone_to(spec).wait().unwrap().vm;
             copied.assert_reads(&made, disk);
         }
         let second = clone(&copied.linked(), CloneKind::Linked, &library, "second");
@@ -307,7 +307,7 @@ fn path_that_no_text_holds_has_no_linked_clones() {
         let made = copied.parent().clone_to(spec).wait();
         match kind {
             CloneKind::Full => {
-                copied.assert_copy(&made.unwrap(), "base-000002");
+                copied.assert_copy(&made.unwrap().vm, "base-000002");
                 fs::remove_dir_all(&folder).unwrap();
             }
             CloneKind::Linked => assert_eq!(made.err().unwrap().kind(), Kind::FileName),

@@ -39,7 +39,8 @@ pub fn snapshot(vm: &Vm, name: &str) -> u32 {
 
 /// Clones, and returns the kind of error if that fails.
 pub fn try_clone(vm: &Vm, spec: CloneSpec) -> Result<Vm, Kind> {
-    vm.clone_to(spec).wait().map_err(|error| error.kind())
+    let cloned = vm.clone_to(spec).wait();
+    cloned.map(|cloned| cloned.vm).map_err(|error| error.kind())
 }
 
 /// Clones the present state to `library/NAME/NAME.vmx`.
@@ -47,13 +48,14 @@ pub fn clone(vm: &Vm, kind: CloneKind, library: &Path, name: &str) -> Vm {
     vm.clone_to(CloneSpec::new(kind, vmx(library, name)))
         .wait()
         .unwrap()
+        .vm
 }
 
 /// Clones a snapshot to `library/NAME/NAME.vmx`.
 pub fn clone_of(vm: &Vm, uid: u32, kind: CloneKind, library: &Path, name: &str) -> Vm {
     let mut spec = CloneSpec::new(kind, vmx(library, name));
     spec.snapshot = Some(SnapshotRef::Uid(uid));
-    vm.clone_to(spec).wait().unwrap()
+    vm.clone_to(spec).wait().unwrap().vm
 }
 
 /// The path of the VM NAME in a library.
