@@ -35,8 +35,18 @@ pub const GUEST: &[&str] = &[
 /// What running VMs needs; `qemu-utils` brings `qemu-img`, `qemu-io` and `qemu-storage-daemon`.
 pub const QEMU: &[&str] = &["ovmf", "qemu-system-x86", "qemu-utils"];
 
-/// What the tests need besides.
-pub const TESTS: &[&str] = &["bzip2", "e2fsprogs", "libvmdk-utils", "strace"];
+/// What the tests need besides; those of the C library compile clients and run them under valgrind.
+pub const TESTS: &[&str] = &[
+    "bzip2",
+    "e2fsprogs",
+    "g++",
+    "gcc",
+    "libc6-dev",
+    "libvmdk-utils",
+    "pkgconf",
+    "strace",
+    "valgrind",
+];
 
 /// Packages of QEMU's source package: always of one release.
 const QEMU_FAMILY: &[&str] = &[

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod deps;
 mod guest;
+mod install;
 mod rules;
 mod run;
 mod scratch;
@@ -44,12 +45,16 @@ enum Command {
     Deps,
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
+    /// Builds and installs the programs and the VIX library with its headers
+    Install(install::Args),
     /// Runs everything that CI runs, and counts the tests at the end
     Test {
         /// Run this stage only; may be repeated
         #[arg(long, value_name = "STAGE")]
         only: Vec<test::Stage>,
     },
+    /// Takes back what `install` put there
+    Uninstall(install::Args),
 }
 
 #[derive(clap::Args)]
@@ -95,6 +100,8 @@ fn perform(command: Command) -> Result {
         Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
         Command::Demo => demo::run(&Workspace::find()?),
+        Command::Install(args) => install::run(&Workspace::find()?, &args),
+        Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
             deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
