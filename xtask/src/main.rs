@@ -11,6 +11,7 @@ mod clients;
 mod demo;
 mod deps;
 mod guest;
+mod install;
 mod rules;
 mod run;
 mod scratch;
@@ -48,12 +49,16 @@ enum Command {
     Deps,
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
+    /// Builds and installs the programs and the VIX library with its headers
+    Install(install::Args),
     /// Runs everything that CI runs, and counts the tests at the end
     Test {
         /// Run this stage only; may be repeated
         #[arg(long, value_name = "STAGE")]
         only: Vec<test::Stage>,
     },
+    /// Takes back what `install` put there
+    Uninstall(install::Args),
 }
 
 #[derive(clap::Args)]
@@ -100,6 +105,8 @@ fn perform(command: Command) -> Result {
         Command::Check => check::run(&Workspace::find()?),
         Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
         Command::Demo => demo::run(&Workspace::find()?),
+        Command::Install(args) => install::run(&Workspace::find()?, &args),
+        Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
             deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS, deps::CLIENTS])?;

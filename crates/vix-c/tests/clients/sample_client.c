@@ -8,6 +8,8 @@
  * VMX is off, with two snapshots in a line, "first" and "second". Clones go below FOLDER.
  */
 
+#define _XOPEN_SOURCE 700
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,7 +375,7 @@ Mistake(VixHandle host, VixHandle vm)
    Vix_ReleaseHandle(job);
    CHECK_CODE(VIX_E_INVALID_HANDLE, VixJob_Wait(job, VIX_PROPERTY_NONE));
    CHECK(Vix_GetErrorText(VIX_E_FAIL, "en-us") != NULL);
-   CHECK(Vix_GetErrorText(0xffffffffffffffffULL, NULL) != NULL);
+   CHECK(Vix_GetErrorText((VixError)-1, NULL) != NULL);
    CHECK(Vix_GetErrorText(VIX_OK, NULL) != NULL);
 }
 

@@ -2,17 +2,19 @@
 //! a VM's life by the scripts in `tests/clients`.
 //!
 //! Two load the library by an absolute path below `/usr/lib`, one is compiled against headers below
-//! `/usr/include`. So each script runs where the library is installed, as `User` does it.
+//! `/usr/include`. So each script runs where the library is installed, as [`User::with_installed`] does it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use replix_testkit::{DiskType, TestVm, VmBuilder, guest_file, same_content, set_marker, skip};
 
-use crate::user::{User, assert_done, package};
+use crate::user::{User, assert_done, clients};
 
 /// A user with a VM, who has installed the library and the clients.
 struct Stage {
     user: User,
+    prefix: PathBuf,
     clients: PathBuf,
     vm: TestVm,
 }
@@ -20,8 +22,12 @@ struct Stage {
 impl Stage {
     /// Sets all up; `None`, said, where this machine lacks something.
     fn new() -> Option<Self> {
-        let Some(clients) = std::env::var_os("REPLIX_CLIENTS").map(PathBuf::from) else {
+        let Some(clients) = folder_in("REPLIX_CLIENTS") else {
             skip("no VIX clients ($REPLIX_CLIENTS; cargo xtask clients)");
+            return None;
+        };
+        let Some(prefix) = folder_in("REPLIX_VIX_PREFIX") else {
+            skip("no installed library ($REPLIX_VIX_PREFIX; cargo xtask install)");
             return None;
         };
         let Some(image) = guest_file("guest.vmdk") else {
@@ -29,18 +35,24 @@ impl Stage {
             return None;
         };
         let user = User::new();
-        user.install();
-        if !user.command_installed("true").status().unwrap().success() {
+        let mut probe = user.with_installed(&prefix, "true");
+        if !probe.status().unwrap().success() {
             skip("this user may not mount in a namespace of their own");
             return None;
         }
         let vm = guest(&user.vms(), &image);
         set_marker(&vm.file("base.vmdk"), "client");
-        Some(Self { user, clients, vm })
+        Some(Self {
+            user,
+            prefix,
+            clients,
+            vm,
+        })
     }
 
-    fn python(&self) -> std::process::Command {
-        self.user.command_installed(self.clients.join("bin/python"))
+    fn python(&self) -> Command {
+        let python = self.clients.join("bin/python");
+        self.user.with_installed(&self.prefix, python)
     }
 
     /// Compiles a package and installs it for the user.
@@ -60,7 +72,7 @@ impl Stage {
         let mut client = self.python();
         client
             .args(["-X", "faulthandler"])
-            .arg(package().join("tests/clients").join(script))
+            .arg(clients().join(script))
             .arg(&self.vm.vmx)
             .arg("hello from guest marker=client ")
             .env("PYTHONPATH", self.user.path("site"));
@@ -78,6 +90,12 @@ impl Stage {
             assert!(!self.user.vms().join(gone).exists(), "{gone} is left");
         }
     }
+}
+
+/// A folder that `cargo xtask test` names.
+fn folder_in(variable: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).filter(|folder| !folder.is_empty());
+    folder.map(PathBuf::from)
 }
 
 /// The VM `base` on a copy of the Linux guest's disk, its serial port in a file.
