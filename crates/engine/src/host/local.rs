@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::power::{self, StartSpec, StopMode};
 use crate::snapshot::{self, NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
 use crate::store::{Local, folder_of};
-use crate::vm::{Env, PowerState, Settings, Variable, VmInfo};
+use crate::vm::{Env, PowerState, Settings, Variable, VmInfo, hardware};
 
 impl Host {
     /// Returns this machine, with the settings of its user.
@@ -120,32 +120,32 @@ impl Provider for Machine {
         power::stop(&self.env, vm, mode, job)
     }
 
-    fn reset(&self, _: &Path, _: StopMode, _: &Job) -> Result<()> {
-        not_yet("reset")
+    fn reset(&self, vm: &Path, mode: StopMode, job: &Job) -> Result<()> {
+        power::reset(&self.env, vm, mode, job)
     }
 
-    fn pause(&self, _: &Path, _: &Job) -> Result<()> {
-        not_yet("pause")
+    fn pause(&self, vm: &Path, job: &Job) -> Result<()> {
+        power::pause(&self.env, vm, job)
     }
 
-    fn unpause(&self, _: &Path, _: &Job) -> Result<()> {
-        not_yet("unpause")
+    fn unpause(&self, vm: &Path, job: &Job) -> Result<()> {
+        power::unpause(&self.env, vm, job)
     }
 
-    fn suspend(&self, _: &Path, _: StopMode, _: &Job) -> Result<()> {
-        not_yet("suspend")
+    fn suspend(&self, vm: &Path, _: StopMode, _: &Job) -> Result<()> {
+        power::suspend(&self.env, vm)
     }
 
-    fn upgrade_hardware(&self, _: &Path, _: &Job) -> Result<()> {
-        not_yet("an upgrade of the hardware")
+    fn upgrade_hardware(&self, vm: &Path, job: &Job) -> Result<()> {
+        hardware::upgrade(&self.env, vm, job)
     }
 
-    fn read_variable(&self, _: &Path, _: &Variable) -> Result<String> {
-        not_yet("reading variables")
+    fn read_variable(&self, vm: &Path, variable: &Variable) -> Result<String> {
+        power::read_variable(&self.env, vm, variable)
     }
 
-    fn write_variable(&self, _: &Path, _: &Variable, _: &str) -> Result<()> {
-        not_yet("writing variables")
+    fn write_variable(&self, vm: &Path, variable: &Variable, value: &str) -> Result<()> {
+        power::write_variable(&self.env, vm, variable, value)
     }
 
     fn guest(

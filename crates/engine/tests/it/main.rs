@@ -18,6 +18,7 @@ mod guests;
 mod hostile_vms;
 mod locks;
 mod matrix;
+mod running;
 mod sample_vms;
 mod samples;
 mod snapshots;
