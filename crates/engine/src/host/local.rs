@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Host, Provider, info};
+use super::{Host, Provider, info, inventory};
 use crate::clone::{self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use crate::disk::{self, CheckReport, DiskReport, MapEntry};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::guest::{self, GuestAnswer, GuestCall, Login};
 use crate::job::Job;
 use crate::power::{self, StartSpec, StopMode};
@@ -62,16 +62,16 @@ impl Provider for Machine {
         power::running(&self.env)
     }
 
-    fn register(&self, _: &Path) -> Result<()> {
-        not_yet("registering VMs")
+    fn register(&self, vm: &Path) -> Result<()> {
+        inventory::register(&self.env, vm)
     }
 
-    fn unregister(&self, _: &Path) -> Result<()> {
-        not_yet("registering VMs")
+    fn unregister(&self, vm: &Path) -> Result<()> {
+        inventory::unregister(&self.env, vm)
     }
 
     fn registered(&self) -> Result<Vec<PathBuf>> {
-        not_yet("registering VMs")
+        inventory::list(&self.env)
     }
 
     fn snapshots(&self, vm: &Path) -> Result<SnapshotTree> {
@@ -105,7 +105,12 @@ impl Provider for Machine {
     }
 
     fn delete(&self, vm: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
-        clone::delete(&self.env, vm, spec, job)
+        let path = self.open(vm)?;
+        clone::delete(&self.env, &path, spec, job)?;
+        if let Err(error) = inventory::remove(&self.env, &path) {
+            job.warn(format!("the deleted VM is still registered: {error}"));
+        }
+        Ok(())
     }
 
     fn lineage(&self, vm: &Path) -> Result<Lineage> {
@@ -169,9 +174,4 @@ impl Provider for Machine {
     fn disk_check(&self, path: &Path, job: &Job) -> Result<CheckReport> {
         disk::check(&self.env.opener_in(folder_of(path), Vec::new())?, path, job)
     }
-}
-
-fn not_yet<T>(what: &str) -> Result<T> {
-    let text = format!("{what} is not supported yet");
-    Err(Error::new(Kind::NotSupported, text))
 }

@@ -16,6 +16,7 @@ mod format_properties;
 mod from_windows;
 mod guests;
 mod hostile_vms;
+mod inventory;
 mod locks;
 mod matrix;
 mod running;
