@@ -12,6 +12,7 @@ mod demo;
 mod deps;
 mod guest;
 mod headers;
+mod install;
 mod rules;
 mod run;
 mod scratch;
@@ -51,12 +52,16 @@ enum Command {
     Guest(GuestArgs),
     /// Writes the constants of vix.h from the table of crates/vix
     Headers,
+    /// Builds and installs the programs and the VIX library with its headers
+    Install(install::Args),
     /// Runs everything that CI runs, and counts the tests at the end
     Test {
         /// Run this stage only; may be repeated
         #[arg(long, value_name = "STAGE")]
         only: Vec<test::Stage>,
     },
+    /// Takes back what `install` put there
+    Uninstall(install::Args),
 }
 
 #[derive(clap::Args)]
@@ -101,9 +106,11 @@ fn perform(command: Command) -> Result {
     match command {
         Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
-        Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
         Command::Headers => headers::run(&Workspace::find()?.root),
+        Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
         Command::Demo => demo::run(&Workspace::find()?),
+        Command::Install(args) => install::run(&Workspace::find()?, &args),
+        Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
             deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS, deps::CLIENTS])?;

@@ -1,10 +1,11 @@
 //! `cargo xtask test`: everything that CI runs, stage by stage, and one line of counts at the end.
 //!
 //! Tests find what they need in their environment: `REPLIX_TEST_GUEST` is the folder of the test
-//! guests, `REPLIX_BIN` that of the release programs, `REPLIX_CLIENTS` the Python environment with
-//! the VIX clients that others wrote. A test that finds that this machine lacks what it needs
-//! appends a line `name: reason` to the file `REPLIX_SKIP_LOG` and returns; it then counts as
-//! skipped, and the reason is told.
+//! guests, `REPLIX_BIN` that of the release programs, `REPLIX_VIX_PREFIX` the prefix at which the
+//! release library is installed, `REPLIX_CLIENTS` the Python environment with the VIX clients that
+//! others wrote. A test that finds that this machine lacks what it needs appends a line
+//! `name: reason` to the file `REPLIX_SKIP_LOG` and returns; it then counts as skipped, and the
+//! reason is told.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use clap::ValueEnum;
 use crate::run::{Result, Run, fail, seconds, stage};
 use crate::tally::{Tally, run_counted};
 use crate::workspace::{Workspace, cargo};
-use crate::{check, clients, demo, deps, guest};
+use crate::{check, clients, demo, deps, guest, install};
 
 /// What `cargo xtask test` runs, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -72,6 +73,7 @@ struct Runner<'a> {
     workspace: &'a Workspace,
     guests: PathBuf,
     clients: PathBuf,
+    vix_prefix: PathBuf,
     skip_log: PathBuf,
 }
 
@@ -93,8 +95,13 @@ impl<'a> Runner<'a> {
             stage("release programs", || workspace.build_programs())?;
         }
         let mut clients = PathBuf::new();
+        let vix_prefix = workspace.target.join("vix-prefix");
         if needs(&[Stage::Integration]) {
             clients = clients::build(workspace)?;
+            stage("release library", || {
+                workspace.build_library()?;
+                install::anew(workspace, &vix_prefix)
+            })?;
         }
         let skip_log = workspace.target.join("skipped-tests.log");
         // Absent, as a rule.
@@ -103,6 +110,7 @@ impl<'a> Runner<'a> {
             workspace,
             guests,
             clients,
+            vix_prefix,
             skip_log,
         })
     }
@@ -163,6 +171,7 @@ impl<'a> Runner<'a> {
             .env("REPLIX_TEST_GUEST", &self.guests)
             .env("REPLIX_BIN", self.workspace.programs())
             .env("REPLIX_CLIENTS", &self.clients)
+            .env("REPLIX_VIX_PREFIX", &self.vix_prefix)
             .env("REPLIX_SKIP_LOG", &self.skip_log)
     }
 

@@ -6,6 +6,7 @@
     reason = "every helper panics when a test's ground breaks"
 )]
 
+mod c_client;
 mod content;
 mod guests;
 mod peers;
@@ -13,6 +14,7 @@ mod skip;
 mod tree;
 mod vms;
 
+pub use c_client::{CProgram, Compiler, VixLibrary, valgrind};
 pub use content::Content;
 pub use guests::{guest_file, set_marker};
 pub use peers::{peer, qemu_img, qemu_io, same_content};

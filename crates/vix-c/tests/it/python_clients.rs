@@ -1,34 +1,33 @@
-//! Clients that others wrote, unmodified: two packages of the Python package index, driven through
+//! Clients that others wrote, unmodified: three packages of the Python package index, driven through
 //! a VM's life by the scripts in `tests/clients`.
 //!
-//! Both load the library by an absolute path below `/usr/lib`. So each script runs in a mount
-//! namespace of its own, where the library is laid over that folder as it is when installed.
+//! Two load the library by an absolute path below `/usr/lib`, one is compiled against headers below
+//! `/usr/include`. So each script runs where the library is installed, as [`User::with_installed`] does it.
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use replix_testkit::{DiskType, TestVm, VmBuilder, guest_file, same_content, set_marker, skip};
 
-use crate::user::{User, assert_done, built_library};
+use crate::user::{User, assert_done, clients};
 
-/// Where the packages look for the library, below `/usr/lib`.
-const INSTALLED: &str = "vmware-vix/libvixAllProducts.so";
-
-/// Where one of them looks instead, as a link.
-const LINKED: &str = "libvixAllProducts.so";
-
-/// A user with a VM, who has installed the library.
+/// A user with a VM, who has installed the library and the clients.
 struct Stage {
     user: User,
-    python: PathBuf,
+    prefix: PathBuf,
+    clients: PathBuf,
     vm: TestVm,
 }
 
 impl Stage {
     /// Sets all up; `None`, said, where this machine lacks something.
     fn new() -> Option<Self> {
-        let Some(clients) = std::env::var_os("REPLIX_CLIENTS").map(PathBuf::from) else {
+        let Some(clients) = folder_in("REPLIX_CLIENTS") else {
             skip("no VIX clients ($REPLIX_CLIENTS; cargo xtask clients)");
+            return None;
+        };
+        let Some(prefix) = folder_in("REPLIX_VIX_PREFIX") else {
+            skip("no installed library ($REPLIX_VIX_PREFIX; cargo xtask install)");
             return None;
         };
         let Some(image) = guest_file("guest.vmdk") else {
@@ -36,8 +35,7 @@ impl Stage {
             return None;
         };
         let user = User::new();
-        install(&user.path("lib"));
-        let mut probe = user.command_with(&user.path("lib"), "true");
+        let mut probe = user.with_installed(&prefix, "true");
         if !probe.status().unwrap().success() {
             skip("this user may not mount in a namespace of their own");
             return None;
@@ -45,27 +43,44 @@ impl Stage {
         let vm = guest(&user.vms(), &image);
         set_marker(&vm.file("base.vmdk"), "client");
         Some(Self {
-            python: clients.join("bin/python"),
             user,
+            prefix,
+            clients,
             vm,
         })
     }
 
+    fn python(&self) -> Command {
+        let python = self.clients.join("bin/python");
+        self.user.with_installed(&self.prefix, python)
+    }
+
+    /// Compiles a package and installs it for the user.
+    fn compile(&self, archive: &str) {
+        let mut pip = self.python();
+        pip.args(["-m", "pip", "install", "--quiet", "--no-index", "--no-deps"])
+            .args(["--no-build-isolation", "--no-cache-dir", "--target"])
+            .arg(self.user.path("site"))
+            .arg(self.clients.join("sources").join(archive));
+        let output = pip.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{archive}: {said}");
+    }
+
     /// Runs a script of `tests/clients`, which must end well.
     fn run(&self, script: &str) {
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-        let lib = self.user.path("lib");
-        let mut client = self.user.command_with(&lib, &self.python);
+        let mut client = self.python();
         client
             .args(["-X", "faulthandler"])
-            .arg(scripts.join(script))
+            .arg(clients().join(script))
             .arg(&self.vm.vmx)
-            .arg("hello from guest marker=client ");
+            .arg("hello from guest marker=client ")
+            .env("PYTHONPATH", self.user.path("site"));
         assert_done(&client.output().unwrap());
     }
 
-    /// Checks what a script leaves: the VM, and a full clone that holds the same.
-    fn check_left(&self) {
+    /// Checks what a script leaves that clones: the VM, and a full clone that holds the same.
+    fn check_clones(&self) {
         let disk = self.vm.value("scsi0:0.fileName").unwrap();
         let full = self.user.vms().join("full");
         let mut files = std::fs::read_dir(&full).unwrap().flatten();
@@ -77,11 +92,10 @@ impl Stage {
     }
 }
 
-/// Puts the library into `lib` as into a prefix's folder of that name.
-fn install(lib: &Path) {
-    std::fs::create_dir_all(lib.join("vmware-vix")).unwrap();
-    std::fs::copy(built_library(), lib.join(INSTALLED)).unwrap();
-    symlink(INSTALLED, lib.join(LINKED)).unwrap();
+/// A folder that `cargo xtask test` names.
+fn folder_in(variable: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).filter(|folder| !folder.is_empty());
+    folder.map(PathBuf::from)
 }
 
 /// The VM `base` on a copy of the Linux guest's disk, its serial port in a file.
@@ -99,12 +113,19 @@ fn guest(library: &Path, image: &Path) -> TestVm {
 fn package_vix_works_unmodified() {
     let Some(stage) = Stage::new() else { return };
     stage.run("vix_client.py");
-    stage.check_left();
+    stage.check_clones();
 }
 
 #[test]
 fn package_vixpy_works_unmodified() {
     let Some(stage) = Stage::new() else { return };
     stage.run("vixpy_client.py");
-    stage.check_left();
+    stage.check_clones();
+}
+
+#[test]
+fn package_pyvix_works_unmodified() {
+    let Some(stage) = Stage::new() else { return };
+    stage.compile("pyvix-0.4.3.tar.gz");
+    stage.run("pyvix_client.py");
 }

@@ -1,15 +1,15 @@
-//! A client in C in the manner of those that people wrote: compiled against our header by a C and
-//! by a C++ compiler, linked with the library, run on a VM.
+//! A client in C in the manner of those that people wrote, compiled by a C and by a C++ compiler, run
+//! on a VM, and watched by valgrind.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use replix::snapshot::NewSnapshot;
 use replix::vm::Settings;
 use replix::{Host, Vm};
-use replix_testkit::{Content, DiskType, VmBuilder};
+use replix_testkit::{CProgram, Compiler, Content, DiskType, VixLibrary, VmBuilder, valgrind};
 
-use crate::user::{User, assert_done, built_library};
+use crate::user::{User, assert_done, clients};
 
 /// A VM with two snapshots, `first` and `second`; its disk holds no system, its firmware runs.
 fn base(library: &Path) -> Vm {
@@ -27,44 +27,27 @@ fn base(library: &Path) -> Vm {
     vm
 }
 
-/// Compiles the client with `compiler`; every warning is an error.
-fn compile(compiler: &[&str], user: &User) -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = user.path("sample_client");
-    let output = Command::new(compiler[0])
-        .args(&compiler[1..])
-        .args(["-Wall", "-Wextra", "-Werror", "-g", "-pthread", "-I"])
-        .arg(package.join("include"))
-        .arg("-o")
-        .arg(&program)
-        .arg(package.join("tests/clients/sample_client.c"))
-        .arg(built_library())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{compiler:?}: {said}");
-    program
-}
-
-fn run(compiler: &[&str]) {
+fn run(compiler: Compiler, output: impl FnOnce(&mut Command) -> Output) {
+    let source = clients().join("sample_client.c");
+    let program = CProgram::compile(&source, compiler, &VixLibrary::find());
     let user = User::new();
-    let program = compile(compiler, &user);
     let vm = base(&user.vms());
-    let output = user
-        .command(program)
-        .arg(vm.path())
-        .arg(user.vms())
-        .env("LD_LIBRARY_PATH", built_library().parent().unwrap())
-        .output();
-    assert_done(&output.unwrap());
+    let mut command = program.command();
+    user.surround(&mut command).arg(vm.path()).arg(user.vms());
+    assert_done(&output(&mut command));
 }
 
 #[test]
-fn client_of_c_works() {
-    run(&["cc", "-std=gnu99"]);
+fn sample_client_in_c_works() {
+    run(Compiler::C89, |client| client.output().unwrap());
 }
 
 #[test]
-fn client_of_cpp_works() {
-    run(&["c++"]);
+fn sample_client_in_cxx_works() {
+    run(Compiler::Cxx, |client| client.output().unwrap());
+}
+
+#[test]
+fn sample_client_leaves_memory_sound() {
+    run(Compiler::C89, |client| valgrind(client));
 }

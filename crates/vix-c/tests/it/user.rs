@@ -1,12 +1,21 @@
 //! A user of the library: a folder with VMs, and beside them a home and a runtime state that no
 //! other test shares.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use replix_testkit::folder;
 use tempfile::TempDir;
+
+/// Lays what is in the prefix `$1` over `/usr`, as if installed there, and becomes the command that
+/// follows.
+const INSTALLED: &str = r#"
+    for part in lib include; do
+        mount -t overlay overlay -o "lowerdir=$1/$part:/usr/$part" "/usr/$part" || exit
+    done
+    shift && exec "$@""#;
 
 /// The user's folder; machines that run from it end with this value.
 pub struct User {
@@ -32,30 +41,30 @@ impl User {
         self.path("vms")
     }
 
-    /// A program that this user runs.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
+    /// Gives a program this user's surroundings, and nothing else of the test's.
+    pub fn surround<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command
             .env("HOME", self.path("home"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env_remove("XDG_CONFIG_HOME")
-            .env_remove("REPLIX_SETTINGS");
-        command
+            .env_remove("REPLIX_SETTINGS")
+            // Cargo's folders have a library, too.
+            .env_remove("LD_LIBRARY_PATH")
     }
 
-    /// The same in a mount namespace of its own, where `over` lies over `/usr/lib`.
-    pub fn command_with(&self, over: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = self.command("unshare");
+    /// A program of this user's that finds what is in `prefix` below `/usr`: in a mount namespace of
+    /// its own, so that nothing is installed on the machine.
+    pub fn with_installed(&self, prefix: &Path, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("unshare");
         command.arg("--mount");
         if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
             command.arg("--map-root-user");
         }
-        let script = r#"mount -t overlay overlay -o "lowerdir=$1:/usr/lib" /usr/lib &&
-            shift && exec "$@""#;
         command
-            .args(["sh", "-c", script, "sh"])
-            .arg(over)
+            .args(["sh", "-c", INSTALLED, "sh"])
+            .arg(prefix)
             .arg(program);
+        self.surround(&mut command);
         command
     }
 }
@@ -72,10 +81,9 @@ impl Drop for User {
     }
 }
 
-/// The library that cargo built with this test.
-pub fn built_library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.with_file_name("libvixAllProducts.so")
+/// The sources of the clients.
+pub fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
 /// Checks that a client ended well and said so.
