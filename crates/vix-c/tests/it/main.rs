@@ -3,6 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod clone_arguments;
+mod clone_linked;
+mod clone_states;
+mod clone_time;
+mod delete;
+mod fixtures;
+mod jobs;
+mod program;
 mod python_clients;
+mod reference_page;
 mod sample_client;
+mod snapshots;
 mod user;
