@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod demo;
 mod deps;
+mod fuzz;
 mod guest;
 mod install;
 mod rules;
@@ -43,6 +44,8 @@ enum Command {
     Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
     Deps,
+    /// Fuzzes the C library's arguments and keeps what it finds new
+    Fuzz(fuzz::Args),
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
     /// Builds and installs the programs and the VIX library with its headers
@@ -100,6 +103,7 @@ fn perform(command: Command) -> Result {
         Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
         Command::Demo => demo::run(&Workspace::find()?),
+        Command::Fuzz(args) => fuzz::run(&Workspace::find()?, &args),
         Command::Install(args) => install::run(&Workspace::find()?, &args),
         Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
