@@ -1,0 +1,131 @@
+//! Virtual machines: the object, and its properties as they are now.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use replix::guest::Login;
+use replix::host::Provider;
+use replix::vm::{PowerState, VmInfo};
+
+use crate::constants::*;
+use crate::error::Result;
+use crate::host::Host;
+use crate::property::Value;
+
+/// A VM that a client has opened.
+pub(crate) struct Vm {
+    pub(crate) host: Arc<Host>,
+    pub(crate) path: PathBuf,
+    /// Who the client is in the guest.
+    pub(crate) login: Mutex<Option<Login>>,
+}
+
+impl Vm {
+    /// Opens the VM whose configuration is at `path`.
+    ///
+    /// # Errors
+    /// `VIX_E_VM_NOT_FOUND`, `VIX_E_CANNOT_READ_VM_CONFIG`.
+    pub(crate) fn open(host: &Arc<Host>, path: &Path) -> Result<Self> {
+        Ok(Self {
+            host: Arc::clone(host),
+            path: host.engine.open(path)?.path().to_path_buf(),
+            login: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        self.host.engine.provider()
+    }
+
+    pub(crate) fn info(&self) -> Result<VmInfo> {
+        Ok(self.provider().info(&self.path)?)
+    }
+
+    /// Returns properties as they are now, asking the engine once at most for each of its answers.
+    pub(crate) fn read(&self, ids: &[i32]) -> Result<Vec<Value>> {
+        self.host.require_connection(VIX_E_VM_HOST_DISCONNECTED)?;
+        let mut facts = Facts {
+            vm: self,
+            info: None,
+        };
+        ids.iter().map(|id| facts.read(*id)).collect()
+    }
+}
+
+/// What is asked about a VM in one call.
+struct Facts<'a> {
+    vm: &'a Vm,
+    info: Option<VmInfo>,
+}
+
+impl Facts<'_> {
+    fn read(&mut self, id: i32) -> Result<Value> {
+        Ok(match id {
+            VIX_PROPERTY_VM_NUM_VCPUS => Value::Integer(integer(self.info()?.cpus.into())),
+            VIX_PROPERTY_VM_MEMORY_SIZE => Value::Integer(integer(self.info()?.memory_mib)),
+            VIX_PROPERTY_VM_NAME => Value::Text(self.info()?.display_name.clone()),
+            VIX_PROPERTY_VM_GUESTOS => Value::Text(self.info()?.guest_os.clone()),
+            VIX_PROPERTY_VM_READ_ONLY => Value::Bool(self.info()?.read_only),
+            VIX_PROPERTY_VM_VMX_PATHNAME => {
+                Value::Text(self.vm.path.to_string_lossy().into_owned())
+            }
+            VIX_PROPERTY_VM_POWER_STATE => Value::Integer(power_state(self.state()?)),
+            VIX_PROPERTY_VM_IS_RUNNING => Value::Bool(is_running(self.state()?)),
+            VIX_PROPERTY_VM_TOOLS_STATE => Value::Integer(VIX_TOOLSSTATE_UNKNOWN),
+            VIX_PROPERTY_VM_SUPPORTED_FEATURES => Value::Integer(self.features()),
+            // Teams and recordings are history; our guests' channel has no certificate.
+            VIX_PROPERTY_VM_IN_VMTEAM
+            | VIX_PROPERTY_VM_IS_RECORDING
+            | VIX_PROPERTY_VM_IS_REPLAYING => Value::Bool(false),
+            VIX_PROPERTY_VM_VMTEAM_PATHNAME => Value::Text(String::new()),
+            VIX_PROPERTY_VM_SSL_ERROR => Value::Int64(0),
+            // Known while Tools run.
+            VIX_PROPERTY_GUEST_SHAREDFOLDERS_SHARES_PATH => Value::Text(String::new()),
+            _ => return Err(VIX_E_UNRECOGNIZED_PROPERTY.into()),
+        })
+    }
+
+    fn info(&mut self) -> Result<&VmInfo> {
+        match &mut self.info {
+            Some(info) => Ok(info),
+            none => Ok(none.insert(self.vm.info()?)),
+        }
+    }
+
+    /// The state alone is cheaper than everything, and is what clients poll.
+    fn state(&self) -> Result<PowerState> {
+        match &self.info {
+            Some(info) => Ok(info.state),
+            None => Ok(self.vm.provider().state(&self.vm.path)?),
+        }
+    }
+
+    fn features(&self) -> i32 {
+        match self.vm.host.require_workstation() {
+            Ok(()) => VIX_VM_SUPPORT_MULTIPLE_SNAPSHOTS | VIX_VM_SUPPORT_HARDWARE_UPGRADE,
+            Err(_) => 0,
+        }
+    }
+}
+
+/// A number too large for VIX is told as the largest.
+fn integer(number: u64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn is_running(state: PowerState) -> bool {
+    match state {
+        PowerState::On | PowerState::Paused | PowerState::Foreign => true,
+        PowerState::Off | PowerState::Suspended | PowerState::Locked => false,
+    }
+}
+
+/// Returns the `VIX_POWERSTATE_*` bits of a state.
+fn power_state(state: PowerState) -> i32 {
+    match state {
+        PowerState::Off | PowerState::Locked => VIX_POWERSTATE_POWERED_OFF,
+        PowerState::On | PowerState::Foreign => VIX_POWERSTATE_POWERED_ON,
+        PowerState::Paused => VIX_POWERSTATE_POWERED_ON | VIX_POWERSTATE_PAUSED,
+        PowerState::Suspended => VIX_POWERSTATE_SUSPENDED,
+    }
+}
