@@ -5,10 +5,13 @@
 
 mod apt_source;
 mod bench;
+mod cached;
 mod check;
+mod clients;
 mod demo;
 mod deps;
 mod guest;
+mod headers;
 mod install;
 mod rules;
 mod run;
@@ -39,12 +42,16 @@ enum Command {
     Bench,
     /// Formatting, lints, layers and the other house rules
     Check,
+    /// Makes the Python environment with the VIX clients that the tests run; prints its folder
+    Clients,
     /// Shows the product end to end on the test guest
     Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
     Deps,
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
+    /// Writes the constants of vix.h from the table of crates/vix
+    Headers,
     /// Builds and installs the programs and the VIX library with its headers
     Install(install::Args),
     /// Runs everything that CI runs, and counts the tests at the end
@@ -99,12 +106,14 @@ fn perform(command: Command) -> Result {
     match command {
         Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
+        Command::Headers => headers::run(&Workspace::find()?.root),
+        Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
         Command::Demo => demo::run(&Workspace::find()?),
         Command::Install(args) => install::run(&Workspace::find()?, &args),
         Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
-            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
+            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS, deps::CLIENTS])?;
             deps::install_nextest()
         }
         Command::Guest(args) => {

@@ -10,6 +10,7 @@ mod c_client;
 mod content;
 mod guests;
 mod peers;
+mod skip;
 mod tree;
 mod vms;
 
@@ -17,5 +18,6 @@ pub use c_client::{CProgram, Compiler, VixLibrary, valgrind};
 pub use content::Content;
 pub use guests::{guest_file, set_marker};
 pub use peers::{peer, qemu_img, qemu_io, same_content};
+pub use skip::skip;
 pub use tree::{Tree, tree_of};
 pub use vms::{DiskType, TestVm, VmBuilder, folder};
