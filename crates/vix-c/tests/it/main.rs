@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod installed;
 mod python_clients;
 mod sample_client;
 mod user;
