@@ -35,8 +35,21 @@ pub const GUEST: &[&str] = &[
 /// What running VMs needs; `qemu-utils` brings `qemu-img`, `qemu-io` and `qemu-storage-daemon`.
 pub const QEMU: &[&str] = &["ovmf", "qemu-system-x86", "qemu-utils"];
 
-/// What the tests need besides.
-pub const TESTS: &[&str] = &["bzip2", "e2fsprogs", "libvmdk-utils", "strace"];
+/// What the tests need besides; those of the C library compile clients and run them under valgrind.
+pub const TESTS: &[&str] = &[
+    "bzip2",
+    "e2fsprogs",
+    "g++",
+    "gcc",
+    "libc6-dev",
+    "libvmdk-utils",
+    "pkgconf",
+    "strace",
+    "valgrind",
+];
+
+/// What the VIX clients need that others wrote in Python.
+pub const CLIENTS: &[&str] = &["python3", "python3-dev", "python3-venv", "util-linux"];
 
 /// Packages of QEMU's source package: always of one release.
 const QEMU_FAMILY: &[&str] = &[

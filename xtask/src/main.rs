@@ -5,11 +5,14 @@
 
 mod apt_source;
 mod bench;
+mod cached;
 mod check;
+mod clients;
 mod demo;
 mod deps;
 mod guest;
 mod headers;
+mod install;
 mod rules;
 mod run;
 mod scratch;
@@ -39,6 +42,8 @@ enum Command {
     Bench,
     /// Formatting, lints, layers and the other house rules
     Check,
+    /// Makes the Python environment with the VIX clients that the tests run; prints its folder
+    Clients,
     /// Shows the product end to end on the test guest
     Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
@@ -47,12 +52,16 @@ enum Command {
     Guest(GuestArgs),
     /// Writes the constants of vix.h from the table of crates/vix
     Headers,
+    /// Builds and installs the programs and the VIX library with its headers
+    Install(install::Args),
     /// Runs everything that CI runs, and counts the tests at the end
     Test {
         /// Run this stage only; may be repeated
         #[arg(long, value_name = "STAGE")]
         only: Vec<test::Stage>,
     },
+    /// Takes back what `install` put there
+    Uninstall(install::Args),
 }
 
 #[derive(clap::Args)]
@@ -98,10 +107,13 @@ fn perform(command: Command) -> Result {
         Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
         Command::Headers => headers::run(&Workspace::find()?.root),
+        Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
         Command::Demo => demo::run(&Workspace::find()?),
+        Command::Install(args) => install::run(&Workspace::find()?, &args),
+        Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
-            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
+            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS, deps::CLIENTS])?;
             deps::install_nextest()
         }
         Command::Guest(args) => {

@@ -1,9 +1,11 @@
 //! `cargo xtask test`: everything that CI runs, stage by stage, and one line of counts at the end.
 //!
 //! Tests find what they need in their environment: `REPLIX_TEST_GUEST` is the folder of the test
-//! guests, `REPLIX_BIN` that of the release programs. A test that finds that this machine lacks what
-//! it needs appends a line `name: reason` to the file `REPLIX_SKIP_LOG` and returns; it then counts
-//! as skipped, and the reason is told.
+//! guests, `REPLIX_BIN` that of the release programs, `REPLIX_VIX_PREFIX` the prefix at which the
+//! release library is installed, `REPLIX_CLIENTS` the Python environment with the VIX clients that
+//! others wrote. A test that finds that this machine lacks what it needs appends a line
+//! `name: reason` to the file `REPLIX_SKIP_LOG` and returns; it then counts as skipped, and the
+//! reason is told.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +17,7 @@ use clap::ValueEnum;
 use crate::run::{Result, Run, fail, seconds, stage};
 use crate::tally::{Tally, run_counted};
 use crate::workspace::{Workspace, cargo};
-use crate::{check, demo, deps, guest};
+use crate::{check, clients, demo, deps, guest, install};
 
 /// What `cargo xtask test` runs, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -70,6 +72,8 @@ pub fn run(workspace: &Workspace, only: &[Stage]) -> Result {
 struct Runner<'a> {
     workspace: &'a Workspace,
     guests: PathBuf,
+    clients: PathBuf,
+    vix_prefix: PathBuf,
     skip_log: PathBuf,
 }
 
@@ -90,12 +94,23 @@ impl<'a> Runner<'a> {
             guests = guest::build(workspace)?;
             stage("release programs", || workspace.build_programs())?;
         }
+        let mut clients = PathBuf::new();
+        let vix_prefix = workspace.target.join("vix-prefix");
+        if needs(&[Stage::Integration]) {
+            clients = clients::build(workspace)?;
+            stage("release library", || {
+                workspace.build_library()?;
+                install::anew(workspace, &vix_prefix)
+            })?;
+        }
         let skip_log = workspace.target.join("skipped-tests.log");
         // Absent, as a rule.
         let _ = fs::remove_file(&skip_log);
         Ok(Self {
             workspace,
             guests,
+            clients,
+            vix_prefix,
             skip_log,
         })
     }
@@ -155,6 +170,8 @@ impl<'a> Runner<'a> {
         command
             .env("REPLIX_TEST_GUEST", &self.guests)
             .env("REPLIX_BIN", self.workspace.programs())
+            .env("REPLIX_CLIENTS", &self.clients)
+            .env("REPLIX_VIX_PREFIX", &self.vix_prefix)
             .env("REPLIX_SKIP_LOG", &self.skip_log)
     }
 

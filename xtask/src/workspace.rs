@@ -54,6 +54,14 @@ impl Workspace {
     pub fn build_programs(&self) -> Result {
         cargo(["build", "--release", "-p", "replix-cli"]).run()
     }
+
+    /// Builds the release library `libvixAllProducts.so`, in the folder of the programs.
+    ///
+    /// # Errors
+    /// When cargo fails.
+    pub fn build_library(&self) -> Result {
+        cargo(["build", "--release", "-p", "replix-vix-c"]).run()
+    }
 }
 
 /// Returns the command `cargo args...`, with the cargo that started this program.

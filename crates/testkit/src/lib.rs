@@ -6,14 +6,18 @@
     reason = "every helper panics when a test's ground breaks"
 )]
 
+mod c_client;
 mod content;
 mod guests;
 mod peers;
+mod skip;
 mod tree;
 mod vms;
 
+pub use c_client::{CProgram, Compiler, VixLibrary, valgrind};
 pub use content::Content;
 pub use guests::{guest_file, set_marker};
 pub use peers::{peer, qemu_img, qemu_io, same_content};
+pub use skip::skip;
 pub use tree::{Tree, tree_of};
 pub use vms::{DiskType, TestVm, VmBuilder, folder};

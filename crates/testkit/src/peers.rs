@@ -57,7 +57,7 @@ pub fn same_content(a: &Path, b: &Path) -> bool {
     }
 }
 
-fn succeeded(output: &Output) -> String {
+pub(crate) fn succeeded(output: &Output) -> String {
     assert!(output.status.success(), "{}", said(output));
     said(output)
 }

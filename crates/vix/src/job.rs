@@ -12,7 +12,7 @@ use crate::constants::*;
 use crate::error::{Fault, Result};
 use crate::pool::Queue;
 use crate::property::{Record, Value, value_of};
-use crate::table::{Handle, Object, Table};
+use crate::table::{Handle, Object, Reference, Table};
 
 /// What a client wants to be called with: the job, the `VIX_EVENTTYPE_*`, and a property list that
 /// lives as long as the call, or `VIX_INVALID_HANDLE`.
@@ -119,10 +119,7 @@ impl Jobs {
         };
         let handle = own.give();
         let jobs = Arc::clone(self);
-        queue.submit(Box::new(move || {
-            job.perform(&jobs, handle, callback, work);
-            drop(own);
-        }));
+        queue.submit(Box::new(move || job.perform(&jobs, own, callback, work)));
         handle
     }
 
@@ -160,13 +157,16 @@ impl Job {
     }
 
     /// Does the work, publishes what comes of it, tells the client, and lets waiters go; in this order.
+    ///
+    /// `own` keeps the handle valid until nobody is told any more.
     fn perform(
         &self,
         jobs: &Arc<Jobs>,
-        handle: Handle,
+        own: Reference,
         callback: Option<Callback>,
         work: impl FnOnce(&Run) -> Result<Vec<Record>>,
     ) {
+        let handle = own.handle();
         let caller = Arc::new(Caller {
             jobs: Arc::clone(jobs),
             job: handle,
@@ -183,6 +183,8 @@ impl Job {
             .tell(VIX_EVENTTYPE_JOB_COMPLETED, VIX_INVALID_HANDLE);
         // What the callback holds goes before a waiter may free what it points to.
         drop(lock(&run.caller.callback).take());
+        // So does our reference: a handle that the waiter releases is gone then.
+        drop(own);
         lock(&self.state).told = true;
         self.changed.notify_all();
     }
@@ -402,6 +404,17 @@ mod tests {
         });
         open.send(()).unwrap();
         assert!(waiter.join().unwrap());
+    }
+
+    #[test]
+    fn handle_that_a_waiter_releases_is_gone() {
+        let jobs = Arc::new(Jobs::default());
+        for _ in 0..1000 {
+            let handle = jobs.start(&threads(), None, |_| Ok(Vec::new()));
+            job_of(&jobs, handle).wait(handle).unwrap();
+            jobs.table.release(handle);
+            assert_eq!(jobs.table.len(), 0);
+        }
     }
 
     #[test]

@@ -10,8 +10,6 @@
 //! test tells disks apart without booting: it writes the text, padded with zeros to 512 bytes, at
 //! offset 512 of a raw image and converts that, or straight into any image:
 //! `qemu-io -f vmdk -c 'write -s FILE 512 512' clone.vmdk`.
-//!
-//! The folder is named after a hash of the recipe and appears whole or not at all.
 
 mod disk;
 mod kernel;
@@ -20,15 +18,14 @@ mod marker;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use clap::ValueEnum;
 
 pub use marker::Copy;
 
+use crate::cached::Cached;
 use crate::deps;
-use crate::run::{Doing, Result, Run, command, stage};
-use crate::scratch::Scratch;
+use crate::run::{Doing, Result, Run, command};
 use crate::workspace::Workspace;
 
 /// The guests' disks.
@@ -75,9 +72,6 @@ const MARKER_OFFSET: u64 = 512;
 /// The create type of the VMDKs in the guests' folder.
 const SPARSE: &str = "monolithicSparse";
 
-/// What the name of the folder starts with that a process builds in; its id follows.
-const BUILDING: &str = "building-";
-
 const BOOT_DISK_BYTES: u64 = 8 << 20;
 
 /// Builds the guests, unless they are there, and returns their folder.
@@ -85,18 +79,14 @@ const BOOT_DISK_BYTES: u64 = 8 << 20;
 /// # Errors
 /// When a tool is missing or fails; nothing is left of the attempt then.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
-    let cache = workspace.target.join("guest");
-    let folder = cache.join(format!("{:016x}", hash(RECIPE)));
-    if folder.is_dir() {
+    let guests = Cached::new(workspace.target.join("guest"), RECIPE);
+    if let Some(folder) = guests.found() {
         return Ok(folder);
     }
     deps::install(&[deps::GUEST, deps::QEMU])?;
-    stage("test guest", || {
-        let work = Scratch::create(cache.join(format!("{BUILDING}{}", process::id())))?;
-        let made = work.0.join("made");
-        fs::create_dir(&made).doing(made.display())?;
-        boot_sector(&work.0, &made)?;
-        linux::build(&work.0, &made)?;
+    guests.make("test guest", |work, made| {
+        boot_sector(work, made)?;
+        linux::build(work, made)?;
         for name in Disk::value_variants().iter().map(|disk| disk.name()) {
             to_vmdk(
                 &made.join(format!("{name}.raw")),
@@ -104,14 +94,8 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
                 SPARSE,
             )?;
         }
-        // Another process may have been quicker: its folder is as good.
-        match fs::rename(&made, &folder) {
-            Err(error) if !folder.is_dir() => Err(error).doing(folder.display()),
-            _ => Ok(()),
-        }
-    })?;
-    remove_stale(&cache, &folder);
-    Ok(folder)
+        Ok(())
+    })
 }
 
 /// Converts a raw image to a VMDK of the create type `subformat`.
@@ -151,40 +135,4 @@ fn boot_sector(work: &Path, made: &Path) -> Result {
         .open(&path)
         .doing(path.display())?;
     file.set_len(BOOT_DISK_BYTES).doing(path.display())
-}
-
-/// Removes the guests of older recipes and what killed builds left.
-fn remove_stale(cache: &Path, current: &Path) {
-    let is_stale = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let builder = name
-            .strip_prefix(BUILDING)
-            .map(|pid| Path::new("/proc").join(pid));
-        path != current && !builder.is_some_and(|process| process.exists())
-    };
-    let entries = fs::read_dir(cache).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()).filter(is_stale) {
-        // Two processes may clean up at once; what one of them leaves goes next time.
-        let _ = fs::remove_dir_all(path);
-    }
-}
-
-/// Returns the FNV-1a hash of the parts and their lengths.
-fn hash(parts: &[&[u8]]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    parts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {
-        let length = (part.len() as u64).to_le_bytes();
-        length.iter().chain(*part).fold(hash, step)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hash_tells_parts_apart() {
-        assert_ne!(hash(&[b"ab", b"c"]), hash(&[b"a", b"bc"]));
-        assert_ne!(hash(&[b"a"]), hash(&[b"b"]));
-    }
 }

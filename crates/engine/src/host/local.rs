@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Host, Provider, info};
+use super::{Host, Provider, info, inventory};
 use crate::clone::{self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use crate::disk::{self, CheckReport, DiskReport, MapEntry};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::guest::{self, GuestAnswer, GuestCall, Login};
 use crate::job::Job;
 use crate::power::{self, StartSpec, StopMode};
 use crate::snapshot::{self, NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
 use crate::store::{Local, folder_of};
-use crate::vm::{Env, PowerState, Settings, Variable, VmInfo};
+use crate::vm::{Env, PowerState, Settings, Variable, VmInfo, hardware};
 
 impl Host {
     /// Returns this machine, with the settings of its user.
@@ -62,16 +62,16 @@ impl Provider for Machine {
         power::running(&self.env)
     }
 
-    fn register(&self, _: &Path) -> Result<()> {
-        not_yet("registering VMs")
+    fn register(&self, vm: &Path) -> Result<()> {
+        inventory::register(&self.env, vm)
     }
 
-    fn unregister(&self, _: &Path) -> Result<()> {
-        not_yet("registering VMs")
+    fn unregister(&self, vm: &Path) -> Result<()> {
+        inventory::unregister(&self.env, vm)
     }
 
     fn registered(&self) -> Result<Vec<PathBuf>> {
-        not_yet("registering VMs")
+        inventory::list(&self.env)
     }
 
     fn snapshots(&self, vm: &Path) -> Result<SnapshotTree> {
@@ -105,7 +105,12 @@ impl Provider for Machine {
     }
 
     fn delete(&self, vm: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
-        clone::delete(&self.env, vm, spec, job)
+        let path = self.open(vm)?;
+        clone::delete(&self.env, &path, spec, job)?;
+        if let Err(error) = inventory::remove(&self.env, &path) {
+            job.warn(format!("the deleted VM is still registered: {error}"));
+        }
+        Ok(())
     }
 
     fn lineage(&self, vm: &Path) -> Result<Lineage> {
@@ -120,32 +125,32 @@ impl Provider for Machine {
         power::stop(&self.env, vm, mode, job)
     }
 
-    fn reset(&self, _: &Path, _: StopMode, _: &Job) -> Result<()> {
-        not_yet("reset")
+    fn reset(&self, vm: &Path, mode: StopMode, job: &Job) -> Result<()> {
+        power::reset(&self.env, vm, mode, job)
     }
 
-    fn pause(&self, _: &Path, _: &Job) -> Result<()> {
-        not_yet("pause")
+    fn pause(&self, vm: &Path, job: &Job) -> Result<()> {
+        power::pause(&self.env, vm, job)
     }
 
-    fn unpause(&self, _: &Path, _: &Job) -> Result<()> {
-        not_yet("unpause")
+    fn unpause(&self, vm: &Path, job: &Job) -> Result<()> {
+        power::unpause(&self.env, vm, job)
     }
 
-    fn suspend(&self, _: &Path, _: StopMode, _: &Job) -> Result<()> {
-        not_yet("suspend")
+    fn suspend(&self, vm: &Path, _: StopMode, _: &Job) -> Result<()> {
+        power::suspend(&self.env, vm)
     }
 
-    fn upgrade_hardware(&self, _: &Path, _: &Job) -> Result<()> {
-        not_yet("an upgrade of the hardware")
+    fn upgrade_hardware(&self, vm: &Path, job: &Job) -> Result<()> {
+        hardware::upgrade(&self.env, vm, job)
     }
 
-    fn read_variable(&self, _: &Path, _: &Variable) -> Result<String> {
-        not_yet("reading variables")
+    fn read_variable(&self, vm: &Path, variable: &Variable) -> Result<String> {
+        power::read_variable(&self.env, vm, variable)
     }
 
-    fn write_variable(&self, _: &Path, _: &Variable, _: &str) -> Result<()> {
-        not_yet("writing variables")
+    fn write_variable(&self, vm: &Path, variable: &Variable, value: &str) -> Result<()> {
+        power::write_variable(&self.env, vm, variable, value)
     }
 
     fn guest(
@@ -169,9 +174,4 @@ impl Provider for Machine {
     fn disk_check(&self, path: &Path, job: &Job) -> Result<CheckReport> {
         disk::check(&self.env.opener_in(folder_of(path), Vec::new())?, path, job)
     }
-}
-
-fn not_yet<T>(what: &str) -> Result<T> {
-    let text = format!("{what} is not supported yet");
-    Err(Error::new(Kind::NotSupported, text))
 }

@@ -3,6 +3,8 @@
 #[cfg(feature = "local")]
 mod info;
 #[cfg(feature = "local")]
+mod inventory;
+#[cfg(feature = "local")]
 mod local;
 
 use std::fmt;

@@ -318,9 +318,12 @@ mod tests {
         assert_eq!(started.wait().unwrap_err().kind(), Kind::Internal);
     }
 
+    /// Phases and percentages, as told.
+    type Told = Arc<Mutex<Vec<(String, u8)>>>;
+
     /// A job that writes down what its observer is told.
-    fn watched() -> (Job, Arc<Mutex<Vec<(String, u8)>>>) {
-        let told = Arc::new(Mutex::new(Vec::new()));
+    fn watched() -> (Job, Told) {
+        let told = Told::default();
         let writer = Arc::clone(&told);
         let job = Job::observed(move |progress| {
             locked(&writer).push((progress.phase.clone(), progress.percent()));

@@ -1,7 +1,8 @@
-//! Power: VMs started and stopped on QEMU.
+//! Power: VMs started, paused, reset and stopped on QEMU.
 //!
 //! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
-//! the process; `runtime` remembers it for every other process of the user.
+//! the process; `runtime` remembers it for every other process of the user, `variables` what they
+//! write about it.
 
 #[cfg(feature = "local")]
 mod accelerator;
@@ -9,6 +10,8 @@ mod accelerator;
 mod machine;
 #[cfg(feature = "local")]
 mod media;
+#[cfg(feature = "local")]
+mod pause;
 #[cfg(feature = "local")]
 mod preview;
 #[cfg(feature = "local")]
@@ -19,15 +22,19 @@ mod runtime;
 mod start;
 #[cfg(feature = "local")]
 mod stop;
+#[cfg(feature = "local")]
+mod variables;
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "local")]
 pub(crate) use {
+    pause::{pause, reset, suspend, unpause},
     preview::preview,
     runtime::{running, state},
     start::start,
     stop::stop,
+    variables::{read_variable, write_variable},
 };
 
 /// How a VM is started.

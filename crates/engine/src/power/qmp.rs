@@ -56,9 +56,28 @@ impl Control {
         Ok(self.execute(&qmp::query_status {})?.running)
     }
 
+    /// Tells whether somebody stopped the guest's execution, or did not let it begin.
+    pub(super) fn is_paused(&mut self) -> Result<bool> {
+        let status = self.execute(&qmp::query_status {})?.status;
+        Ok(matches!(
+            status,
+            qmp::RunState::paused | qmp::RunState::prelaunch
+        ))
+    }
+
+    /// Stops the execution of the guest.
+    pub(super) fn pause(&mut self) -> Result<()> {
+        self.execute(&qmp::stop {}).map(drop)
+    }
+
     /// Lets the guest execute.
     pub(super) fn resume(&mut self) -> Result<()> {
         self.execute(&qmp::cont {}).map(drop)
+    }
+
+    /// Presses the machine's reset button.
+    pub(super) fn reset(&mut self) -> Result<()> {
+        self.execute(&qmp::system_reset {}).map(drop)
     }
 
     /// Presses the guest's power button.

@@ -35,6 +35,16 @@ impl Record {
     pub(super) fn is_alive(&self) -> bool {
         machine::is_alive(self.pid, Some(self.start))
     }
+
+    /// Returns what the error of something that the machine was needed for means: where the machine
+    /// has ended meanwhile, that.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        if self.is_alive() {
+            return error;
+        }
+        let text = format!("{} was powered off meanwhile", quoted(&self.vmx));
+        Error::new(Kind::VmNotRunning, text).at(&self.vmx)
+    }
 }
 
 /// The folder of one VM.
@@ -148,6 +158,20 @@ pub(crate) fn running(env: &Env) -> Result<Vec<PathBuf>> {
         .collect();
     paths.sort();
     Ok(paths)
+}
+
+/// Returns the machine of a VM that runs here.
+///
+/// # Errors
+/// `VmNotRunning`; `NotSupported` where another program runs or holds it.
+pub(super) fn require_running(store: &dyn Store, vm: &VmFolder) -> Result<Record> {
+    if let Some(record) = Runtime::of(vm.vmx()).record(store) {
+        return Ok(record);
+    }
+    crate::vm::state::read(store, vm).require_on(vm.vmx())?;
+    let text = format!("{} cannot be reached", quoted(vm.vmx()));
+    let hint = "it is being started or ended, or another user runs it";
+    Err(Error::new(Kind::VmNotRunning, text).at(vm.vmx()).hint(hint))
 }
 
 /// Returns the power state of a VM: what its files say, and whether a running one is paused.

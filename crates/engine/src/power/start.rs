@@ -51,7 +51,7 @@ done
 rmdir "$lock"
 "#;
 
-/// Powers the VM at `vmx` on; returns once it executes.
+/// Powers the VM at `vmx` on; returns once it executes, or would where it is to be paused.
 ///
 /// # Errors
 /// `VmRunning`, `NoHypervisor`, `CannotStart`; what is wrong with a disk.
@@ -76,7 +76,11 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
         launch(env, &mut claim, &run, &program, &machine)
     });
     let record = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
-    await_ready(store, &claim.vm, &control, &record, job)
+    let ready: fn(&mut Control) -> Result<()> = match spec.paused {
+        true => |control| control.is_paused().map(drop),
+        false => Control::resume,
+    };
+    await_ready(store, &claim.vm, &control, &record, ready, job)
 }
 
 fn require_startable(claim: &Claim) -> Result<()> {
@@ -296,19 +300,20 @@ fn write_first_line(store: &dyn Store, log: &Path, pid: u32) -> Result<()> {
     file.write_at(line.as_bytes(), file.len()?)
 }
 
-/// Waits until the machine answers, and lets the guest execute: from there on it may power itself
-/// off at any time.
+/// Waits until the machine answers `ready`, which lets the guest execute: from there on it may power
+/// itself off at any time.
 fn await_ready(
     store: &dyn Store,
     vm: &VmFolder,
     control: &Path,
     record: &Record,
+    ready: fn(&mut Control) -> Result<()>,
     job: &Job,
 ) -> Result<()> {
     let deadline = Instant::now() + READY;
     loop {
-        let resumed = Control::connect(control).and_then(|mut control| control.resume());
-        if resumed.is_ok() {
+        let answer = Control::connect(control).and_then(|mut control| ready(&mut control));
+        if answer.is_ok() {
             return Ok(());
         }
         if !record.is_alive() {

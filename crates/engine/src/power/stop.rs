@@ -8,11 +8,11 @@ use nix::unistd::Pid;
 
 use super::StopMode;
 use super::qmp::Control;
-use super::runtime::{Record, Runtime, forget};
+use super::runtime::{Record, Runtime, forget, require_running};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
 use crate::store::Store;
-use crate::vm::{Env, PowerState, lock, state};
+use crate::vm::{Env, lock};
 
 /// A guest that reacts to its power button is off by then.
 const SOFT: Duration = Duration::from_secs(60);
@@ -27,37 +27,30 @@ const HARD: Duration = Duration::from_secs(10);
 pub(crate) fn stop(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<()> {
     let store = &*env.store;
     let vm = env.open(vmx)?;
-    let runtime = Runtime::of(vm.vmx());
-    let Some(record) = runtime.record(store) else {
-        let report = state::read(store, &vm);
-        return Err(match report.state {
-            PowerState::Foreign | PowerState::Locked => {
-                let by = report.holder().unwrap_or_else(|| "another program".into());
-                let text = format!("{} is held by {by}, not by us", quoted(vm.vmx()));
-                Error::new(Kind::NotSupported, text)
-                    .at(vm.vmx())
-                    .hint("stop it there")
-            }
-            _ => {
-                let text = format!("{} is not powered on", quoted(vm.vmx()));
-                Error::new(Kind::VmNotRunning, text).at(vm.vmx())
-            }
-        });
-    };
-    if mode == StopMode::Soft {
-        Control::connect(&runtime.socket())?.press_power()?;
-        if !await_end(&record, SOFT, job)? {
-            let text = format!(
-                "the guest of {} does not react to its power button",
-                quoted(vm.vmx())
-            );
-            let hint = "stop it hard, which cuts the power";
-            return Err(Error::new(Kind::ToolsNotRunning, text)
-                .at(vm.vmx())
-                .hint(hint));
-        }
+    let record = require_running(store, &vm)?;
+    if mode == StopMode::Soft && !ask_guest(&record, job)? {
+        let text = format!(
+            "the guest of {} does not react to its power button",
+            quoted(vm.vmx())
+        );
+        let hint = "stop it hard, which cuts the power";
+        return Err(Error::new(Kind::ToolsNotRunning, text)
+            .at(vm.vmx())
+            .hint(hint));
     }
     cut(store, &record)
+}
+
+/// Presses the guest's power button and tells whether the machine went off. A guest that is paused
+/// is not asked: it would go off when it is unpaused, long after we gave up.
+fn ask_guest(record: &Record, job: &Job) -> Result<bool> {
+    let mut control = Control::connect(&Runtime::of(&record.vmx).socket())?;
+    if control.is_paused()? {
+        return Ok(false);
+    }
+    control.press_power()?;
+    drop(control);
+    await_end(record, SOFT, job)
 }
 
 /// Ends a machine and waits until nothing of it is left.
@@ -77,7 +70,11 @@ pub(super) fn cut(store: &dyn Store, record: &Record) -> Result<()> {
     Ok(())
 }
 
-fn await_end(record: &Record, limit: Duration, job: &Job) -> Result<bool> {
+/// Waits at most `limit` for the end of a machine and tells whether it has come.
+///
+/// # Errors
+/// `Cancelled`.
+pub(super) fn await_end(record: &Record, limit: Duration, job: &Job) -> Result<bool> {
     let deadline = Instant::now() + limit;
     while record.is_alive() {
         job.check()?;

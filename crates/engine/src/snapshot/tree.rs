@@ -27,6 +27,26 @@ impl SnapshotTree {
         children
     }
 
+    /// Returns the snapshots that descend from no other, oldest first.
+    pub fn roots(&self) -> Vec<&Snapshot> {
+        self.by_parent().remove(&None).unwrap_or_default()
+    }
+
+    /// Returns the snapshots that were taken next after the one with number `uid`, oldest first.
+    pub fn children(&self, uid: u32) -> Vec<&Snapshot> {
+        self.by_parent().remove(&Some(uid)).unwrap_or_default()
+    }
+
+    /// Returns the snapshot that the one with number `uid` was taken after; `None` for a root.
+    pub fn parent(&self, uid: u32) -> Option<&Snapshot> {
+        self.get(self.parent_of(self.get(uid)?)?)
+    }
+
+    /// Returns the snapshot that the present state descends from.
+    pub fn current(&self) -> Option<&Snapshot> {
+        self.get(self.current?)
+    }
+
     /// Returns every snapshot with its depth below its root, parents before children.
     pub fn walk(&self) -> Vec<(usize, &Snapshot)> {
         let mut children = self.by_parent();
@@ -235,8 +255,29 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_come_in_the_order_of_the_bookkeeping() {
+        let mut tree = tree(&[
+            (5, None, "a"),
+            (2, Some(5), "b"),
+            (9, None, "c"),
+            (1, Some(5), "d"),
+        ]);
+        let uids = |of: Vec<&Snapshot>| of.iter().map(|s| s.uid).collect::<Vec<_>>();
+        assert_eq!(uids(tree.roots()), [5, 9]);
+        assert_eq!(uids(tree.children(5)), [2, 1]);
+        assert!(tree.children(9).is_empty() && tree.children(7).is_empty());
+        assert_eq!(tree.parent(1).map(|s| s.uid), Some(5));
+        assert!(tree.parent(5).is_none() && tree.parent(7).is_none());
+        assert!(tree.current().is_none());
+        tree.current = Some(2);
+        assert_eq!(tree.current().map(|s| s.uid), Some(2));
+    }
+
+    #[test]
     fn snapshot_with_unknown_parent_is_a_root() {
         let tree = tree(&[(7, Some(3), "a")]);
         assert_eq!(tree.walk().len(), 1);
+        assert_eq!(tree.roots().len(), 1);
+        assert!(tree.parent(7).is_none());
     }
 }

@@ -101,6 +101,11 @@ impl VmConfig {
         self.dict.get_number("virtualHW.version").unwrap_or(0)
     }
 
+    /// Sets `virtualHW.version`.
+    pub fn set_hardware_version(&mut self, version: u32) {
+        self.dict.set("virtualHW.version", &version.to_string());
+    }
+
     /// Returns the guest's memory in MiB, 256 where it is not stated.
     pub fn memory_mib(&self) -> u64 {
         self.dict.get_number("memsize").unwrap_or(256)

@@ -13,6 +13,8 @@ mod env;
 #[cfg(feature = "local")]
 pub mod files;
 #[cfg(feature = "local")]
+pub mod hardware;
+#[cfg(feature = "local")]
 pub mod identity;
 #[cfg(feature = "local")]
 pub mod kin;

@@ -30,6 +30,9 @@ pub struct Settings {
     pub accelerator: Option<Accelerator>,
     /// How long an operation waits for a VM that another process holds: `lock.seconds`.
     pub patience: Duration,
+    /// The list of registered VMs: `inventory.file`; `None` is the user's own,
+    /// `$XDG_STATE_HOME/replix/inventory.vmls` (`~/.local/state/replix/inventory.vmls`).
+    pub inventory: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -39,6 +42,7 @@ impl Default for Settings {
             delete_parents: false,
             accelerator: None,
             patience: Duration::from_secs(60),
+            inventory: None,
         }
     }
 }
@@ -80,6 +84,9 @@ impl Settings {
                     .parse()
                     .ok()
                     .map(|s| self.patience = Duration::from_secs(s)),
+                "inventory.file" => Some(PathBuf::from(&value))
+                    .filter(|file| file.is_absolute())
+                    .map(|file| self.inventory = Some(file)),
                 // A setting of another version of ours, or of the text itself.
                 _ => Some(()),
             };
@@ -136,11 +143,13 @@ mod tests {
 
     #[test]
     fn settings_are_read_as_a_dictionary() {
-        let text = "places.allow = \"/a;/b\"\nDelete.Parents = \"Allow\"\nlock.seconds = \"5\"\n";
+        let text = "places.allow = \"/a;/b\"\nDelete.Parents = \"Allow\"\nlock.seconds = \"5\"\n\
+                    inventory.file = \"/s/list\"\n";
         let settings = read(text).unwrap();
         assert_eq!(settings.allow, [Path::new("/a"), Path::new("/b")]);
         assert!(settings.delete_parents);
         assert_eq!(settings.patience, Duration::from_secs(5));
+        assert_eq!(settings.inventory.as_deref(), Some(Path::new("/s/list")));
     }
 
     #[test]
@@ -151,5 +160,6 @@ mod tests {
             "\"s\": power.accelerator cannot be \"fast\""
         );
         assert!(read("places.allow = \"a\"\n").is_err());
+        assert!(read("inventory.file = \"a\"\n").is_err());
     }
 }

@@ -17,7 +17,13 @@ use crate::vms::*;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A VM around one of the test guests' disks, its serial port in a file.
-fn guest(library: &Path, name: &str, image: &Path, node: &str, lines: &[(&str, &str)]) -> TestVm {
+pub fn guest(
+    library: &Path,
+    name: &str,
+    image: &Path,
+    node: &str,
+    lines: &[(&str, &str)],
+) -> TestVm {
     let builder = VmBuilder::new(library, name)
         .disk_from(node, DiskType::MonolithicSparse, image, "vmdk")
         .line("memsize", "128")
@@ -34,20 +40,23 @@ fn guest(library: &Path, name: &str, image: &Path, node: &str, lines: &[(&str, &
         .build()
 }
 
-fn start(vm: &Vm) {
+/// Powers a VM on.
+pub fn start(vm: &Vm) {
     vm.power_on(StartSpec::default()).wait().unwrap();
 }
 
-fn stop(vm: &Vm) {
+/// Cuts a VM's power.
+pub fn stop(vm: &Vm) {
     vm.power_off(StopMode::Hard).wait().unwrap();
 }
 
-fn state(vm: &Vm) -> PowerState {
+/// The power state that the VM shows.
+pub fn state(vm: &Vm) -> PowerState {
     vm.info().unwrap().state
 }
 
 /// Waits until the guest has said `wanted` on its serial port; returns all that it said.
-fn said(vm: &Vm, wanted: &str) -> String {
+pub fn said(vm: &Vm, wanted: &str) -> String {
     let file = vm.path().with_file_name("serial.txt");
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -65,7 +74,7 @@ fn said(vm: &Vm, wanted: &str) -> String {
 }
 
 /// Waits until a guest that powers itself off has done so.
-fn await_off(vm: &Vm) {
+pub fn await_off(vm: &Vm) {
     let deadline = Instant::now() + PATIENCE;
     while state(vm) != PowerState::Off || vm.path().with_extension("vmx.lck").exists() {
         assert!(Instant::now() < deadline, "{:?} does not end", vm.path());
@@ -73,7 +82,8 @@ fn await_off(vm: &Vm) {
     }
 }
 
-fn skip(what: &str) -> Option<PathBuf> {
+/// The path of a test guest's file; where it is missing, that is said.
+pub fn skip(what: &str) -> Option<PathBuf> {
     let image = guest_file(what);
     if image.is_none() {
         println!("skipped: no test guests ($REPLIX_TEST_GUEST; cargo xtask guest)");

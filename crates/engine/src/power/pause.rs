@@ -1,0 +1,83 @@
+//! What is done to a VM that runs without ending it: pause, unpause, reset.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::StopMode;
+use super::qmp::Control;
+use super::runtime::{Runtime, require_running};
+use super::stop::await_end;
+use crate::error::{Error, Kind, Result, quoted};
+use crate::job::Job;
+use crate::vm::{Env, VmFolder};
+
+/// A machine that hung up because it ends is gone by then.
+const HANGING_UP: Duration = Duration::from_secs(1);
+
+/// Stops the execution of the VM at `vmx`.
+///
+/// # Errors
+/// `VmNotRunning`.
+pub(crate) fn pause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
+    job.check()?;
+    tell(env, &env.open(vmx)?, Control::pause)
+}
+
+/// Lets the VM at `vmx` execute again.
+///
+/// # Errors
+/// `VmNotRunning`.
+pub(crate) fn unpause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
+    job.check()?;
+    tell(env, &env.open(vmx)?, Control::resume)
+}
+
+/// Resets the VM at `vmx`. One that is paused runs again: whoever resets a VM waits for its guest.
+///
+/// # Errors
+/// `VmNotRunning`; `NotSupported` for a soft reset.
+pub(crate) fn reset(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<()> {
+    job.check()?;
+    let vm = env.open(vmx)?;
+    if mode == StopMode::Soft {
+        require_running(&*env.store, &vm)?;
+        let text = format!(
+            "{} cannot be reset by its guest: nothing there could be asked",
+            quoted(vm.vmx())
+        );
+        let hint = "reset it hard, as its reset button does";
+        return Err(Error::new(Kind::NotSupported, text).at(vm.vmx()).hint(hint));
+    }
+    tell(env, &vm, |control| {
+        control.reset()?;
+        control.resume()
+    })
+}
+
+/// Refuses to suspend the VM at `vmx`.
+///
+/// # Errors
+/// `VmNotRunning`; else `NotSupported`.
+pub(crate) fn suspend(env: &Env, vmx: &Path) -> Result<()> {
+    let vm = env.open(vmx)?;
+    require_running(&*env.store, &vm)?;
+    let text = format!(
+        "{} cannot be suspended: that is not supported yet",
+        quoted(vm.vmx())
+    );
+    Err(Error::new(Kind::NotSupported, text)
+        .at(vm.vmx())
+        .hint("pause it, or stop it"))
+}
+
+/// Tells the machine of a VM to do something.
+fn tell(env: &Env, vm: &VmFolder, what: impl FnOnce(&mut Control) -> Result<()>) -> Result<()> {
+    let record = require_running(&*env.store, vm)?;
+    let control = Control::connect(&Runtime::of(vm.vmx()).socket());
+    let told = control.and_then(|mut control| what(&mut control));
+    told.map_err(|error| {
+        // A machine that ends hangs up first. Whether it is gone then, `explain` says.
+        let _ = await_end(&record, HANGING_UP, &Job::new());
+        record.explain(error)
+    })
+}

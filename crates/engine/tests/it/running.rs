@@ -1,0 +1,228 @@
+//! VMs that run: paused, reset, told variables, asked for what is not there yet.
+
+use replix::guest::{GuestCall, Login};
+use replix::power::{StartSpec, StopMode};
+use replix::vm::{PowerState, Variable, VariableKind};
+use replix::{Kind, Vm};
+use replix_testkit::folder;
+
+use crate::guests::{await_off, guest, said, skip, start, state, stop};
+use crate::vms::*;
+
+/// A VM that is stopped in the end, whatever the test comes to.
+struct Stopped(Vm);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.power_off(StopMode::Hard).wait();
+    }
+}
+
+fn start_paused(vm: &Vm) -> Stopped {
+    let spec = StartSpec {
+        paused: true,
+        ..StartSpec::default()
+    };
+    vm.power_on(spec).wait().unwrap();
+    Stopped(vm.clone())
+}
+
+fn is_listed(vm: &Vm) -> bool {
+    let running = host().running().unwrap();
+    running.iter().any(|other| other.path() == vm.path())
+}
+
+fn variable(kind: VariableKind, name: &str) -> Variable {
+    Variable {
+        kind,
+        name: name.into(),
+    }
+}
+
+#[test]
+fn paused_start_executes_nothing_until_unpaused() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    let _stopped = start_paused(&vm);
+    assert_eq!(state(&vm), PowerState::Paused);
+    assert_eq!(vm.state().unwrap(), PowerState::Paused);
+    assert!(is_listed(&vm));
+    let again = vm.power_on(StartSpec::default()).wait().unwrap_err();
+    assert_eq!(again.kind(), Kind::VmRunning);
+    vm.pause().wait().unwrap();
+    assert_eq!(state(&vm), PowerState::Paused);
+    let serial = vm.path().with_file_name("serial.txt");
+    assert_eq!(std::fs::read(serial).unwrap(), b"");
+
+    vm.unpause().wait().unwrap();
+    assert_eq!(state(&vm), PowerState::On);
+    said(&vm, "guest-ready");
+    vm.unpause().wait().unwrap();
+    assert_eq!(state(&vm), PowerState::On);
+}
+
+#[test]
+fn paused_guest_goes_on_or_is_stopped() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    start(&vm);
+    let _stopped = Stopped(vm.clone());
+    vm.pause().wait().unwrap();
+    assert_eq!(state(&vm), PowerState::Paused);
+    vm.unpause().wait().unwrap();
+    said(&vm, "guest-ready");
+    vm.pause().wait().unwrap();
+    let asked = vm.power_off(StopMode::Soft).wait().unwrap_err();
+    assert_eq!(asked.kind(), Kind::ToolsNotRunning);
+    assert_eq!(state(&vm), PowerState::Paused);
+    stop(&vm);
+    await_off(&vm);
+    assert!(!is_listed(&vm));
+}
+
+#[test]
+fn reset_boots_again_also_when_paused() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    start(&vm);
+    let _stopped = Stopped(vm.clone());
+    said(&vm, "boots=1 ");
+    let soft = vm.reset(StopMode::Soft).wait().unwrap_err();
+    assert_eq!(soft.kind(), Kind::NotSupported);
+    vm.reset(StopMode::Hard).wait().unwrap();
+    said(&vm, "boots=2 ");
+    vm.pause().wait().unwrap();
+    vm.reset(StopMode::Hard).wait().unwrap();
+    assert_eq!(state(&vm), PowerState::On);
+    said(&vm, "boots=3 ");
+}
+
+#[test]
+fn vm_that_is_off_refuses_what_needs_power() {
+    let library = folder();
+    let vm = open(&simple(library.path(), "base"));
+    let guest = variable(VariableKind::Guest, "a");
+    let config = variable(VariableKind::Config, "a");
+    let refused = [
+        vm.pause().wait(),
+        vm.unpause().wait(),
+        vm.reset(StopMode::Hard).wait(),
+        vm.reset(StopMode::Soft).wait(),
+        vm.suspend(StopMode::Hard).wait(),
+        vm.power_off(StopMode::Hard).wait(),
+        vm.guest(None, GuestCall::ListProcesses).wait().map(drop),
+        vm.read_variable(&guest).map(drop),
+        vm.write_variable(&guest, "1"),
+        vm.write_variable(&config, "1"),
+    ];
+    for (number, refused) in refused.into_iter().enumerate() {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), Kind::VmNotRunning, "{number}: {error}");
+    }
+}
+
+#[test]
+fn running_vm_says_what_is_not_supported_yet() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    let _stopped = start_paused(&vm);
+    let login = Login {
+        user: "root".into(),
+        password: "secret".into(),
+        interactive: false,
+    };
+    let asked = vm.guest(Some(login), GuestCall::ListProcesses);
+    let error = asked.wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::NotSupported);
+    assert!(error.to_string().contains("listing processes"), "{error}");
+    let error = vm.suspend(StopMode::Hard).wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::NotSupported);
+    let error = vm.upgrade_hardware().wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::VmRunning);
+}
+
+#[test]
+fn variables_last_until_the_power_goes() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let lines = [("guestinfo.Role", "web"), ("custom.key", "stored")];
+    let test_vm = guest(library.path(), "base", &image, "scsi0:0", &lines);
+    let vm = open(&test_vm);
+    let config = |name| variable(VariableKind::Config, name);
+    let message = |name| variable(VariableKind::Guest, name);
+    let read = |variable: &Variable| open(&test_vm).read_variable(variable).unwrap();
+    let write = |variable: &Variable, value| open(&test_vm).write_variable(variable, value);
+
+    assert_eq!(read(&config("Custom.Key")), "stored");
+    assert_eq!(read(&config("custom.other")), "");
+    let _stopped = start_paused(&vm);
+    let stored = test_vm.config();
+    assert_eq!(read(&message("role")), "web");
+    assert_eq!(read(&message("ip")), "");
+    write(&message("IP"), "192.0.2.7").unwrap();
+    write(&config("custom.KEY"), "a \"new\"\none: \u{e9}").unwrap();
+    write(&config("custom.other"), "other").unwrap();
+    write(&config("custom.other"), "").unwrap();
+    assert_eq!(read(&message("ip")), "192.0.2.7");
+    assert_eq!(read(&config("guestinfo.ip")), "192.0.2.7");
+    assert_eq!(read(&config("custom.key")), "a \"new\"\none: \u{e9}");
+    assert_eq!(read(&config("custom.other")), "");
+    for (variable, value) in [
+        (message("a/b"), "1"),
+        (message("a"), "b=c"),
+        (config(""), "1"),
+    ] {
+        let error = write(&variable, value).unwrap_err();
+        assert_eq!(error.kind(), Kind::Argument, "{error}");
+    }
+    assert_eq!(test_vm.config(), stored);
+
+    stop(&vm);
+    assert_eq!(read(&config("custom.key")), "stored");
+    let _again = start_paused(&vm);
+    assert_eq!(read(&message("ip")), "");
+    assert_eq!(test_vm.config(), stored);
+}
+
+#[test]
+fn many_writers_of_variables_lose_nothing() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    let _stopped = start_paused(&vm);
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let vm = &vm;
+            scope.spawn(move || {
+                for n in 0..8 {
+                    let name = format!("v{writer}.{n}");
+                    let variable = variable(VariableKind::Guest, &name);
+                    vm.write_variable(&variable, &name).unwrap();
+                }
+            });
+        }
+    });
+    for writer in 0..8 {
+        for n in 0..8 {
+            let name = format!("v{writer}.{n}");
+            let variable = variable(VariableKind::Guest, &name);
+            assert_eq!(vm.read_variable(&variable).unwrap(), name);
+        }
+    }
+}
