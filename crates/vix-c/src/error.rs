@@ -1,6 +1,6 @@
 //! Texts of errors.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CString, c_char};
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use crate::types::{ClientText, VixError};
 const NO_CODE: u64 = 0xffff;
 
 /// The texts as C takes them, for as long as the process runs.
-static TEXTS: LazyLock<HashMap<&'static str, CString>> = LazyLock::new(|| {
+static TEXTS: LazyLock<BTreeMap<&'static str, CString>> = LazyLock::new(|| {
     let codes = ERRORS.iter().map(|row| row.code).chain([NO_CODE]);
     let texts = codes.map(text);
     texts
