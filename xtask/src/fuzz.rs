@@ -59,9 +59,14 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result {
     let time = format!("-max_total_time={}", args.seconds);
     let length = format!("-max_len={LARGEST}");
     stage("fuzzing", || {
-        fuzzer(&[&time, &length, "-rss_limit_mb=4096", "-timeout=60"], &[&found, &corpus])
+        fuzzer(
+            &[&time, &length, "-rss_limit_mb=4096", "-timeout=60"],
+            &[&found, &corpus],
+        )
     })?;
-    stage("keeping what is new", || fuzzer(&["-merge=1", &length], &[&corpus, &found]))
+    // One input for each edge of the code; how often each is passed tells too little to keep files for.
+    let keep = ["-set_cover_merge=1", "-use_counters=0", &length];
+    stage("keeping what is new", || fuzzer(&keep, &[&corpus, &found]))
 }
 
 fn build(target: &Path, manifest: &str, workspace: &Workspace, more: &str) -> Result {

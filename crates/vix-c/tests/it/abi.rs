@@ -115,6 +115,9 @@ impl Abi {
             handles: Vec::new(),
             buffers: Vec::new(),
         };
+        if client.byte() & 1 == 1 {
+            client.open_vm();
+        }
         for _ in 0..MOST_CALLS {
             if client.bytes.is_empty() {
                 break;
@@ -202,9 +205,37 @@ impl Client<'_> {
         let answer = invoke(function.address, &arguments.words);
         if function.returns_handle {
             self.handles.push(answer as i32);
+            if self.byte() & 1 == 1 {
+                self.take_result(answer as i32);
+            }
         } else if answer == 0 {
             self.keep(&arguments);
         }
+    }
+
+    /// Waits for a job as most clients do, and takes its result.
+    fn take_result(&mut self, job: i32) {
+        let mut result = 0_i32;
+        let place = &raw mut result as usize;
+        let id = c::VIX_PROPERTY_JOB_RESULT_HANDLE as usize;
+        if invoke(self.abi.address("VixJob_Wait"), &[job as usize, id, place, 0]) == 0 {
+            self.handles.push(result);
+        }
+    }
+
+    /// Does what nearly every client begins with: connects to the host and opens a VM.
+    fn open_vm(&mut self) {
+        let workstation = c::VIX_SERVICEPROVIDER_VMWARE_WORKSTATION as usize;
+        let version = c::VIX_API_VERSION as usize;
+        let connect = [version, workstation, 0, 0, 0, 0, 0, 0, 0, 0];
+        let job = invoke(self.abi.address("VixHost_Connect"), &connect) as i32;
+        self.take_result(job);
+        let host = self.handles.last().copied().unwrap_or_default() as usize;
+        let vmx = self.abi.folder.join("shop/shop.vmx").display().to_string();
+        let vmx = CString::new(vmx).unwrap_or_default();
+        let open = [host, vmx.as_ptr() as usize, 0, 0, 0, 0];
+        let job = invoke(self.abi.address("VixHost_OpenVM"), &open) as i32;
+        self.take_result(job);
     }
 
     fn word(&mut self, kind: Kind) -> usize {
