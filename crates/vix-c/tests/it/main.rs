@@ -3,16 +3,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod abi;
+mod agreement;
 mod clone_arguments;
 mod clone_linked;
 mod clone_states;
 mod clone_time;
 mod delete;
 mod fixtures;
+mod fuzz_corpus;
+mod installed;
 mod jobs;
 mod program;
 mod python_clients;
 mod reference_page;
 mod sample_client;
+mod signature;
 mod snapshots;
 mod user;
+mod variadic;
