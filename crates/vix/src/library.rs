@@ -220,11 +220,12 @@ impl Library {
         let queue = host
             .as_ref()
             .map_or_else(|_| self.threads(), |host| host.queue.clone());
-        self.jobs.start(&queue, callback, move |run| {
-            let host = host?;
+        // As it is now: what was asked for before the client disconnected is done.
+        let host = host.and_then(|host| {
             host.require_connection(VIX_E_HOST_NOT_CONNECTED)?;
-            work(&host, run)
-        })
+            Ok(host)
+        });
+        self.jobs.start(&queue, callback, move |run| work(&host?, run))
     }
 
     /// Starts a job on a VM.
@@ -238,11 +239,11 @@ impl Library {
         let queue = vm
             .as_ref()
             .map_or_else(|_| self.threads(), |vm| vm.host.queue.clone());
-        self.jobs.start(&queue, callback, move |run| {
-            let vm = vm?;
+        let vm = vm.and_then(|vm| {
             vm.host.require_connection(VIX_E_VM_HOST_DISCONNECTED)?;
-            work(&vm, run)
-        })
+            Ok(vm)
+        });
+        self.jobs.start(&queue, callback, move |run| work(&vm?, run))
     }
 
     /// Returns the queue of a host that is connected to with or without an event pump.

@@ -255,6 +255,13 @@ static void job_may_be_released_at_once(VixHandle host, char **args)
     Vix_ReleaseHandle(vm);
 }
 
+static void must_not_be_called(Listener *listener, VixHandle job)
+{
+    (void)listener;
+    (void)job;
+    abort();
+}
+
 /* Waits for a job of which a procedure waits for the end, too. */
 static void wait_for_with(Listener *listener, VixHandle job)
 {
@@ -290,11 +297,23 @@ static void procedures_may_wait_for_each_others_jobs(VixHandle host, char **args
     Vix_ReleaseHandle(vm);
 }
 
-/* The process ends while a job is at work. */
+/* The process ends while a job is at work, which gets the moment that it needs. */
 static void process_ends_with_a_job(VixHandle host, char **args)
 {
     VixHandle vm = open_vm(host, args[0]);
     cloning(vm, VIX_INVALID_HANDLE, VIX_CLONETYPE_FULL, below(args[1], "new/new.vmx"));
+}
+
+/* The process ends while a job waits for what does not come; its procedure is not called any more. */
+static void process_ends_with_a_job_that_waits(VixHandle host, char **args)
+{
+    static Listener listener;
+    VixHandle vm = open_vm(host, args[0]);
+    hold(args[2]);
+    listener_init(&listener);
+    listener.then = must_not_be_called;
+    VixVM_Clone(vm, VIX_INVALID_HANDLE, VIX_CLONETYPE_LINKED, below(args[1], "new/new.vmx"), 0,
+                VIX_INVALID_HANDLE, listen, &listener);
 }
 
 static const Test TESTS[] = {
@@ -309,6 +328,7 @@ static const Test TESTS[] = {
     {"job_may_be_released_at_once", job_may_be_released_at_once},
     {"procedures_may_wait_for_each_others_jobs", procedures_may_wait_for_each_others_jobs},
     {"process_ends_with_a_job", process_ends_with_a_job},
+    {"process_ends_with_a_job_that_waits", process_ends_with_a_job_that_waits},
     {NULL, NULL}};
 
 int main(int argc, char **argv)

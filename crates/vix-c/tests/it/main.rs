@@ -9,6 +9,7 @@ mod clone_arguments;
 mod clone_linked;
 mod clone_states;
 mod clone_time;
+mod contract;
 mod delete;
 mod fixtures;
 mod fuzz_corpus;

@@ -84,6 +84,8 @@ fn greets(compiler: Compiler, ways: &[&str]) {
             "{way}, {mac}: {text}"
         );
         assert_ne!(Some(&mac), original.as_ref());
+        let log = std::fs::read_to_string(clone.with_file_name("vmware.log")).unwrap();
+        assert_eq!(log.contains("no window"), *way == "gui", "{way}: {log}");
     }
     assert_eq!(
         before,

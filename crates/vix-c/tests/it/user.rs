@@ -49,6 +49,9 @@ impl User {
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("XDG_STATE_HOME")
             .env_remove("REPLIX_SETTINGS")
+            // Nobody is to see windows of tests.
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
             // Cargo's folders have a library, too.
             .env_remove("LD_LIBRARY_PATH")
     }
