@@ -4,8 +4,8 @@
 //! corpus. Handles and numbers are anything, texts anything that stays in a folder of ours, pointers
 //! valid or null. What the functions are is read from `vix.h`, so none can be forgotten.
 
-use std::fs;
 use std::ffi::{CString, c_int, c_void};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -103,7 +103,10 @@ impl Abi {
     /// Returns the names of the functions that may be called.
     #[allow(dead_code, reason = "the fuzz target does not ask")]
     pub fn names(&self) -> Vec<&'static str> {
-        self.functions.iter().map(|function| function.name).collect()
+        self.functions
+            .iter()
+            .map(|function| function.name)
+            .collect()
     }
 
     /// Makes the calls that `bytes` stand for, then waits for all jobs and releases everything.
@@ -146,14 +149,20 @@ impl Abi {
             fs::create_dir_all(&folder)?;
             fs::write(disk, DISK)?;
             fs::write(folder.join("shop-flat.vmdk"), [0; 8 * 512])?;
-            fs::write(vmx, format!("config.version = \"8\"\ndisplayName = \"{name}\"\n{more}"))?;
+            fs::write(
+                vmx,
+                format!("config.version = \"8\"\ndisplayName = \"{name}\"\n{more}"),
+            )?;
         }
         Ok(())
     }
 
     fn address(&self, name: &str) -> AnyFunction {
         let mut functions = self.functions.iter();
-        functions.find(|function| function.name == name).expect(name).address
+        functions
+            .find(|function| function.name == name)
+            .expect(name)
+            .address
     }
 }
 
@@ -218,7 +227,11 @@ impl Client<'_> {
         let mut result = 0_i32;
         let place = &raw mut result as usize;
         let id = c::VIX_PROPERTY_JOB_RESULT_HANDLE as usize;
-        if invoke(self.abi.address("VixJob_Wait"), &[job as usize, id, place, 0]) == 0 {
+        if invoke(
+            self.abi.address("VixJob_Wait"),
+            &[job as usize, id, place, 0],
+        ) == 0
+        {
             self.handles.push(result);
         }
     }
@@ -325,7 +338,9 @@ impl Client<'_> {
             return;
         }
         let place = Box::new(0);
-        arguments.words.push(std::ptr::from_ref::<u64>(&place) as usize);
+        arguments
+            .words
+            .push(std::ptr::from_ref::<u64>(&place) as usize);
         arguments.places.push((place, answer));
     }
 
@@ -384,7 +399,8 @@ impl Client<'_> {
     /// Waits for every job, and releases every handle however often it was counted.
     fn finish(&mut self) {
         let [wait, release, handle_type] =
-            ["VixJob_Wait", "Vix_ReleaseHandle", "Vix_GetHandleType"].map(|name| self.abi.address(name));
+            ["VixJob_Wait", "Vix_ReleaseHandle", "Vix_GetHandleType"]
+                .map(|name| self.abi.address(name));
         for handle in &self.handles {
             let handle = *handle as usize;
             if invoke(handle_type, &[handle]) as i32 == c::VIX_HANDLETYPE_JOB {
@@ -392,7 +408,9 @@ impl Client<'_> {
             }
         }
         for handle in &self.handles {
-            (0..MOST_CALLS).for_each(|_| drop(invoke(release, &[*handle as usize])));
+            for _ in 0..MOST_CALLS {
+                invoke(release, &[*handle as usize]);
+            }
         }
         let free = self.abi.address("Vix_FreeBuffer");
         for buffer in &self.buffers {
