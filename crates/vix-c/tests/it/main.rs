@@ -5,10 +5,20 @@
 
 mod abi;
 mod agreement;
+mod clone_arguments;
+mod clone_linked;
+mod clone_states;
+mod clone_time;
+mod delete;
+mod fixtures;
 mod fuzz_corpus;
 mod installed;
+mod jobs;
+mod program;
 mod python_clients;
+mod reference_page;
 mod sample_client;
 mod signature;
+mod snapshots;
 mod user;
 mod variadic;

@@ -47,6 +47,7 @@ impl User {
             .env("HOME", self.path("home"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_STATE_HOME")
             .env_remove("REPLIX_SETTINGS")
             // Cargo's folders have a library, too.
             .env_remove("LD_LIBRARY_PATH")
