@@ -19,6 +19,9 @@
 
 static int failures = 0;
 
+/* Where our VMs are: others may run on this machine, too. */
+static const char *folder = "";
+
 #define CHECK(condition)                                              \
    do {                                                               \
       if (!(condition)) {                                             \
@@ -76,6 +79,12 @@ Await(Context *context)
    pthread_mutex_unlock(&context->lock);
 }
 
+static int
+IsOurs(const char *path)
+{
+   return strncmp(path, folder, strlen(folder)) == 0;
+}
+
 static void
 OnItem(Context *context, VixHandle info)
 {
@@ -83,9 +92,11 @@ OnItem(Context *context, VixHandle info)
    CHECK(Vix_GetHandleType(info) == VIX_HANDLETYPE_PROPERTY_LIST);
    CHECK_CODE(VIX_OK, Vix_GetProperties(info, VIX_PROPERTY_FOUND_ITEM_LOCATION, &path,
                                         VIX_PROPERTY_NONE));
-   context->found++;
-   free(context->last);
-   context->last = path ? strdup(path) : NULL;
+   if (path && IsOurs(path)) {
+      context->found++;
+      free(context->last);
+      context->last = strdup(path);
+   }
    Vix_FreeBuffer(path);
 }
 
@@ -205,7 +216,7 @@ Find(VixHandle host, const char *running)
 {
    Context *context = NewContext();
    int wanted = running ? 1 : 0;
-   int i, count;
+   int i, count, ours = 0;
    char *path = NULL;
    VixPropertyType type = VIX_PROPERTYTYPE_ANY;
    VixHandle job = VixHost_FindItems(host, VIX_FIND_RUNNING_VMS, VIX_INVALID_HANDLE, -1, OnEvent,
@@ -221,14 +232,17 @@ Find(VixHandle host, const char *running)
    job = VixHost_FindItems(host, VIX_FIND_RUNNING_VMS, VIX_INVALID_HANDLE, -1, NULL, NULL);
    CHECK_CODE(VIX_OK, VixJob_Wait(job, VIX_PROPERTY_NONE));
    count = VixJob_GetNumProperties(job, VIX_PROPERTY_FOUND_ITEM_LOCATION);
-   CHECK(count == wanted);
    CHECK(VixJob_GetNumProperties(job, VIX_PROPERTY_JOB_RESULT_ITEM_NAME) == 0);
    for (i = 0; i < count; i++) {
       CHECK_CODE(VIX_OK, VixJob_GetNthProperties(job, i, VIX_PROPERTY_FOUND_ITEM_LOCATION, &path,
                                                  VIX_PROPERTY_NONE));
-      CHECK(running && strcmp(path, running) == 0);
+      if (path && IsOurs(path)) {
+         ours++;
+         CHECK(running && strcmp(path, running) == 0);
+      }
       Vix_FreeBuffer(path);
    }
+   CHECK(ours == wanted);
    CHECK(VIX_FAILED(VixJob_GetNthProperties(job, count, VIX_PROPERTY_FOUND_ITEM_LOCATION, &path,
                                             VIX_PROPERTY_NONE)));
    CHECK(VIX_FAILED(VixJob_GetNthProperties(job, -1, VIX_PROPERTY_FOUND_ITEM_LOCATION, &path,
@@ -389,6 +403,7 @@ main(int argc, char **argv)
       fprintf(stderr, "usage: %s VMX FOLDER\n", argv[0]);
       return 2;
    }
+   folder = argv[2];
    host = Connect(VIX_API_VERSION, VIX_SERVICEPROVIDER_VMWARE_WORKSTATION);
    second = Connect(1, VIX_SERVICEPROVIDER_DEFAULT);
    vm = Open(host, argv[1]);
