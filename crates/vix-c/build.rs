@@ -1,8 +1,16 @@
-//! Gives the library the name by which clients find it.
+//! Gives the library the name by which clients find it, and builds its functions of variable length.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/variadic.c");
+    println!("cargo:rerun-if-changed=include");
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libvixAllProducts.so");
     // Jobs run on threads of the library: its code must stay where it is after a `dlclose`.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    cc::Build::new()
+        .file("src/variadic.c")
+        .include("include")
+        .flag("-fvisibility=hidden")
+        .extra_warnings(true)
+        .compile("variadic");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::headers;
 use crate::rules;
 use crate::run::{Doing, Result, Run, fail, say, stage};
 use crate::workspace::{Workspace, cargo};
@@ -23,6 +24,10 @@ pub fn run(workspace: &Workspace) -> Result {
     ];
     let checks = [
         ("house rules", house_rules(&workspace.root)),
+        (
+            "headers",
+            stage("headers", || headers::check(&workspace.root)),
+        ),
         (
             "formatting",
             stage("formatting", || cargo(["fmt", "--all", "--check"]).run()),

@@ -11,6 +11,7 @@ mod clients;
 mod demo;
 mod deps;
 mod guest;
+mod headers;
 mod install;
 mod rules;
 mod run;
@@ -49,6 +50,8 @@ enum Command {
     Deps,
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
+    /// Writes the constants of vix.h from the table of crates/vix
+    Headers,
     /// Builds and installs the programs and the VIX library with its headers
     Install(install::Args),
     /// Runs everything that CI runs, and counts the tests at the end
@@ -103,6 +106,7 @@ fn perform(command: Command) -> Result {
     match command {
         Command::Bench => bench::run(&Workspace::find()?),
         Command::Check => check::run(&Workspace::find()?),
+        Command::Headers => headers::run(&Workspace::find()?.root),
         Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
         Command::Demo => demo::run(&Workspace::find()?),
         Command::Install(args) => install::run(&Workspace::find()?, &args),

@@ -22,7 +22,7 @@ impl Text {
     ///
     /// # Errors
     /// `VIX_E_INVALID_ARG`, `VIX_E_INVALID_UTF8_STRING`.
-    pub(crate) fn given(self) -> Result<String> {
+    pub fn given(self) -> Result<String> {
         self.optional()?.ok_or_else(|| VIX_E_INVALID_ARG.into())
     }
 

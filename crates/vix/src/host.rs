@@ -72,6 +72,8 @@ pub struct HostSpec {
     pub provider: i32,
     /// Name of the host; none for this machine.
     pub name: Text,
+    /// User and password; this machine asks for none.
+    pub account: (Text, Text),
     /// `VIX_HOSTOPTION_*`.
     pub options: i32,
     /// Must be `VIX_INVALID_HANDLE`.
@@ -99,6 +101,8 @@ impl HostSpec {
             }
             _ => return refuse("there is no such service provider"),
         }
+        self.account.0.optional()?;
+        self.account.1.optional()?;
         let name = self.name.optional()?.unwrap_or_default();
         match LOCAL_NAMES.contains(&name.as_str()) {
             true => Ok(()),

@@ -3,7 +3,7 @@
 //! The rules that clients rely on are in docs/vix/conventions.md.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -100,7 +100,7 @@ pub(crate) struct Jobs {
     /// The objects of the library.
     pub(crate) table: Arc<Table>,
     /// The work that runs now, to be cancelled when the process ends.
-    running: Mutex<HashMap<Handle, replix::Job>>,
+    running: Mutex<BTreeMap<Handle, replix::Job>>,
     /// The process ends: clients' code is not called any more.
     silent: AtomicBool,
 }

@@ -3,7 +3,7 @@
 //! A handle is a number that is given out once: the next of a counter. So a stale one is unknown to
 //! the table, and never another object (docs/adr/0009).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::constants::*;
@@ -48,7 +48,7 @@ pub(crate) struct Table {
 
 #[derive(Default)]
 struct Entries {
-    live: HashMap<Handle, Entry>,
+    live: BTreeMap<Handle, Entry>,
     last: Handle,
 }
 

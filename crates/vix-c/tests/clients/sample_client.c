@@ -19,9 +19,6 @@
 
 static int failures = 0;
 
-/* Where our VMs are: others may run on this machine, too. */
-static const char *folder = "";
-
 #define CHECK(condition)                                              \
    do {                                                               \
       if (!(condition)) {                                             \
@@ -48,7 +45,7 @@ typedef struct {
    int completed;
    int found;
    int progress;
-   char *last;
+   const char *wanted;
    VixError error;
    VixHandle result;
 } Context;
@@ -65,7 +62,6 @@ NewContext(void)
 static void
 FreeContext(Context *context)
 {
-   free(context->last);
    free(context);
 }
 
@@ -79,12 +75,6 @@ Await(Context *context)
    pthread_mutex_unlock(&context->lock);
 }
 
-static int
-IsOurs(const char *path)
-{
-   return strncmp(path, folder, strlen(folder)) == 0;
-}
-
 static void
 OnItem(Context *context, VixHandle info)
 {
@@ -92,10 +82,9 @@ OnItem(Context *context, VixHandle info)
    CHECK(Vix_GetHandleType(info) == VIX_HANDLETYPE_PROPERTY_LIST);
    CHECK_CODE(VIX_OK, Vix_GetProperties(info, VIX_PROPERTY_FOUND_ITEM_LOCATION, &path,
                                         VIX_PROPERTY_NONE));
-   if (path && IsOurs(path)) {
+   /* Others may run VMs at the same time. */
+   if (path && context->wanted && strcmp(path, context->wanted) == 0) {
       context->found++;
-      free(context->last);
-      context->last = strdup(path);
    }
    Vix_FreeBuffer(path);
 }
@@ -212,19 +201,20 @@ OpenWithPassword(VixHandle host, VixHandle vm, const char *vmx)
 }
 
 static void
-Find(VixHandle host, const char *running)
+Find(VixHandle host, const char *vmx, int running)
 {
    Context *context = NewContext();
-   int wanted = running ? 1 : 0;
-   int i, count, ours = 0;
+   int found = 0;
+   int i, count;
    char *path = NULL;
    VixPropertyType type = VIX_PROPERTYTYPE_ANY;
-   VixHandle job = VixHost_FindItems(host, VIX_FIND_RUNNING_VMS, VIX_INVALID_HANDLE, -1, OnEvent,
-                                     context);
+   VixHandle job;
+
+   context->wanted = vmx;
+   job = VixHost_FindItems(host, VIX_FIND_RUNNING_VMS, VIX_INVALID_HANDLE, -1, OnEvent, context);
    CHECK_CODE(VIX_OK, VixJob_Wait(job, VIX_PROPERTY_NONE));
    /* What the callback was given may go now. */
-   CHECK(context->completed == 1 && context->found == wanted);
-   CHECK(!running || (context->last && strcmp(context->last, running) == 0));
+   CHECK(context->completed == 1 && context->found == running);
    FreeContext(context);
    Vix_ReleaseHandle(job);
 
@@ -236,13 +226,10 @@ Find(VixHandle host, const char *running)
    for (i = 0; i < count; i++) {
       CHECK_CODE(VIX_OK, VixJob_GetNthProperties(job, i, VIX_PROPERTY_FOUND_ITEM_LOCATION, &path,
                                                  VIX_PROPERTY_NONE));
-      if (path && IsOurs(path)) {
-         ours++;
-         CHECK(running && strcmp(path, running) == 0);
-      }
+      found += path && strcmp(path, vmx) == 0;
       Vix_FreeBuffer(path);
    }
-   CHECK(ours == wanted);
+   CHECK(found == running);
    CHECK(VIX_FAILED(VixJob_GetNthProperties(job, count, VIX_PROPERTY_FOUND_ITEM_LOCATION, &path,
                                             VIX_PROPERTY_NONE)));
    CHECK(VIX_FAILED(VixJob_GetNthProperties(job, -1, VIX_PROPERTY_FOUND_ITEM_LOCATION, &path,
@@ -352,7 +339,7 @@ Run(VixHandle host, VixHandle vm, const char *vmx)
                                         VIX_PROPERTY_NONE));
    /* Without Tools nothing else is set: there are programs that compare. */
    CHECK(state == VIX_POWERSTATE_POWERED_ON && running == 1);
-   Find(host, vmx);
+   Find(host, vmx, 1);
    CHECK_CODE(VIX_OK, Poll(VixVM_PowerOff(vm, VIX_VMPOWEROP_NORMAL, NULL, NULL), NULL));
    CHECK_CODE(VIX_E_VM_NOT_RUNNING,
               Poll(VixVM_PowerOff(vm, VIX_VMPOWEROP_NORMAL, NULL, NULL), NULL));
@@ -403,14 +390,13 @@ main(int argc, char **argv)
       fprintf(stderr, "usage: %s VMX FOLDER\n", argv[0]);
       return 2;
    }
-   folder = argv[2];
    host = Connect(VIX_API_VERSION, VIX_SERVICEPROVIDER_VMWARE_WORKSTATION);
    second = Connect(1, VIX_SERVICEPROVIDER_DEFAULT);
    vm = Open(host, argv[1]);
    OpenWithPassword(host, vm, argv[1]);
    other = OpenUnattended(second, argv[1], VIX_OK);
    OpenUnattended(second, "", VIX_E_INVALID_ARG);
-   Find(host, NULL);
+   Find(host, argv[1], 0);
    Walk(vm);
    Mistake(host, vm);
 
@@ -426,7 +412,7 @@ main(int argc, char **argv)
 
    VixHost_Disconnect(second);
    CHECK(Vix_GetHandleType(second) == VIX_HANDLETYPE_NONE);
-   Find(host, NULL);
+   Find(host, argv[1], 0);
    VixHost_Disconnect(host);
    /* Late, and one of them twice. */
    Vix_ReleaseHandle(host);

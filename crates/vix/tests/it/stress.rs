@@ -23,6 +23,7 @@ pub(crate) fn here() -> HostSpec {
         api_version: VIX_API_VERSION,
         provider: VIX_SERVICEPROVIDER_VMWARE_WORKSTATION,
         name: Text::Null,
+        account: (Text::Null, Text::Null),
         options: 0,
         list: VIX_INVALID_HANDLE,
     }
