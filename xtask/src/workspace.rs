@@ -47,20 +47,14 @@ impl Workspace {
         self.target.join("release")
     }
 
-    /// Builds the release programs.
+    /// Builds the release programs, and beside them the library `libvixAllProducts.so`: in one go,
+    /// since cargo otherwise compiles the engine for each.
     ///
     /// # Errors
     /// When cargo fails.
     pub fn build_programs(&self) -> Result {
-        cargo(["build", "--release", "-p", "replix-cli"]).run()
-    }
-
-    /// Builds the release library `libvixAllProducts.so`, in the folder of the programs.
-    ///
-    /// # Errors
-    /// When cargo fails.
-    pub fn build_library(&self) -> Result {
-        cargo(["build", "--release", "-p", "replix-vix-c"]).run()
+        let packages = ["-p", "replix-cli", "-p", "replix-vix-c"];
+        cargo(["build", "--release"]).args(packages).run()
     }
 }
 

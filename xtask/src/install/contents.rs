@@ -123,6 +123,7 @@ fn pkg_config(prefix: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::{Run, command};
 
     fn items(prefix: &str) -> Vec<Item> {
         let root = tempfile::tempdir().unwrap();
@@ -179,6 +180,30 @@ mod tests {
         assert!(text("/usr/local").starts_with("prefix=/usr/local\nlibdir=${prefix}/lib\n"));
         assert!(text("/opt/a b").starts_with("prefix=/opt/a\\ b\n"));
         assert!(text("/").starts_with("prefix=\n"));
+    }
+
+    #[test]
+    fn pkg_config_carries_blanks_and_umlauts() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(
+            folder.path().join("vix.pc"),
+            pkg_config(Path::new("/opt/a ü~1")),
+        )
+        .unwrap();
+        // As a makefile would hand it to a compiler.
+        let script = r#"eval "set -- $(pkg-config --cflags --libs vix)"; printf '%s\n' "$@""#;
+        let said = command("sh", ["-c", script])
+            .env("PKG_CONFIG_PATH", folder.path())
+            .text()
+            .unwrap();
+        let flags: Vec<_> = said.lines().collect();
+        let expected = [
+            "-I/opt/a ü~1/include/vmware-vix",
+            "-L/opt/a ü~1/lib/vmware-vix",
+            "-Wl,-rpath,/opt/a ü~1/lib/vmware-vix",
+            "-lvixAllProducts",
+        ];
+        assert_eq!(flags, expected);
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn facts(info: &VmInfo) -> Vec<Vec<String>> {
         (more > 0).then(|| format!("and {more} more: see replix tree")),
     );
     optional("template", info.template.then(|| "yes".to_string()));
+    optional("read-only", info.read_only.then(|| "yes".to_string()));
     let row = |(name, value): (&str, String)| vec![name.to_string(), value];
     facts.into_iter().map(row).collect()
 }

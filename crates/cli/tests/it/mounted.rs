@@ -15,6 +15,12 @@ impl Mounted {
         mount(none, folder, kind, MsFlags::empty(), Some(options)).unwrap();
         Self(folder.into())
     }
+
+    /// Allows no more changes to it.
+    pub fn freeze(&self) {
+        let (none, flags) = (None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY);
+        mount(none, &self.0, none, flags, none).unwrap();
+    }
 }
 
 impl Drop for Mounted {

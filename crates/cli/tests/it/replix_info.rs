@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::library::Library;
+use crate::library::{Library, is_root};
+use crate::mounted::Mounted;
 
 #[test]
 fn whole_vm_is_described() {
@@ -118,6 +119,28 @@ fn encrypted_vm_is_described_as_far_as_it_can_be() {
     );
     let shown = library.shown(&["info", "base"]);
     assert!(shown.contains("the VM is encrypted"), "{shown}");
+    let (_, info) = library.json(&["info", "base"]);
+    assert_eq!(info["encrypted"], true);
+}
+
+#[test]
+fn vm_that_cannot_be_changed_says_so() {
+    if !is_root("mount a small file system") {
+        return;
+    }
+    let library = Library::new();
+    let mounted = Mounted::at(&library.path("base"), "size=8M");
+    library.vm("base");
+    let (_, info) = library.json(&["info", "base"]);
+    assert_eq!(
+        (&info["read_only"], &info["encrypted"]),
+        (&false.into(), &false.into())
+    );
+    mounted.freeze();
+    let (_, info) = library.json(&["info", "base"]);
+    assert_eq!(info["read_only"], true);
+    let shown = library.shown(&["info", "base"]);
+    assert!(shown.contains("\n  read-only  yes\n"), "{shown}");
 }
 
 #[test]

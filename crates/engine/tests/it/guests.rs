@@ -11,6 +11,7 @@ use replix_testkit::{
     DiskType, TestVm, VmBuilder, folder, guest_file, qemu_io, set_marker, tree_of,
 };
 
+use crate::example::clone_and_start;
 use crate::vms::*;
 
 /// A guest on a loaded machine, emulated.
@@ -143,6 +144,23 @@ fn every_clone_boots_with_its_own_moment_and_address() {
     start(&base);
     assert!(said(&base, "guest-ready").contains("marker=four boots=1 "));
     stop(&base);
+}
+
+#[test]
+fn example_clones_and_starts() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let base = guest(library.path(), "base", &image, "scsi0:0", &[]);
+    let destination = vmx(library.path(), "web");
+    let clone = clone_and_start(&base.vmx, &destination).unwrap();
+    assert_eq!(clone.path(), destination);
+    assert!(said(&clone, "guest-ready").contains("marker=base boots=1 "));
+    assert_eq!(open(&base).snapshots().unwrap().snapshots[0].name, "Clone");
+    let again = clone_and_start(&base.vmx, &destination).unwrap_err();
+    stop(&clone);
+    assert_eq!(again.kind(), Kind::FileExists);
 }
 
 #[test]

@@ -11,6 +11,9 @@ mod disk_create;
 mod disk_hostile;
 mod disk_merge;
 mod disk_samples;
+#[path = "../../examples/clone_linked.rs"]
+#[expect(dead_code, reason = "its `main` is for the command line")]
+mod example;
 mod failing;
 mod format_properties;
 mod from_windows;

@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod agreement;
+mod installed;
 mod python_clients;
 mod sample_client;
+mod signature;
 mod user;
+mod variadic;
