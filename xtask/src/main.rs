@@ -10,6 +10,7 @@ mod check;
 mod clients;
 mod demo;
 mod deps;
+mod fuzz;
 mod guest;
 mod headers;
 mod install;
@@ -48,6 +49,8 @@ enum Command {
     Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
     Deps,
+    /// Fuzzes the C library's arguments and keeps what it finds new
+    Fuzz(fuzz::Args),
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),
     /// Writes the constants of vix.h from the table of crates/vix
@@ -109,6 +112,7 @@ fn perform(command: Command) -> Result {
         Command::Headers => headers::run(&Workspace::find()?.root),
         Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
         Command::Demo => demo::run(&Workspace::find()?),
+        Command::Fuzz(args) => fuzz::run(&Workspace::find()?, &args),
         Command::Install(args) => install::run(&Workspace::find()?, &args),
         Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::constants::*;
 use crate::error::{Fault, Result};
@@ -26,15 +26,38 @@ thread_local! {
 /// An operation and what comes of it.
 pub(crate) struct Job {
     queue: Queue,
-    state: Mutex<State>,
+    ended: OnceLock<Ended>,
+    progress: Arc<Signal>,
+}
+
+/// How far a job is, for those who wait.
+#[derive(Default)]
+struct Signal {
+    phase: Mutex<Phase>,
     changed: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    ended: Option<Arc<Ended>>,
+#[derive(Clone, Copy, Default, PartialEq, PartialOrd)]
+enum Phase {
+    #[default]
+    Running,
+    /// The results are there.
+    Ended,
     /// The completion event was delivered, or nobody wanted it.
-    told: bool,
+    Told,
+}
+
+impl Signal {
+    fn reach(&self, phase: Phase) {
+        *lock(&self.phase) = phase;
+        self.changed.notify_all();
+    }
+
+    fn await_phase(&self, phase: Phase) {
+        let waiting = lock(&self.phase);
+        let woken = self.changed.wait_while(waiting, |now| *now < phase);
+        drop(woken.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// How a job ended.
@@ -151,8 +174,8 @@ impl Job {
     fn new(queue: Queue) -> Self {
         Self {
             queue,
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            ended: OnceLock::new(),
+            progress: Arc::default(),
         }
     }
 
@@ -160,7 +183,7 @@ impl Job {
     ///
     /// `own` keeps the handle valid until nobody is told any more.
     fn perform(
-        &self,
+        self: Arc<Self>,
         jobs: &Arc<Jobs>,
         own: Reference,
         callback: Option<Callback>,
@@ -183,10 +206,11 @@ impl Job {
             .tell(VIX_EVENTTYPE_JOB_COMPLETED, VIX_INVALID_HANDLE);
         // What the callback holds goes before a waiter may free what it points to.
         drop(lock(&run.caller.callback).take());
-        // So does our reference: a handle that the waiter releases is gone then.
+        // So does our hold on the job: what the waiter releases is gone then, its results too.
+        let progress = Arc::clone(&self.progress);
         drop(own);
-        lock(&self.state).told = true;
-        self.changed.notify_all();
+        drop(self);
+        progress.reach(Phase::Told);
     }
 
     /// Waits for the end and returns the job's error.
@@ -201,21 +225,17 @@ impl Job {
         if let (Queue::Pump(pump), false) = (&self.queue, own) {
             while !self.is_done() && pump.run_one() {}
         }
-        let mut state = lock(&self.state);
-        loop {
-            match &state.ended {
-                Some(ended) if calling || state.told => return Ok(ended.error),
-                None if own => return Err(VIX_E_UNFINISHED_JOB.into()),
-                _ => {}
-            }
-            let woken = self.changed.wait(state);
-            state = woken.unwrap_or_else(PoisonError::into_inner);
+        match (own, calling) {
+            (true, _) => {}
+            (false, true) => self.progress.await_phase(Phase::Ended),
+            (false, false) => self.progress.await_phase(Phase::Told),
         }
+        self.error()
     }
 
     /// Tells whether the results are there.
     pub(crate) fn is_done(&self) -> bool {
-        lock(&self.state).ended.is_some()
+        self.ended.get().is_some()
     }
 
     /// Returns the job's error.
@@ -260,12 +280,8 @@ impl Job {
         }
     }
 
-    fn ended(&self) -> Result<Arc<Ended>> {
-        let state = lock(&self.state);
-        state
-            .ended
-            .clone()
-            .ok_or_else(|| VIX_E_UNFINISHED_JOB.into())
+    fn ended(&self) -> Result<&Ended> {
+        self.ended.get().ok_or_else(|| VIX_E_UNFINISHED_JOB.into())
     }
 
     /// Publishes the results.
@@ -281,8 +297,9 @@ impl Job {
                 None => records.push(vec![message]),
             }
         }
-        lock(&self.state).ended = Some(Arc::new(Ended { error, records }));
-        self.changed.notify_all();
+        // A job ends once.
+        let _ = self.ended.set(Ended { error, records });
+        self.progress.reach(Phase::Ended);
     }
 }
 
@@ -410,7 +427,8 @@ mod tests {
     fn handle_that_a_waiter_releases_is_gone() {
         let jobs = Arc::new(Jobs::default());
         for _ in 0..1000 {
-            let handle = jobs.start(&threads(), None, |_| Ok(Vec::new()));
+            let result = Object::List(Arc::default());
+            let handle = jobs.start(&threads(), None, |run| run.made(result));
             job_of(&jobs, handle).wait(handle).unwrap();
             jobs.table.release(handle);
             assert_eq!(jobs.table.len(), 0);

@@ -35,34 +35,35 @@ fn program(statements: &str) -> String {
 
 #[test]
 fn compilers_see_the_constants_of_the_table() {
-    let (mut statements, mut wanted) = (String::new(), String::new());
-    for row in ALL.iter().filter(|row| row.in_c) {
-        let name = row.name;
+    let rows: Vec<_> = ALL.iter().filter(|row| row.in_c).collect();
+    let mut statements = String::new();
+    for name in rows.iter().map(|row| row.name) {
         writeln!(statements, "    printf(\"{name} %ld\\n\", (long) {name});").unwrap();
-        writeln!(wanted, "{name} {}", row.value).unwrap();
     }
     for compiler in Compiler::ALL {
-        assert_eq!(
-            printed(&program(&statements), compiler),
-            wanted,
-            "{compiler:?}"
-        );
+        let printed = printed(&program(&statements), compiler);
+        assert_eq!(printed.lines().count(), rows.len());
+        for (line, row) in printed.lines().zip(&rows) {
+            assert_eq!(line, format!("{} {}", row.name, row.value), "{compiler:?}");
+        }
     }
 }
 
 #[test]
 fn the_header_has_no_constants_but_those_of_the_table() {
     let header = header();
-    let lines = header
-        .lines()
-        .filter_map(|line| line.trim().split_once(" = "));
-    let found: BTreeSet<_> = lines.map(|(name, _)| name).collect();
+    let parts = header.split([',', '{', '}', ';']);
+    let constants = parts.filter_map(|part| part.trim().split_once(" = "));
+    let found: BTreeSet<_> = constants.map(|(name, _)| name).collect();
     let wanted: BTreeSet<_> = ALL
         .iter()
         .filter(|row| row.in_c)
         .map(|row| row.name)
         .collect();
-    assert_eq!(found, wanted);
+    assert_eq!(
+        found.symmetric_difference(&wanted).collect::<Vec<_>>(),
+        [&""; 0]
+    );
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn library_is_called_like_its_file() {
 }
 
 #[test]
-fn pkg_config_tells_where_things_are() {
+fn pkg_config_tells_version_and_library() {
     let Some(prefix) = prefix() else { return };
     let ask = |what: &[&str]| {
         let mut command = Command::new("pkg-config");
@@ -91,7 +91,6 @@ fn pkg_config_tells_where_things_are() {
         text.trim().to_string()
     };
     assert_eq!(ask(&["--modversion"]), env!("CARGO_PKG_VERSION"));
-    assert_eq!(Path::new(&ask(&["--variable=libdir"])), prefix.join("lib"));
     let flags = ask(&["--cflags", "--libs"]);
     assert!(flags.ends_with(" -lvixAllProducts"), "{flags}");
 }

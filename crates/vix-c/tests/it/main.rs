@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod abi;
 mod agreement;
+mod fuzz_corpus;
 mod installed;
 mod python_clients;
 mod sample_client;

@@ -1,0 +1,87 @@
+//! `cargo xtask fuzz`: a fuzz target on what it is for, its corpus in `fuzz/corpus`.
+//!
+//! libFuzzer is guided by counters that rustc's LLVM puts into the code: plain code generation
+//! options, so the compiler of the workspace will do. What a run finds new is kept in the corpus,
+//! reduced to what adds something; the tests replay it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run::{Doing, Result, Run, command, stage};
+use crate::scratch::Scratch;
+use crate::workspace::{Workspace, cargo};
+
+/// Counters for each edge of the code, and the values that are compared.
+const INSTRUMENTED: &str = "-Cpasses=sancov-module -Ccodegen-units=1 \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares \
+    -Cllvm-args=-simplifycfg-branch-fold-threshold=0 -Cdebug-assertions -Coverflow-checks";
+
+/// The largest input, in bytes.
+const LARGEST: u32 = 512;
+
+/// What is fuzzed, and for how long.
+#[derive(clap::Args)]
+pub struct Args {
+    /// How long to run
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+}
+
+/// Fuzzes the arguments of the C library.
+///
+/// # Errors
+/// When something cannot be built, or the fuzzer has found an input that crashes; its file is named.
+pub fn run(workspace: &Workspace, args: &Args) -> Result {
+    let target = workspace.target.join("fuzz");
+    stage("instrumented library and fuzzer", || {
+        build(&target, "../crates/vix-c/Cargo.toml", workspace, "")?;
+        // The library finds the fuzzer's counters among the symbols of the program.
+        build(&target, "Cargo.toml", workspace, " -Clink-arg=-rdynamic")
+    })?;
+    let scratch = Scratch::create(target.join("vms"))?;
+    let found = target.join("corpus");
+    fs::create_dir_all(&found).doing(found.display())?;
+    let built = target.join(triple()).join("release");
+    let corpus = workspace.root.join("fuzz/corpus/abi");
+    let fuzzer = |arguments: &[&str], folders: &[&Path]| {
+        command(built.join("abi"), arguments)
+            .args(folders)
+            .current_dir(&target)
+            // No program is started by what the fuzzer asks for.
+            .env("PATH", "/nonexistent")
+            .env("REPLIX_FUZZ_LIBRARY", built.join("libvixAllProducts.so"))
+            .env("REPLIX_FUZZ_FOLDER", &scratch.0)
+            .run()
+    };
+    let time = format!("-max_total_time={}", args.seconds);
+    let length = format!("-max_len={LARGEST}");
+    stage("fuzzing", || {
+        fuzzer(
+            &[&time, &length, "-rss_limit_mb=4096", "-timeout=60"],
+            &[&found, &corpus],
+        )
+    })?;
+    // One input for each edge of the code; how often each is passed tells too little to keep files for.
+    let keep = ["-set_cover_merge=1", "-use_counters=0", &length];
+    stage("keeping what is new", || fuzzer(&keep, &[&corpus, &found]))
+}
+
+fn build(target: &Path, manifest: &str, workspace: &Workspace, more: &str) -> Result {
+    let manifest: PathBuf = workspace.root.join("fuzz").join(manifest);
+    // A target named is a build of its own: build scripts and macros go without the flags.
+    cargo(["build", "--release", "--quiet", "--manifest-path"])
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(target)
+        .args(["--target", &triple()])
+        .env("RUSTFLAGS", format!("{INSTRUMENTED}{more}"))
+        .run()
+}
+
+/// The compiler's name for this machine.
+fn triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
