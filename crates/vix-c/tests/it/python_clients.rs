@@ -87,7 +87,8 @@ impl Stage {
         let copy = files.find(|file| file.path().extension().is_some_and(|end| end == "vmdk"));
         assert!(same_content(&self.vm.file(&disk), &copy.unwrap().path()));
         for gone in ["linked", "past", "other"] {
-            assert!(!self.user.vms().join(gone).exists(), "{gone} is left");
+            let vmx = self.user.vms().join(gone).join(format!("{gone}.vmx"));
+            assert!(!vmx.exists(), "{gone} is left");
         }
     }
 }
