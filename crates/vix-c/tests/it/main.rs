@@ -20,5 +20,6 @@ mod reference_page;
 mod sample_client;
 mod signature;
 mod snapshots;
+mod stress;
 mod user;
 mod variadic;
