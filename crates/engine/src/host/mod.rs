@@ -273,7 +273,7 @@ impl Host {
     }
 
     /// Returns the provider, for what is not about one VM.
-    pub fn provider(&self) -> &dyn Provider {
+    pub fn provider(&self) -> &(dyn Provider + 'static) {
         &*self.0
     }
 }
