@@ -151,6 +151,11 @@ impl Jobs {
         self.silent.store(true, Ordering::Release);
     }
 
+    /// Tells whether any work runs; a callback after its end is none.
+    pub(crate) fn work(&self) -> bool {
+        !lock(&self.running).is_empty()
+    }
+
     /// Asks all work that runs to stop.
     pub(crate) fn cancel(&self) {
         lock(&self.running).values().for_each(replix::Job::cancel);

@@ -130,3 +130,9 @@ fn package_pyvix_works_unmodified() {
     stage.compile("pyvix-0.4.3.tar.gz");
     stage.run("pyvix_client.py");
 }
+
+#[test]
+fn client_may_end_while_it_is_called() {
+    let Some(stage) = Stage::new() else { return };
+    stage.run("exit_client.py");
+}
