@@ -129,6 +129,14 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
+    /// Returns what the jobs of a forked process share.
+    pub(crate) fn forked(&self) -> Self {
+        Self {
+            table: Arc::new(self.table.successor()),
+            ..Self::default()
+        }
+    }
+
     /// Starts a job: its handle, with a reference for the client, is returned at once.
     pub(crate) fn start(
         self: &Arc<Self>,

@@ -48,6 +48,19 @@ impl Library {
         }
     }
 
+    /// Returns the library of a process that was forked from this one's: it has none of the objects, and
+    /// their numbers are never given out in it. Takes no lock, which may be held by a thread that is
+    /// not there any more.
+    #[must_use]
+    pub fn forked(&self) -> Self {
+        Self {
+            jobs: Arc::new(self.jobs.forked()),
+            connect: Arc::clone(&self.connect),
+            pool: Arc::default(),
+            connecting: Arc::default(),
+        }
+    }
+
     /// Counts one more reference to a handle; an invalid one is passed over.
     pub fn add_ref(&self, handle: Handle) {
         self.jobs.table.add_ref(handle);

@@ -85,13 +85,7 @@ impl Library {
     }
 
     /// Starts what is done hard, or through the guest.
-    fn in_mode(
-        &self,
-        vm: Handle,
-        bits: i32,
-        act: InMode,
-        callback: Option<Callback>,
-    ) -> Handle {
+    fn in_mode(&self, vm: Handle, bits: i32, act: InMode, callback: Option<Callback>) -> Handle {
         self.start_on_vm(vm, callback, move |vm, run| {
             options(bits, VIX_VMPOWEROP_FROM_GUEST)?;
             let mode = match bits {

@@ -11,3 +11,8 @@ fn eight_threads_share_the_library() {
 fn eight_threads_leave_memory_sound() {
     Program::new("stress").watch("many_jobs", &[&"60"]);
 }
+
+#[test]
+fn forked_child_begins_anew() {
+    Program::new("fork").run("child_begins_anew", &[]);
+}
