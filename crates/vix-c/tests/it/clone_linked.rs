@@ -174,7 +174,7 @@ fn clone_that_cannot_be_put_anywhere_leaves_nothing() {
     let vm = base(&program.vms());
     fs::write(program.vms().join("file"), "in the way").unwrap();
     let below_a_file = program.vms().join("file/new/new.vmx");
-    fails(&program, "clone_fails", &vm, &below_a_file, "7", "file");
+    fails(&program, "clone_fails", &vm, &below_a_file, "22", "file");
     let long = program.vms().join("n".repeat(251)).with_extension("vmx");
     fails(&program, "clone_fails", &vm, &long, "22", "too long");
 }
