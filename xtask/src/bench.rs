@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::deps;
 use crate::run::{Doing, Result, Run, command, fail, stage};
 use crate::scratch::Scratch;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, cargo};
 
 /// How often the same is measured; the quickest run counts, as the least disturbed one.
 const RUNS: u32 = 5;
@@ -33,6 +33,7 @@ pub fn run(workspace: &Workspace) -> Result {
         folder: &folder.0,
     };
     stage("linked clones", || bench.linked_clones())?;
+    stage("VIX library", || bench.vix_library(workspace))?;
     stage("full clones", || bench.full_clones())
 }
 
@@ -83,6 +84,31 @@ impl Bench<'_> {
             &format!("{MANY} linked clones"),
             time,
             &format!("{:.1} ms each", millis(time / MANY)),
+        );
+        Ok(())
+    }
+
+    /// The C library against the engine below it.
+    fn vix_library(&self, workspace: &Workspace) -> Result {
+        let package = ["run", "--release", "--quiet", "--package", "replix-vix-c"];
+        let times = cargo(package)
+            .args(["--example", "overhead", "--"])
+            .arg(workspace.programs().join("libvixAllProducts.so"))
+            .arg(self.folder.join("1G/1G.vmx"))
+            .arg(self.folder.join("vix"))
+            .text()?;
+        let times: Vec<f64> = times.split_whitespace().flat_map(str::parse).collect();
+        let [engine, library, job] = times[..] else {
+            return fail(format!("not three times: {times:?}"));
+        };
+        let time = |micros: f64| Duration::from_secs_f64(micros / 1e6);
+        row("open and linked clone, engine", time(engine), "median");
+        let ratio = format!("{:.3} of the engine's", library / engine);
+        row("open and linked clone, VIX library", time(library), &ratio);
+        row(
+            "empty job, started and waited for",
+            time(job),
+            &format!("{job:.1} us"),
         );
         Ok(())
     }

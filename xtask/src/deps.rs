@@ -49,7 +49,7 @@ pub const TESTS: &[&str] = &[
 ];
 
 /// What the VIX clients need that others wrote in Python.
-pub const CLIENTS: &[&str] = &["python3", "python3-dev", "python3-venv", "util-linux"];
+pub const CLIENTS: &[&str] = &["python3", "python3-venv", "util-linux"];
 
 /// Packages of QEMU's source package: always of one release.
 const QEMU_FAMILY: &[&str] = &[

@@ -26,7 +26,12 @@ const ROOT_NAMES: &[&str] = &["Error", "Kind", "Result"];
 const ENGINE: &str = "crates/engine/src";
 
 /// Where the code is that users run: it does not lean on QEMU's image tools.
-const PRODUCT: &[&str] = &[ENGINE, "crates/cli/src", "crates/vix/src", "crates/vix-c/src"];
+const PRODUCT: &[&str] = &[
+    ENGINE,
+    "crates/cli/src",
+    "crates/vix/src",
+    "crates/vix-c/src",
+];
 
 const FOREIGN_TOOLS: &[&str] = &["\"qemu-img\"", "\"qemu-io\"", "\"qemu-nbd\""];
 

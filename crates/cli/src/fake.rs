@@ -9,7 +9,7 @@ use replix::disk::{CheckReport, DiskReport, LinkReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
-use replix::snapshot::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
+use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo};
 use replix::{Error, Host, Job, Kind, Result};
 
@@ -111,8 +111,8 @@ impl Provider for Fake {
         Ok(snapshot)
     }
 
-    fn revert(&self, _: &Path, snapshot: &SnapshotRef, job: &Job) -> Result<()> {
-        self.done(format!("revert {snapshot:?}"), job)
+    fn revert(&self, _: &Path, spec: &RevertSpec, job: &Job) -> Result<()> {
+        self.done(format!("revert {spec:?}"), job)
     }
 
     fn remove_snapshot(

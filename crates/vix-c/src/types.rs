@@ -7,6 +7,8 @@ use std::ptr::NonNull;
 use vix::constants::*;
 use vix::{Callback, Text};
 
+use crate::process::library;
+
 /// An object, or `VIX_INVALID_HANDLE`.
 pub type VixHandle = c_int;
 /// `VIX_HANDLETYPE_*`.
@@ -114,11 +116,24 @@ impl<T: Copy> Variable<T> {
     }
 }
 
+type Procedure = unsafe extern "C" fn(VixHandle, VixEventType, VixHandle, *mut c_void);
+
+unsafe extern "C" {
+    /// Calls the procedure and returns whether that has returned; `callback.c` tells why it may not.
+    fn replix_call_back(
+        procedure: Procedure,
+        job: VixHandle,
+        event: VixEventType,
+        info: VixHandle,
+        data: *mut c_void,
+    ) -> c_int;
+}
+
 /// A `VixEventProc *` of a client, null for none: it may be called on any thread, until its job has
 /// ended, with the `clientData` that came with it.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct EventProc(Option<unsafe extern "C" fn(VixHandle, VixEventType, VixHandle, *mut c_void)>);
+pub struct EventProc(Option<Procedure>);
 
 /// A client's `clientData`: passed through untouched.
 #[derive(Clone, Copy)]
@@ -142,7 +157,11 @@ impl EventProc {
         Some(Box::new(move |job, event, info| {
             // SAFETY: by the type, it may be called here; the object model calls it for no job that
             // has ended.
-            unsafe { procedure(job, event, info, data.pointer()) }
+            let returned = unsafe { replix_call_back(procedure, job, event, info, data.pointer()) };
+            if returned == 0 {
+                // Whoever ends our threads is shutting down: its code may be gone the next time.
+                library().silence();
+            }
         }))
     }
 }

@@ -129,6 +129,14 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
+    /// Returns what the jobs of a forked process share.
+    pub(crate) fn forked(&self) -> Self {
+        Self {
+            table: Arc::new(self.table.successor()),
+            ..Self::default()
+        }
+    }
+
     /// Starts a job: its handle, with a reference for the client, is returned at once.
     pub(crate) fn start(
         self: &Arc<Self>,
@@ -149,6 +157,11 @@ impl Jobs {
     /// Calls no client back from now on.
     pub(crate) fn silence(&self) {
         self.silent.store(true, Ordering::Release);
+    }
+
+    /// Tells whether any work runs; a callback after its end is none.
+    pub(crate) fn work(&self) -> bool {
+        !lock(&self.running).is_empty()
     }
 
     /// Asks all work that runs to stop.

@@ -3,7 +3,7 @@
 //! What is done with hosts, VMs, snapshots and guests is in the modules of these names.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::argument::refuse;
 use crate::constants::*;
@@ -43,6 +43,19 @@ impl Library {
         Self {
             jobs: Arc::default(),
             connect: Arc::new(connect),
+            pool: Arc::default(),
+            connecting: Arc::default(),
+        }
+    }
+
+    /// Returns the library of a process that was forked from this one's: it has none of the objects, and
+    /// their numbers are never given out in it. Takes no lock, which may be held by a thread that is
+    /// not there any more.
+    #[must_use]
+    pub fn forked(&self) -> Self {
+        Self {
+            jobs: Arc::new(self.jobs.forked()),
+            connect: Arc::clone(&self.connect),
             pool: Arc::default(),
             connecting: Arc::default(),
         }
@@ -186,13 +199,21 @@ impl Library {
         while pump.run_one() {}
     }
 
+    /// Calls no client back from now on, for a face whose client is gone. Jobs go on.
+    pub fn silence(&self) {
+        self.jobs.silence();
+    }
+
     /// Brings the library to rest at the end of the process: no client is called any more, jobs get a
     /// moment to end, are then cancelled and clean up.
     pub fn stop(&self) {
         self.jobs.silence();
-        self.pool.stop(Instant::now() + GRACE);
-        self.jobs.cancel();
-        self.pool.stop(Instant::now() + CLEANUP);
+        let works = || self.jobs.work();
+        self.pool.stop(GRACE, works);
+        if works() {
+            self.jobs.cancel();
+            self.pool.stop(CLEANUP, works);
+        }
     }
 
     /// Starts a job that belongs to no host yet.

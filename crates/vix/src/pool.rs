@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// How long an idle thread stays.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// How long a thread is waited for that has no work any more. It may be in a client's code, and
+/// never come back.
+const MOMENT: Duration = Duration::from_millis(200);
+
 /// One job's work. It does not panic.
 pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
@@ -109,8 +113,10 @@ impl Pool {
         }
     }
 
-    /// Lets the threads end, and waits for them until `deadline`.
-    pub(crate) fn stop(&self, deadline: Instant) {
+    /// Lets the threads end, and waits for them: for `limit` while there is work, which `works` tells,
+    /// and no longer than a moment for threads that do none.
+    pub(crate) fn stop(&self, limit: Duration, works: impl Fn() -> bool) {
+        let mut deadline = Instant::now() + limit;
         let threads = {
             let mut state = lock(&self.state);
             state.stopped = true;
@@ -119,6 +125,9 @@ impl Pool {
         self.changed.notify_all();
         for thread in threads {
             while !thread.is_finished() && Instant::now() < deadline {
+                if lock(&self.state).tasks.is_empty() && !works() {
+                    deadline = deadline.min(Instant::now() + MOMENT);
+                }
                 std::thread::sleep(Duration::from_millis(1));
             }
             match thread.is_finished() {
@@ -158,6 +167,27 @@ mod tests {
     }
 
     #[test]
+    fn stopping_waits_for_work_alone() {
+        let pool = Arc::new(Pool::default());
+        let (entered, inside) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        Queue::Pool(Arc::clone(&pool)).submit(Box::new(move || {
+            entered.send(()).unwrap();
+            gate.recv().unwrap();
+        }));
+        inside.recv().unwrap();
+        let start = Instant::now();
+        pool.stop(Duration::from_secs(600), || false);
+        assert!(start.elapsed() < Duration::from_secs(60));
+        assert!(start.elapsed() >= MOMENT);
+        pool.stop(MOMENT * 2, || true);
+        assert!(start.elapsed() >= MOMENT * 3);
+        go.send(()).unwrap();
+        pool.stop(Duration::from_secs(600), || true);
+        assert_eq!(Arc::strong_count(&pool), 1);
+    }
+
+    #[test]
     fn stopped_pool_has_no_threads_left() {
         let pool = Arc::new(Pool::default());
         let queue = Queue::Pool(Arc::clone(&pool));
@@ -168,7 +198,7 @@ mod tests {
         }
         drop(done);
         assert_eq!(ended.iter().count(), 8);
-        pool.stop(Instant::now() + Duration::from_secs(10));
+        pool.stop(Duration::from_secs(10), || false);
         assert_eq!(Arc::strong_count(&pool), 2, "ours and the queue's");
     }
 }

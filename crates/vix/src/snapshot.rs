@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use replix::snapshot::{self, NewSnapshot, SnapshotRef, SnapshotTree};
+use replix::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef, SnapshotTree};
 
 use crate::argument::{Text, no_list, options, refuse};
 use crate::constants::*;
@@ -203,8 +203,11 @@ impl Library {
                     VIX_VMPOWEROP_LAUNCH_GUI | VIX_VMPOWEROP_START_VM_PAUSED,
                 )?;
             }
-            let snapshot = snapshot?.of(vm)?;
-            vm.provider().revert(&vm.path, &snapshot, &run.control)?;
+            let spec = RevertSpec {
+                snapshot: snapshot?.of(vm)?,
+                without_memory: bits == STAY_OFF,
+            };
+            vm.provider().revert(&vm.path, &spec, &run.control)?;
             Ok(Vec::new())
         })
     }

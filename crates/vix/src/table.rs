@@ -4,6 +4,7 @@
 //! the table, and never another object (docs/adr/0009).
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::constants::*;
@@ -43,14 +44,12 @@ impl Object {
 /// All live objects of a library.
 #[derive(Default)]
 pub(crate) struct Table {
-    entries: RwLock<Entries>,
+    live: RwLock<Entries>,
+    /// The number given out last. Beside the lock, so that a forked process can go on from it.
+    last: AtomicI32,
 }
 
-#[derive(Default)]
-struct Entries {
-    live: BTreeMap<Handle, Entry>,
-    last: Handle,
-}
+type Entries = BTreeMap<Handle, Entry>;
 
 /// An object lives as long as anybody counts on it. Clients' references are counted apart from ours,
 /// so that a client which releases too often harms itself alone.
@@ -67,16 +66,16 @@ impl Table {
     /// `VIX_E_TOO_MANY_HANDLES` when every number is in use.
     pub(crate) fn insert(self: &Arc<Self>, object: Object) -> Result<Reference> {
         let mut entries = self.write();
-        if entries.live.len() >= Handle::MAX as usize {
+        if entries.len() >= Handle::MAX as usize {
             return Err(VIX_E_TOO_MANY_HANDLES.into());
         }
-        let handle = entries.next();
+        let handle = self.next(&entries);
         let entry = Entry {
             object,
             clients: 0,
             ours: 1,
         };
-        entries.live.insert(handle, entry);
+        entries.insert(handle, entry);
         let table = Arc::clone(self);
         Ok(Reference { table, handle })
     }
@@ -86,7 +85,7 @@ impl Table {
     /// # Errors
     /// `VIX_E_INVALID_HANDLE` where there is none.
     pub(crate) fn get(&self, handle: Handle) -> Result<Object> {
-        match self.read().live.get(&handle) {
+        match self.read().get(&handle) {
             Some(entry) => Ok(entry.object.clone()),
             None => Err(VIX_E_INVALID_HANDLE.into()),
         }
@@ -98,7 +97,7 @@ impl Table {
     /// `VIX_E_INVALID_HANDLE` where there is none.
     pub(crate) fn reference(self: &Arc<Self>, handle: Handle) -> Result<Reference> {
         let mut entries = self.write();
-        let entry = entries.live.get_mut(&handle).ok_or(VIX_E_INVALID_HANDLE)?;
+        let entry = entries.get_mut(&handle).ok_or(VIX_E_INVALID_HANDLE)?;
         entry.ours += 1;
         let table = Arc::clone(self);
         Ok(Reference { table, handle })
@@ -106,7 +105,7 @@ impl Table {
 
     /// Counts one more reference of a client's; an unknown handle is passed over.
     pub(crate) fn add_ref(&self, handle: Handle) {
-        if let Some(entry) = self.write().live.get_mut(&handle) {
+        if let Some(entry) = self.write().get_mut(&handle) {
             entry.clients = entry.clients.saturating_add(1);
         }
     }
@@ -120,41 +119,50 @@ impl Table {
 
     /// Returns how many objects live.
     pub(crate) fn len(&self) -> usize {
-        self.read().live.len()
+        self.read().len()
     }
 
     fn count_down(&self, handle: Handle, count: impl FnOnce(&mut Entry)) {
         let mut entries = self.write();
-        let Some(entry) = entries.live.get_mut(&handle) else {
+        let Some(entry) = entries.get_mut(&handle) else {
             return;
         };
         count(entry);
         if entry.clients == 0 && entry.ours == 0 {
-            let ended = entries.live.remove(&handle);
+            let ended = entries.remove(&handle);
             // An object may hold references to others, which its end takes back: not under the lock.
             drop(entries);
             drop(ended);
         }
     }
 
+    /// Returns an empty table whose numbers go on from this one's.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            live: RwLock::default(),
+            last: AtomicI32::new(self.last.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Returns the next number. After two billion the count begins anew and passes over live ones.
+    fn next(&self, live: &Entries) -> Handle {
+        let mut next = self.last.load(Ordering::Relaxed);
+        loop {
+            next = next.checked_add(1).unwrap_or(1);
+            if !live.contains_key(&next) {
+                // Numbers are given out under the lock of the table.
+                self.last.store(next, Ordering::Relaxed);
+                return next;
+            }
+        }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Entries> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Entries> {
-        self.entries.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Entries {
-    /// Returns the next number. After two billion the count begins anew and passes over live ones.
-    fn next(&mut self) -> Handle {
-        loop {
-            self.last = self.last.checked_add(1).unwrap_or(1);
-            if !self.live.contains_key(&self.last) {
-                return self.last;
-            }
-        }
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,7 +187,7 @@ impl Reference {
 
 impl Clone for Reference {
     fn clone(&self) -> Self {
-        if let Some(entry) = self.table.write().live.get_mut(&self.handle) {
+        if let Some(entry) = self.table.write().get_mut(&self.handle) {
             entry.ours += 1;
         }
         Self {
@@ -244,10 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn successor_gives_out_other_numbers() {
+        let table = Arc::new(Table::default());
+        let first = entered(&table).handle();
+        let child = Arc::new(table.successor());
+        assert!(entered(&child).handle() > first && child.get(first).is_err());
+    }
+
+    #[test]
     fn counter_that_ran_over_skips_live_numbers() {
         let table = Arc::new(Table::default());
         let first = entered(&table);
-        table.write().last = Handle::MAX - 1;
+        table.last.store(Handle::MAX - 1, Ordering::Relaxed);
         let last = entered(&table);
         let next = entered(&table);
         let numbers = [first.handle(), last.handle(), next.handle()];

@@ -33,7 +33,7 @@ impl Vm {
         })
     }
 
-    pub(crate) fn provider(&self) -> &dyn Provider {
+    pub(crate) fn provider(&self) -> &(dyn Provider + 'static) {
         self.host.engine.provider()
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use replix::error::{escaped, quoted};
-use replix::snapshot::{NewSnapshot, Snapshot, SnapshotTree};
+use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotTree};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -60,13 +60,16 @@ struct List {
     vmx: PathBuf,
 }
 
-/// Put the VM back to a snapshot; what it did since then is lost
+/// Put the VM back to a snapshot, off; what it did since then is lost, running or not
 #[derive(clap::Args)]
 struct Revert {
     /// The VM: its .vmx, or its folder
     vmx: PathBuf,
     /// The snapshot: its name, its path (a/b) or its number (#2)
     snapshot: String,
+    /// Go back to the disks of a snapshot that was taken of a running VM, without its memory
+    #[arg(long)]
+    without_memory: bool,
 }
 
 /// Remove a snapshot; the VM keeps its present state
@@ -118,8 +121,11 @@ fn list(args: &List, session: &mut Session) -> Result<Answer, Failure> {
 
 fn revert(args: &Revert, session: &mut Session) -> Result<Answer, Failure> {
     let path = session.vm(&args.vmx)?.path().to_path_buf();
-    let snapshot = place::snapshot(&args.snapshot);
-    session.run(move |host, job| host.revert(&path, &snapshot, job))?;
+    let spec = RevertSpec {
+        snapshot: place::snapshot(&args.snapshot),
+        without_memory: args.without_memory,
+    };
+    session.run(move |host, job| host.revert(&path, &spec, job))?;
     let name = quoted(&args.snapshot);
     session.screen.confirm(&format!("back at snapshot {name}"));
     Answer::new(json!({"reverted": args.snapshot}))

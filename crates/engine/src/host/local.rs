@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::guest::{self, GuestAnswer, GuestCall, Login};
 use crate::job::Job;
 use crate::power::{self, StartSpec, StopMode};
-use crate::snapshot::{self, NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
+use crate::snapshot::{self, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use crate::store::{Local, folder_of};
 use crate::vm::{Env, PowerState, Settings, Variable, VmInfo, hardware};
 
@@ -82,8 +82,8 @@ impl Provider for Machine {
         snapshot::create(&self.env, vm, new, job)
     }
 
-    fn revert(&self, vm: &Path, snapshot: &SnapshotRef, job: &Job) -> Result<()> {
-        snapshot::revert(&self.env, vm, snapshot, job)
+    fn revert(&self, vm: &Path, spec: &RevertSpec, job: &Job) -> Result<()> {
+        snapshot::revert(&self.env, vm, spec, job)
     }
 
     fn remove_snapshot(

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::guest::{GuestAnswer, GuestCall, Login};
 use crate::job::{Job, Started};
 use crate::power::{StartSpec, StopMode};
-use crate::snapshot::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree};
+use crate::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use crate::vm::{PowerState, Variable, VmInfo};
 
 /// What a host can do with virtual machines; VMs are named by the path of their `.vmx` there.
@@ -79,11 +79,12 @@ pub trait Provider: Send + Sync {
     /// `VmRunning`, `FileLocked`, what is wrong with a disk, `NoSpace`.
     fn create_snapshot(&self, vm: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot>;
 
-    /// Puts a VM back to a snapshot.
+    /// Puts a VM back to a snapshot, off. One that runs here loses its power first.
     ///
     /// # Errors
-    /// As [`Provider::create_snapshot`]; `SnapshotNotFound`, `SnapshotAmbiguous`, `SnapshotBroken`.
-    fn revert(&self, vm: &Path, snapshot: &SnapshotRef, job: &Job) -> Result<()>;
+    /// As [`Provider::create_snapshot`]; `SnapshotNotFound`, `SnapshotAmbiguous`, `SnapshotBroken`;
+    /// `NotSupported` where the snapshot's memory would have to be restored.
+    fn revert(&self, vm: &Path, spec: &RevertSpec, job: &Job) -> Result<()>;
 
     /// Removes a snapshot, and with `children` all that descend from it; the VM's state stays.
     ///
@@ -272,7 +273,7 @@ impl Host {
     }
 
     /// Returns the provider, for what is not about one VM.
-    pub fn provider(&self) -> &dyn Provider {
+    pub fn provider(&self) -> &(dyn Provider + 'static) {
         &*self.0
     }
 }
@@ -335,8 +336,9 @@ impl Vm {
     }
 
     /// Starts putting the VM back to a snapshot.
-    pub fn revert(&self, snapshot: SnapshotRef) -> Started<()> {
-        self.spawn(move |vm, job| vm.host.0.revert(&vm.path, &snapshot, job))
+    pub fn revert(&self, to: impl Into<RevertSpec>) -> Started<()> {
+        let spec = to.into();
+        self.spawn(move |vm, job| vm.host.0.revert(&vm.path, &spec, job))
     }
 
     /// Starts removing a snapshot, and with `children` all that descend from it.

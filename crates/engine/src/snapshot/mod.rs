@@ -64,6 +64,24 @@ pub enum SnapshotRef {
     Name(String),
 }
 
+/// How a VM is put back to a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevertSpec {
+    /// The snapshot.
+    pub snapshot: SnapshotRef,
+    /// Leave the VM off though the snapshot holds a running guest's memory, which is not used.
+    pub without_memory: bool,
+}
+
+impl From<SnapshotRef> for RevertSpec {
+    fn from(snapshot: SnapshotRef) -> Self {
+        Self {
+            snapshot,
+            without_memory: false,
+        }
+    }
+}
+
 /// A snapshot to be taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewSnapshot {

@@ -1,37 +1,38 @@
-//! Putting a VM that is off back to a snapshot.
+//! Putting a VM back to a snapshot.
 
 use std::path::{Path, PathBuf};
 
 use super::links::{Links, Step};
-use super::{SnapshotRef, frozen, remove, take};
+use super::{RevertSpec, frozen, remove, take};
 use crate::error::{Error, Kind, Result, escaped};
+use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
+use crate::power::{self, StopMode};
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, DiskSlot, Env};
+use crate::vm::{Claim, DiskSlot, Env, PowerState, VmFolder};
 
-/// Puts the VM at `vmx` back to the snapshot `wanted`: what was written since it was taken and since
-/// the last snapshot is lost.
+/// Puts the VM at `vmx` back to a snapshot: what was written since it was taken and since the last
+/// snapshot is lost. A VM that runs here is powered off first, once nothing speaks against it.
 ///
 /// # Errors
-/// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; what is wrong with the snapshot's disks.
-pub(crate) fn revert(env: &Env, vmx: &Path, wanted: &SnapshotRef, job: &Job) -> Result<()> {
+/// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; `NotSupported` where memory would have to be
+/// restored; what is wrong with the snapshot's disks.
+pub(crate) fn revert(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<()> {
+    let vm = env.open(vmx)?;
+    wanted(&env.vmsd(&vm)?, spec)?;
+    cut_power(env, &vm, job)?;
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     claim.require_off()?;
     let mut vmsd = env.vmsd(&claim.vm)?;
-    let uid = take::tree_of(&vmsd).find(wanted)?.uid;
-    let entry = super::entry(&vmsd, uid)?;
-    if entry.with_memory {
-        let name = escaped(&entry.display_name);
-        let text =
-            format!("snapshot \"{name}\" was taken with memory, which cannot be restored here");
-        let hint = "replix clone --snapshot NAME --without-memory makes a VM of its disks";
-        return Err(Error::new(Kind::NotSupported, text).hint(hint));
-    }
+    let entry = wanted(&vmsd, spec)?;
     let mut undo = Undo::new(env.store.clone());
     let old: Vec<DiskSlot> = take::covered_disks(&claim).collect();
     let state = frozen::read(env, &claim, &entry);
     state.warnings.iter().for_each(|warning| job.warn(warning));
     claim.vm.config = state.config;
+    if entry.with_memory {
+        claim.vm.config.forget_suspended();
+    }
     let frozen: Vec<DiskSlot> = take::covered_disks(&claim).collect();
     for slot in &frozen {
         job.check()?;
@@ -44,10 +45,36 @@ pub(crate) fn revert(env: &Env, vmx: &Path, wanted: &SnapshotRef, job: &Job) -> 
         undo.replace(&nvram_place(env, &mut claim)?, &state.nvram)?;
     }
     undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
-    vmsd.set_current(Some(uid));
+    vmsd.set_current(Some(entry.uid));
     undo.replace(&claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
     undo.keep();
     discard(env, &claim, &old, job)
+}
+
+/// Returns the snapshot that is wanted, if it can be gone back to.
+fn wanted(vmsd: &Vmsd, spec: &RevertSpec) -> Result<SnapshotEntry> {
+    let entry = super::find(vmsd, &spec.snapshot)?;
+    if !entry.with_memory || spec.without_memory {
+        return Ok(entry);
+    }
+    let name = escaped(&entry.display_name);
+    let text = format!("snapshot \"{name}\" was taken with memory, which cannot be restored here");
+    let hint = "replix snapshot revert --without-memory goes back to its disks";
+    Err(Error::new(Kind::NotSupported, text).hint(hint))
+}
+
+/// Powers off a VM that runs here: its state is given up.
+fn cut_power(env: &Env, vm: &VmFolder, job: &Job) -> Result<()> {
+    let is_ours = |state| matches!(state, PowerState::On | PowerState::Paused);
+    if !is_ours(power::state(env, vm).state) {
+        return Ok(());
+    }
+    job.warn("the VM was running: its power was cut");
+    match power::stop(env, vm.vmx(), StopMode::Hard, job) {
+        // It went off by itself meanwhile.
+        Err(error) if error.kind() == Kind::VmNotRunning => Ok(()),
+        done => done,
+    }
 }
 
 /// Returns where the firmware's memory goes: to the file that the configuration names, if that is

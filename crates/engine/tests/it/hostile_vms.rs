@@ -80,7 +80,7 @@ impl Op {
             Self::Snapshot => host
                 .create_snapshot(vm, &NewSnapshot::default(), job)
                 .map(drop),
-            Revert => host.revert(vm, &named, job),
+            Revert => host.revert(vm, &named.into(), job),
             Remove => host.remove_snapshot(vm, &named, true, job),
             Full | FullOfSnapshot | Linked | LinkedOfSnapshot => host
                 .clone_vm(vm, &spec, job)

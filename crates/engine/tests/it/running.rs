@@ -2,6 +2,7 @@
 
 use replix::guest::{GuestCall, Login};
 use replix::power::{StartSpec, StopMode};
+use replix::snapshot::SnapshotRef;
 use replix::vm::{PowerState, Variable, VariableKind};
 use replix::{Kind, Vm};
 use replix_testkit::folder;
@@ -225,4 +226,24 @@ fn many_writers_of_variables_lose_nothing() {
             assert_eq!(vm.read_variable(&variable).unwrap(), name);
         }
     }
+}
+
+#[test]
+fn revert_cuts_the_power_once_nothing_speaks_against_it() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    let uid = snapshot(&vm, "s");
+    let _stopped = start_paused(&vm);
+    let other = vm.revert(SnapshotRef::Name("t".into())).wait();
+    assert_eq!(other.unwrap_err().kind(), Kind::SnapshotNotFound);
+    assert_eq!(state(&vm), PowerState::Paused);
+
+    let revert = vm.revert(SnapshotRef::Uid(uid));
+    let job = revert.job().clone();
+    revert.wait().unwrap();
+    assert_eq!(state(&vm), PowerState::Off);
+    assert_eq!(job.warnings(), ["the VM was running: its power was cut"]);
 }

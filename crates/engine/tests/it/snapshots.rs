@@ -1,9 +1,11 @@
 //! Snapshots: taken, reverted to, removed; what they hold stays as it was.
 
+use std::fs;
 use std::path::Path;
 
 use replix::clone::CloneKind;
-use replix::snapshot::SnapshotRef;
+use replix::snapshot::{RevertSpec, SnapshotRef};
+use replix::vm::PowerState;
 use replix::{Kind, Vm};
 use replix_testkit::{
     Content, DiskType, TestVm, VmBuilder, folder, qemu_img, qemu_io, same_content, tree_of,
@@ -194,4 +196,29 @@ fn snapshot_brings_its_hardware_back() {
     assert_eq!(clone.info().unwrap().memory_mib, 64);
     vm.revert(named("small")).wait().unwrap();
     assert_eq!(vm.info().unwrap().memory_mib, 64);
+}
+
+#[test]
+fn memory_snapshot_is_gone_back_to_without_its_memory() {
+    let library = folder();
+    let parent = simple(library.path(), "base");
+    let vm = open(&parent);
+    let uid = snapshot(&vm, "s");
+    let vmsd = fs::read_to_string(parent.file("base.vmsd")).unwrap();
+    let live = vmsd.replace(
+        "snapshot0.createTimeHigh",
+        "snapshot0.type = \"1\"\nsnapshot0.createTimeHigh",
+    );
+    fs::write(parent.file("base.vmsd"), live).unwrap();
+    let before = disks(&vm);
+    let refused = vm.revert(SnapshotRef::Uid(uid)).wait().unwrap_err();
+    assert_eq!(refused.kind(), Kind::NotSupported);
+    assert_eq!(disks(&vm), before);
+    let spec = RevertSpec {
+        snapshot: SnapshotRef::Uid(uid),
+        without_memory: true,
+    };
+    vm.revert(spec).wait().unwrap();
+    assert_ne!(disks(&vm), before);
+    assert_eq!(vm.state().unwrap(), PowerState::Off);
 }

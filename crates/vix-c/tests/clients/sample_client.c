@@ -31,8 +31,8 @@ static int failures = 0;
    do {                                                               \
       VixError got_ = (err);                                          \
       if (VIX_ERROR_CODE(got_) != (wanted)) {                         \
-         fprintf(stderr, "%s:%d: %s is %d (%s), not %d\n", __FILE__,  \
-                 __LINE__, #err, (int)VIX_ERROR_CODE(got_),           \
+         fprintf(stderr, "%s:%d: %s is %" FMT64 "u (%s), not %d\n",   \
+                 __FILE__, __LINE__, #err, got_,                      \
                  Vix_GetErrorText(got_, NULL), (int)(wanted));        \
          failures++;                                                  \
       }                                                               \
@@ -413,12 +413,16 @@ main(int argc, char **argv)
    VixHost_Disconnect(second);
    CHECK(Vix_GetHandleType(second) == VIX_HANDLETYPE_NONE);
    Find(host, argv[1], 0);
+   /* Nobody waits for this one, and what it works on goes. */
+   VixVM_LogoutFromGuest(vm, NULL, NULL);
+   Vix_ReleaseHandle(vm);
+   CHECK_CODE(VIX_E_INVALID_HANDLE,
+              Poll(VixVM_PowerOff(vm, VIX_VMPOWEROP_NORMAL, NULL, NULL), NULL));
    VixHost_Disconnect(host);
-   /* Late, and one of them twice. */
+   /* Late, and two of them again. */
    Vix_ReleaseHandle(host);
    Vix_ReleaseHandle(snapshot);
    Vix_ReleaseHandle(other);
-   Vix_ReleaseHandle(vm);
    Vix_ReleaseHandle(vm);
    if (!failures) {
       puts("done");

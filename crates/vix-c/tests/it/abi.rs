@@ -408,7 +408,9 @@ impl Client<'_> {
             }
         }
         for handle in &self.handles {
-            (0..MOST_CALLS).for_each(|_| drop(invoke(release, &[*handle as usize])));
+            for _ in 0..MOST_CALLS {
+                invoke(release, &[*handle as usize]);
+            }
         }
         let free = self.abi.address("Vix_FreeBuffer");
         for buffer in &self.buffers {

@@ -23,5 +23,6 @@ mod reference_page;
 mod sample_client;
 mod signature;
 mod snapshots;
+mod stress;
 mod user;
 mod variadic;

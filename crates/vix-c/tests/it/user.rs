@@ -9,9 +9,10 @@ use std::process::{Command, Output};
 use replix_testkit::folder;
 use tempfile::TempDir;
 
-/// Lays what is in the prefix `$1` over `/usr`, as if installed there, and becomes the command that
-/// follows.
+/// Lays what is in the prefix `$1` over `/usr`, as if installed there, empties `/run`, where root's
+/// running VMs are known, and becomes the command that follows.
 const INSTALLED: &str = r#"
+    mount -t tmpfs tmpfs /run || exit
     for part in lib include; do
         mount -t overlay overlay -o "lowerdir=$1/$part:/usr/$part" "/usr/$part" || exit
     done
@@ -56,8 +57,8 @@ impl User {
             .env_remove("LD_LIBRARY_PATH")
     }
 
-    /// A program of this user's that finds what is in `prefix` below `/usr`: in a mount namespace of
-    /// its own, so that nothing is installed on the machine.
+    /// A program of this user's that finds what is in `prefix` below `/usr`, and no VM running: in a
+    /// mount namespace of its own, so that nothing is installed on the machine.
     pub fn with_installed(&self, prefix: &Path, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("unshare");
         command.arg("--mount");
