@@ -17,7 +17,7 @@ use super::media;
 use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget};
 use crate::disk::Chain;
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::store::{Access, LockMode, Store, machine, read_small, replace};
 use crate::vm::{Claim, Env, Firmware, Node, PowerState, VmFolder, identity, lock};
@@ -27,6 +27,9 @@ const QEMU: &str = "qemu-system-x86_64";
 
 /// A machine that has not answered by then will not.
 const READY: Duration = Duration::from_secs(60);
+
+/// What tells our lines of a log from QEMU's; VMware's look like this.
+const OURS: &str = " In(05) vmx ";
 
 /// How much of a log is read for the reason of a failure.
 const LOG_LIMIT: u64 = 1 << 20;
@@ -73,7 +76,7 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     let started = machine.and_then(|machine| {
         machine.remarks.iter().for_each(|remark| job.warn(remark));
         job.check()?;
-        launch(env, &mut claim, &run, &program, &machine)
+        launch(env, &mut claim, &run, &program, &machine, job)
     });
     let record = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
     let ready: fn(&mut Control) -> Result<()> = match spec.paused {
@@ -224,6 +227,7 @@ fn launch(
     run: &Runtime,
     program: &Path,
     machine: &Machine,
+    job: &Job,
 ) -> Result<Record> {
     let store = &*env.store;
     claim.hand_over();
@@ -253,7 +257,7 @@ fn launch(
         pid,
         start: process.start,
     };
-    write_first_line(store, &log, pid)?;
+    begin_log(store, &log, pid, &job.warnings())?;
     lock::lock_for_process(store, vm.vmx(), LockMode::Exclusive, pid, lock::RUNNER)?;
     run.remember(store, &record)?;
     go.write_all(b"go\n").map_err(cannot)?;
@@ -287,17 +291,22 @@ fn new_log(store: &dyn Store, vm: &VmFolder) -> Result<PathBuf> {
     Ok(name(None))
 }
 
-/// Callers look for ` pid=N` in the first line.
-fn write_first_line(store: &dyn Store, log: &Path, pid: u32) -> Result<()> {
+/// Writes what the log begins with: who runs, then what the user should know. Callers look for
+/// ` pid=N` in the first line.
+fn begin_log(store: &dyn Store, log: &Path, pid: u32, remarks: &[String]) -> Result<()> {
     let seconds = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
     let version = env!("CARGO_PKG_VERSION");
-    let line =
-        format!("{seconds} In(05) vmx Log for Replix pid={pid} version={version} option=Release\n");
+    let first = format!("Log for Replix pid={pid} version={version} option=Release");
+    let remarks = remarks.iter().map(|remark| escaped(remark));
+    let text: String = std::iter::once(first)
+        .chain(remarks)
+        .map(|line| format!("{seconds}{OURS}{line}\n"))
+        .collect();
     let file = store.open(log, Access::Write)?;
-    file.write_at(line.as_bytes(), file.len()?)
+    file.write_at(text.as_bytes(), file.len()?)
 }
 
 /// Waits until the machine answers `ready`, which lets the guest execute: from there on it may power
@@ -333,12 +342,9 @@ fn failure(store: &dyn Store, vm: &VmFolder) -> Error {
     let log = vm.dir().join("vmware.log");
     let bytes = read_small(store, &log, LOG_LIMIT).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let said = text
-        .lines()
-        .skip(1)
-        .filter(|line| !line.trim().is_empty())
-        .last();
-    let reason = crate::error::escaped(said.unwrap_or("it says nothing about why"));
+    let is_qemus = |line: &&str| !line.trim().is_empty() && !line.contains(OURS);
+    let said = text.lines().rfind(is_qemus);
+    let reason = escaped(said.unwrap_or("it says nothing about why"));
     let text = format!("{} did not start: {reason}", quoted(vm.vmx()));
     Error::new(Kind::CannotStart, text)
         .at(vm.vmx())
