@@ -246,7 +246,8 @@ impl Library {
             host.require_connection(VIX_E_HOST_NOT_CONNECTED)?;
             Ok(host)
         });
-        self.jobs.start(&queue, callback, move |run| work(&host?, run))
+        self.jobs
+            .start(&queue, callback, move |run| work(&host?, run))
     }
 
     /// Starts a job on a VM.
@@ -264,7 +265,8 @@ impl Library {
             vm.host.require_connection(VIX_E_VM_HOST_DISCONNECTED)?;
             Ok(vm)
         });
-        self.jobs.start(&queue, callback, move |run| work(&vm?, run))
+        self.jobs
+            .start(&queue, callback, move |run| work(&vm?, run))
     }
 
     /// Returns the queue of a host that is connected to with or without an event pump.

@@ -75,11 +75,6 @@ pub enum GuestCall {
         /// Its number.
         pid: u64,
     },
-    /// Opens a page in the guest's browser.
-    OpenUrl {
-        /// Its address.
-        url: String,
-    },
     /// Copies a file or folder of the host into the guest.
     CopyToGuest {
         /// The file or folder of the host.
@@ -209,7 +204,6 @@ impl GuestCall {
             Self::RunScript { .. } => "running a script in the guest",
             Self::ListProcesses => "listing processes in the guest",
             Self::KillProcess { .. } => "ending a process in the guest",
-            Self::OpenUrl { .. } => "opening a page in the guest",
             Self::CopyToGuest { .. } => "copying into the guest",
             Self::CopyFromGuest { .. } => "copying from the guest",
             Self::DeleteFile { .. } => "deleting a file in the guest",
