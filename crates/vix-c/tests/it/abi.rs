@@ -242,12 +242,14 @@ impl Client<'_> {
         let version = c::VIX_API_VERSION as usize;
         let connect = [version, workstation, 0, 0, 0, 0, 0, 0, 0, 0];
         let job = invoke(self.abi.address("VixHost_Connect"), &connect) as i32;
+        self.handles.push(job);
         self.take_result(job);
         let host = self.handles.last().copied().unwrap_or_default() as usize;
         let vmx = self.abi.folder.join("shop/shop.vmx").display().to_string();
         let vmx = CString::new(vmx).unwrap_or_default();
         let open = [host, vmx.as_ptr() as usize, 0, 0, 0, 0];
         let job = invoke(self.abi.address("VixHost_OpenVM"), &open) as i32;
+        self.handles.push(job);
         self.take_result(job);
     }
 
