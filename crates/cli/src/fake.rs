@@ -10,7 +10,7 @@ use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
-use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo};
+use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo, VmSummary};
 use replix::{Error, Host, Job, Kind, Result};
 
 /// A host with one VM, `/vms/web/web.vmx`.
@@ -78,6 +78,26 @@ impl Provider for Fake {
 
     fn state(&self, _: &Path) -> Result<PowerState> {
         Ok(PowerState::Off)
+    }
+
+    fn summary(&self, _: &Path) -> Result<VmSummary> {
+        let info = info();
+        Ok(VmSummary {
+            display_name: info.display_name,
+            guest_os: info.guest_os,
+            memory_mib: info.memory_mib,
+            cpus: info.cpus,
+            read_only: info.read_only,
+            encrypted: info.encrypted,
+        })
+    }
+
+    fn disk_problems(&self, _: &Path) -> Result<Vec<String>> {
+        Ok(info()
+            .disks
+            .into_iter()
+            .filter_map(|disk| disk.problem)
+            .collect())
     }
 
     fn running(&self) -> Result<Vec<PathBuf>> {

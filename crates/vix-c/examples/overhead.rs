@@ -151,8 +151,11 @@ fn main() -> Result {
         let destination = folder.join(name).join("c.vmx");
         timed(|| {
             let mut spec = CloneSpec::new(CloneKind::Linked, destination);
-            spec.snapshot = Some(SnapshotRef::Name("base".into()));
-            engine.open(vmx)?.clone_to(spec).wait()?;
+            let vm = engine.open(vmx)?;
+            let named = SnapshotRef::Name("base".into());
+            let snapshot = vm.snapshots()?.find(&named)?.uid;
+            spec.snapshot = Some(SnapshotRef::Uid(snapshot));
+            vm.clone_to(spec).wait()?;
             Ok(())
         })
     };

@@ -158,13 +158,14 @@ impl Library {
             crate::argument::options(options, VIX_VMOPEN_NORMAL)?;
             let has_password = password?;
             let vm = Vm::open(host, &path.path()?)?;
-            let info = vm.info()?;
-            if info.encrypted {
+            if vm.summary()?.encrypted {
                 return Err(encrypted(has_password));
             }
             // It opens all the same: what is missing may come back.
-            let problems = info.disks.into_iter().filter_map(|disk| disk.problem);
-            problems.for_each(|problem| run.control.warn(problem));
+            let problems = vm.provider().disk_problems(&vm.path)?;
+            problems
+                .into_iter()
+                .for_each(|problem| run.control.warn(problem));
             run.made(Object::Vm(Arc::new(vm)))
         })
     }

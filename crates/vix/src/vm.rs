@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use replix::guest::Login;
 use replix::host::Provider;
-use replix::vm::{PowerState, VmInfo};
+use replix::vm::{PowerState, VmSummary};
 
 use crate::constants::*;
 use crate::error::Result;
@@ -37,16 +37,16 @@ impl Vm {
         self.host.engine.provider()
     }
 
-    pub(crate) fn info(&self) -> Result<VmInfo> {
-        Ok(self.provider().info(&self.path)?)
+    pub(crate) fn summary(&self) -> Result<VmSummary> {
+        Ok(self.provider().summary(&self.path)?)
     }
 
-    /// Returns properties as they are now, asking the engine once at most for each of its answers.
+    /// Returns properties as they are now, those of the configuration all of one moment.
     pub(crate) fn read(&self, ids: &[i32]) -> Result<Vec<Value>> {
         self.host.require_connection(VIX_E_VM_HOST_DISCONNECTED)?;
         let mut facts = Facts {
             vm: self,
-            info: None,
+            summary: None,
         };
         ids.iter().map(|id| facts.read(*id)).collect()
     }
@@ -55,17 +55,17 @@ impl Vm {
 /// What is asked about a VM in one call.
 struct Facts<'a> {
     vm: &'a Vm,
-    info: Option<VmInfo>,
+    summary: Option<VmSummary>,
 }
 
 impl Facts<'_> {
     fn read(&mut self, id: i32) -> Result<Value> {
         Ok(match id {
-            VIX_PROPERTY_VM_NUM_VCPUS => Value::Integer(integer(self.info()?.cpus.into())),
-            VIX_PROPERTY_VM_MEMORY_SIZE => Value::Integer(integer(self.info()?.memory_mib)),
-            VIX_PROPERTY_VM_NAME => Value::Text(self.info()?.display_name.clone()),
-            VIX_PROPERTY_VM_GUESTOS => Value::Text(self.info()?.guest_os.clone()),
-            VIX_PROPERTY_VM_READ_ONLY => Value::Bool(self.info()?.read_only),
+            VIX_PROPERTY_VM_NUM_VCPUS => Value::Integer(integer(self.summary()?.cpus.into())),
+            VIX_PROPERTY_VM_MEMORY_SIZE => Value::Integer(integer(self.summary()?.memory_mib)),
+            VIX_PROPERTY_VM_NAME => Value::Text(self.summary()?.display_name.clone()),
+            VIX_PROPERTY_VM_GUESTOS => Value::Text(self.summary()?.guest_os.clone()),
+            VIX_PROPERTY_VM_READ_ONLY => Value::Bool(self.summary()?.read_only),
             VIX_PROPERTY_VM_VMX_PATHNAME => {
                 Value::Text(self.vm.path.to_string_lossy().into_owned())
             }
@@ -85,19 +85,15 @@ impl Facts<'_> {
         })
     }
 
-    fn info(&mut self) -> Result<&VmInfo> {
-        match &mut self.info {
-            Some(info) => Ok(info),
-            none => Ok(none.insert(self.vm.info()?)),
+    fn summary(&mut self) -> Result<&VmSummary> {
+        match &mut self.summary {
+            Some(summary) => Ok(summary),
+            none => Ok(none.insert(self.vm.summary()?)),
         }
     }
 
-    /// The state alone is cheaper than everything, and is what clients poll.
     fn state(&self) -> Result<PowerState> {
-        match &self.info {
-            Some(info) => Ok(info.state),
-            None => Ok(self.vm.provider().state(&self.vm.path)?),
-        }
+        Ok(self.vm.provider().state(&self.vm.path)?)
     }
 
     fn features(&self) -> i32 {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result, quoted};
 use crate::format::Vmsd;
 use crate::power;
 use crate::vm::{
-    DiskInfo, DiskSlot, Env, MediumInfo, NicInfo, PortEnd, Standing, VmFolder, VmInfo,
+    DiskInfo, DiskSlot, Env, MediumInfo, NicInfo, PortEnd, Standing, VmFolder, VmInfo, VmSummary,
     clone_standing, files, kin,
 };
 
@@ -78,6 +78,33 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         accelerator: machine.accelerator,
         warnings,
     })
+}
+
+/// Tells what the configuration of the VM at `vmx` says.
+///
+/// # Errors
+/// Those of opening the `.vmx` itself.
+pub(super) fn summary(env: &Env, vmx: &Path) -> Result<VmSummary> {
+    let vm = env.open(vmx)?;
+    Ok(VmSummary {
+        display_name: vm.display_name(),
+        guest_os: vm.config.guest_os(),
+        memory_mib: vm.config.memory_mib(),
+        cpus: vm.config.cpus(),
+        read_only: !env.is_writable(&vm),
+        encrypted: vm.config.encryption().is_some(),
+    })
+}
+
+/// Tells why disks of the VM at `vmx` cannot be used.
+///
+/// # Errors
+/// Those of opening the `.vmx` itself.
+pub(super) fn disk_problems(env: &Env, vmx: &Path) -> Result<Vec<String>> {
+    let vm = env.open(vmx)?;
+    let disks = vm.config.disks();
+    let problem = |slot: &DiskSlot| disk(env, &vm, slot, &mut Vec::new()).problem;
+    Ok(disks.iter().filter_map(problem).collect())
 }
 
 fn with_cure(error: &Error) -> String {

@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::power::{self, StartSpec, StopMode};
 use crate::snapshot::{self, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use crate::store::{Local, folder_of};
-use crate::vm::{Env, PowerState, Settings, Variable, VmInfo, hardware};
+use crate::vm::{Env, PowerState, Settings, Variable, VmInfo, VmSummary, hardware};
 
 impl Host {
     /// Returns this machine, with the settings of its user.
@@ -52,6 +52,14 @@ impl Provider for Machine {
 
     fn info(&self, vm: &Path) -> Result<VmInfo> {
         info::info(&self.env, vm)
+    }
+
+    fn summary(&self, vm: &Path) -> Result<VmSummary> {
+        info::summary(&self.env, vm)
+    }
+
+    fn disk_problems(&self, vm: &Path) -> Result<Vec<String>> {
+        info::disk_problems(&self.env, vm)
     }
 
     fn state(&self, vm: &Path) -> Result<PowerState> {

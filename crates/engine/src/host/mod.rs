@@ -18,7 +18,7 @@ use crate::guest::{GuestAnswer, GuestCall, Login};
 use crate::job::{Job, Started};
 use crate::power::{StartSpec, StopMode};
 use crate::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
-use crate::vm::{PowerState, Variable, VmInfo};
+use crate::vm::{PowerState, Variable, VmInfo, VmSummary};
 
 /// What a host can do with virtual machines; VMs are named by the path of their `.vmx` there.
 ///
@@ -35,6 +35,18 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// `VmNotFound`, `BadConfig`. What is missing beside the `.vmx` is a warning in the answer.
     fn info(&self, vm: &Path) -> Result<VmInfo>;
+
+    /// Returns what a VM's configuration tells, without a look at its disks, snapshots or clones.
+    ///
+    /// # Errors
+    /// As [`Provider::info`].
+    fn summary(&self, vm: &Path) -> Result<VmSummary>;
+
+    /// Returns why disks of a VM cannot be used, a sentence each; nothing where all can be.
+    ///
+    /// # Errors
+    /// As [`Provider::info`].
+    fn disk_problems(&self, vm: &Path) -> Result<Vec<String>>;
 
     /// Returns the power state of a VM.
     ///

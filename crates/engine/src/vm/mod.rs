@@ -70,6 +70,24 @@ pub enum PowerState {
     Locked,
 }
 
+/// What a VM is, in the few words that its configuration alone tells: cheap to ask, whatever hangs on
+/// the VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmSummary {
+    /// The name shown to people.
+    pub display_name: String,
+    /// VMware's word for the guest operating system.
+    pub guest_os: String,
+    /// Memory of the guest in MiB.
+    pub memory_mib: u64,
+    /// Virtual processors.
+    pub cpus: u32,
+    /// Whether this user cannot change the VM.
+    pub read_only: bool,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+}
+
 /// What a VM is: everything that can be said without starting it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VmInfo {
