@@ -136,10 +136,14 @@ impl Library {
         })
     }
 
-    /// Ends a connection and takes back one reference to its handle.
+    /// Ends a connection and takes back one reference to its handle. What waits for the event pump of
+    /// the host is done now, since nobody can pump for it any more.
     pub fn disconnect(&self, host: Handle) {
         if let Ok(object) = self.host(host) {
             object.connected.store(false, Ordering::Release);
+            if let Queue::Pump(pump) = &object.queue {
+                while pump.run_one() {}
+            }
             self.release(host);
         }
     }

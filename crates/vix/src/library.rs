@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::argument::refuse;
 use crate::constants::*;
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::host::Host;
 use crate::job::{Callback, Job, Jobs, Run};
 use crate::pool::{Pool, Pump, Queue};
@@ -237,15 +237,12 @@ impl Library {
         callback: Option<Callback>,
         work: impl FnOnce(&Arc<Host>, &Run) -> Result<Vec<Record>> + Send + 'static,
     ) -> Handle {
-        let host = self.host(host);
-        let queue = host
-            .as_ref()
-            .map_or_else(|_| self.threads(), |host| host.queue.clone());
         // As it is now: what was asked for before the client disconnected is done.
-        let host = host.and_then(|host| {
+        let host = self.host(host).and_then(|host| {
             host.require_connection(VIX_E_HOST_NOT_CONNECTED)?;
             Ok(host)
         });
+        let queue = self.queue_of(host.as_deref());
         self.jobs
             .start(&queue, callback, move |run| work(&host?, run))
     }
@@ -257,16 +254,18 @@ impl Library {
         callback: Option<Callback>,
         work: impl FnOnce(&Arc<Vm>, &Run) -> Result<Vec<Record>> + Send + 'static,
     ) -> Handle {
-        let vm = self.vm(vm);
-        let queue = vm
-            .as_ref()
-            .map_or_else(|_| self.threads(), |vm| vm.host.queue.clone());
-        let vm = vm.and_then(|vm| {
+        let vm = self.vm(vm).and_then(|vm| {
             vm.host.require_connection(VIX_E_VM_HOST_DISCONNECTED)?;
             Ok(vm)
         });
+        let queue = self.queue_of(vm.as_ref().map(|vm| &*vm.host));
         self.jobs
             .start(&queue, callback, move |run| work(&vm?, run))
+    }
+
+    /// Returns where a job on a host runs; one that only tells an error runs on threads of ours.
+    fn queue_of(&self, host: std::result::Result<&Host, &Fault>) -> Queue {
+        host.map_or_else(|_| self.threads(), |host| host.queue.clone())
     }
 
     /// Returns the queue of a host that is connected to with or without an event pump.

@@ -127,3 +127,8 @@ fn pump_does_all_work() {
 fn wait_pumps_by_itself() {
     find("wait_pumps_by_itself");
 }
+
+#[test]
+fn disconnect_pumps_what_is_left() {
+    find("disconnect_pumps_what_is_left");
+}
