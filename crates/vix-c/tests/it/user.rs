@@ -75,15 +75,26 @@ impl User {
 }
 
 impl Drop for User {
+    /// Ends the machines that a failed test left: those that have files of the user's open. What keeps
+    /// them cleans up after them.
     fn drop(&mut self) {
-        let folder = self.root.path().as_os_str().as_encoded_bytes();
-        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-            if line.windows(folder.len()).any(|part| part == folder) {
-                let _ = Command::new("kill").arg(process.file_name()).status();
+        let is_ours = |file: PathBuf| {
+            std::fs::read_link(file).is_ok_and(|file| file.starts_with(self.root.path()))
+        };
+        let own = std::process::id().to_string();
+        for process in entries(Path::new("/proc")) {
+            let number = process.file_name().unwrap_or_default();
+            if number != OsStr::new(&own) && entries(&process.join("fd")).any(is_ours) {
+                let _ = Command::new("kill").arg("-KILL").arg(number).status();
             }
         }
     }
+}
+
+/// What is in a folder, nothing where it cannot be read.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
 }
 
 /// The sources of the clients.
