@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::com;
 use crate::headers;
 use crate::rules;
 use crate::run::{Doing, Result, Run, fail, say, stage};
@@ -30,7 +31,7 @@ pub fn run(workspace: &Workspace) -> Result {
         ),
         (
             "formatting",
-            stage("formatting", || cargo(["fmt", "--all", "--check"]).run()),
+            stage("formatting", || formatting(&workspace.root)),
         ),
         ("clippy", stage("clippy", || cargo(clippy).run())),
         (
@@ -47,6 +48,13 @@ pub fn run(workspace: &Workspace) -> Result {
     } else {
         fail(failed.join("\n       "))
     }
+}
+
+/// The COM library is a workspace of its own.
+fn formatting(root: &Path) -> Result {
+    let check = || cargo(["fmt", "--all", "--check"]);
+    check().run()?;
+    check().current_dir(root.join(com::PACKAGE)).run()
 }
 
 fn bare_engine() -> Result {
