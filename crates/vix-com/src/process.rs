@@ -21,15 +21,8 @@ static LOCKS: AtomicUsize = AtomicUsize::new(0);
 /// Returns the object model.
 pub(crate) fn library() -> Arc<Library> {
     let mut library = LIBRARY.lock().unwrap_or_else(PoisonError::into_inner);
-    let library = library.get_or_insert_with(|| Arc::new(Library::new(connect)));
+    let library = library.get_or_insert_with(|| Arc::new(Library::new(replix_remote::connect)));
     Arc::clone(library)
-}
-
-fn connect() -> replix::Result<replix::Host> {
-    Err(replix::Error::new(
-        replix::Kind::NotSupported,
-        "there is no host service",
-    ))
 }
 
 /// Tells whether the DLL may go, and brings the object model to rest if so: its threads run our code.
