@@ -12,7 +12,7 @@ use crate::guard::{done, guarded};
 use crate::interfaces::IVixLib;
 use crate::library::VixLib;
 use crate::names::Names;
-use crate::process::{Lock, lock, rest};
+use crate::process::{Lock, is_unused, lock};
 use crate::registry;
 
 /// `VixCOM.VixLib`.
@@ -93,7 +93,7 @@ pub unsafe extern "system" fn DllGetClassObject(
 /// Tells whether nothing of the DLL is in use.
 #[unsafe(no_mangle)]
 pub extern "system" fn DllCanUnloadNow() -> HRESULT {
-    match guarded(|| Ok(rest())) {
+    match guarded(|| Ok(is_unused())) {
         Ok(true) => S_OK,
         _ => S_FALSE,
     }

@@ -69,7 +69,7 @@ pub(crate) fn job(
 ) -> HRESULT {
     answer(out, || {
         let callback = callback::of(client)?;
-        match start(&library(), callback)? {
+        match start(library(), callback)? {
             vix::constants::VIX_INVALID_HANDLE => Err(E_OUTOFMEMORY.into()),
             job => Ok(Some(Job::new(Held::new(job)).into())),
         }

@@ -4,10 +4,10 @@ use std::ffi::c_void;
 
 use vix::Text;
 use vix::constants::*;
-use windows::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows::Win32::System::Memory::{GetProcessHeap, HEAP_FLAGS, HeapFree};
-use windows::core::{PCSTR, s, w};
+use windows_core::{s, w};
 
+use crate::module::export;
 use crate::types::InText;
 
 /// Returns a path as the host knows it. What is no text is left for the object model to refuse.
@@ -89,12 +89,13 @@ struct Wine {
 impl Wine {
     /// Returns it where this is Wine.
     fn find() -> Option<Self> {
+        let kernel = w!("kernel32.dll");
         let (unix, dos) = (s!("wine_get_unix_file_name"), s!("wine_get_dos_file_name"));
         // SAFETY: functions of these names have these types; source: Wine's dlls/kernel32/path.c.
         unsafe {
             Some(Self {
-                to_unix: std::mem::transmute::<*const c_void, ToUnix>(export(unix)?),
-                to_dos: std::mem::transmute::<*const c_void, ToDos>(export(dos)?),
+                to_unix: std::mem::transmute::<*const c_void, ToUnix>(export(kernel, unix)?),
+                to_dos: std::mem::transmute::<*const c_void, ToDos>(export(kernel, dos)?),
             })
         }
     }
@@ -130,12 +131,6 @@ impl Wine {
 unsafe fn free(block: *mut c_void) {
     // SAFETY: by the contract.
     let _ = unsafe { GetProcessHeap().and_then(|heap| HeapFree(heap, HEAP_FLAGS(0), Some(block))) };
-}
-
-fn export(name: PCSTR) -> Option<*const c_void> {
-    // SAFETY: names that live as long as the call; kernel32 is never unloaded.
-    let function = unsafe { GetProcAddress(GetModuleHandleW(w!("kernel32.dll")).ok()?, name)? };
-    Some(function as *const c_void)
 }
 
 #[cfg(test)]
