@@ -140,6 +140,7 @@ Answer answer(const char *name, const VARIANT &answer);
     }
 ANSWERS(LONG, VT_I4, lVal)
 ANSWERS(SHORT, VT_I2, iVal)
+ANSWERS(bool, VT_BOOL, boolVal != VARIANT_FALSE)
 ANSWERS(ULONGLONG, VT_UI8, ullVal)
 ANSWERS(BSTR, VT_BSTR, bstrVal)
 ANSWERS(IDispatch *, VT_DISPATCH, pdispVal)

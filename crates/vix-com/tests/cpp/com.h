@@ -140,6 +140,8 @@ typedef Ref<IVixHandle2> Handle;
         well(#method, (object)->method(__VA_ARGS__ __VA_OPT__(, ) &answer_));       \
         return answer_;                                                             \
     }())
+/* The same for a method that answers a VARIANT_BOOL, a SHORT to C++. */
+#define ASK_BOOL(object, method, ...) (ASK(VARIANT_BOOL, object, method, __VA_ARGS__) != VARIANT_FALSE)
 /* Calls a method that has no answer. */
 #define DO(object, method, ...) well(#method, (object)->method(__VA_ARGS__))
 
@@ -157,6 +159,7 @@ typedef Ref<IDispatch> Handle;
 
 #define ASK(Answer, object, method, ...) \
     answer<Answer>(#method, invoke(object, #method __VA_OPT__(, ) __VA_ARGS__))
+#define ASK_BOOL(object, method, ...) ASK(bool, object, method, __VA_ARGS__)
 #define DO(object, method, ...) nothing(#method, invoke(object, #method __VA_OPT__(, ) __VA_ARGS__))
 
 #endif
@@ -211,12 +214,12 @@ inline int error_code(Error error)
 
 inline bool is_success(Error error)
 {
-    return ASK(VARIANT_BOOL, library(), ErrorIndicatesSuccess, error) != VARIANT_FALSE;
+    return ASK_BOOL(library(), ErrorIndicatesSuccess, error);
 }
 
 inline bool is_failure(Error error)
 {
-    return ASK(VARIANT_BOOL, library(), ErrorIndicatesFailure, error) != VARIANT_FALSE;
+    return ASK_BOOL(library(), ErrorIndicatesFailure, error);
 }
 
 /* ---- Properties ---- */
@@ -313,7 +316,7 @@ bool same(const One &one, const Other &other)
 #else
     const Other &as_handle = other;
 #endif
-    return ASK(VARIANT_BOOL, Handle::of(one), Equals, as_handle) != VARIANT_FALSE;
+    return ASK_BOOL(Handle::of(one), Equals, as_handle);
 }
 
 template <class Object>

@@ -4,7 +4,6 @@
  *
  * rules VMX FOLDER
  */
-#define BY_SLOT
 #include "binding.h"
 
 #define CHECK(condition) check((condition), #condition, __LINE__)
@@ -184,8 +183,7 @@ static void wrong_ids(const Job &job)
     ULONGLONG error = 0;
     text.value.vt = VT_BSTR;
     text.value.bstrVal = SysAllocString(L"no number");
-    HRESULT result = job->Wait(text.value, &results.value, &error);
-    CHECK(result == DISP_E_TYPEMISMATCH || result == E_INVALIDARG);
+    CHECK_RESULT(job->Wait(text.value, &results.value, &error), DISP_E_TYPEMISMATCH);
     Ids unknown(123456);
     CHECK_RESULT(job->Wait(unknown.value, &results.value, &error), S_OK);
     CHECK(error == VIX_E_UNRECOGNIZED_PROPERTY);
@@ -268,10 +266,10 @@ static void wrong_arguments(const Host &host, const Vm &vm, const char *vmx)
     CHECK_RESULT(call(vm, L"PowerOn", DISPATCH_METHOD, {text_arg(words), nobody, nobody}, &answer.value),
                  DISP_E_TYPEMISMATCH);
     /* A host is no snapshot. */
-    HRESULT result = call(vm, L"Clone", DISPATCH_METHOD,
-                          {some_object, number_arg(VIX_CLONETYPE_FULL), text_arg(path), number_arg(0), nobody, nobody},
-                          &answer.value);
-    CHECK(result == DISP_E_TYPEMISMATCH || result == E_INVALIDARG);
+    CHECK_RESULT(call(vm, L"Clone", DISPATCH_METHOD,
+                      {some_object, number_arg(VIX_CLONETYPE_FULL), text_arg(path), number_arg(0), nobody, nobody},
+                      &answer.value),
+                 DISP_E_TYPEMISMATCH);
     /* Names have no case; the default property is the object. */
     CHECK_RESULT(call(vm, L"gethandletype", DISPATCH_METHOD, {}, &answer.value), S_OK);
     CHECK(answer.value.vt == VT_I4 && answer.value.lVal == VIX_HANDLETYPE_VM);

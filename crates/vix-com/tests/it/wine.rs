@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use replix_testkit::{User, skip};
@@ -14,6 +14,9 @@ const CHANNELS: &str = "-all,fixme+wscript,fixme+vbscript,fixme+jscript";
 
 /// A service on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the service's file is, below the user's folder.
+const SERVICE: &str = "run/replix/service.json";
 
 /// The folder on the drive `c:` in which this user's VMs are.
 const MACHINES: &str = "Virtual Machines";
@@ -56,7 +59,7 @@ impl Wine {
     pub fn name_of(&self, path: &Path) -> String {
         let below = path.strip_prefix(self.machines()).unwrap();
         let below = below.to_str().unwrap().replace('/', "\\");
-        format!("c:\\{MACHINES}\\{below}")
+        format!("C:\\{MACHINES}\\{below}")
     }
 
     /// A program, run in this user's Wine.
@@ -79,9 +82,10 @@ impl Wine {
 
     /// Runs a script of `tests/scripts`, which must come to its end; returns the lines before that.
     pub fn script(&self, name: &str, args: &[&str]) -> Vec<String> {
-        let file = sources().join("scripts").join(name);
         let mut command = self.command("cscript".as_ref());
-        let output = command.arg("//nologo").arg(file).args(args).output();
+        // By its name: what begins with `/` is a switch.
+        command.current_dir(sources().join("scripts"));
+        let output = command.args(["//nologo", name]).args(args).output();
         let output = output.unwrap();
         let mut lines = lines_of(&output);
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -125,7 +129,7 @@ fn folder_in(variable: &str) -> Option<PathBuf> {
 
 fn surround<'c>(user: &User, command: &'c mut Command) -> &'c mut Command {
     user.surround(command)
-        .env("REPLIX_SERVICE", user.path("run/service.json"))
+        .env("REPLIX_SERVICE", user.path(SERVICE))
 }
 
 /// Makes the prefix `own` as `registered` is, of which it shares all big folders, with VMs of its own.
@@ -149,9 +153,12 @@ fn share(registered: &Path, own: &Path) {
 /// Starts the user's service and waits until it can be found.
 fn serve(user: &User, programs: &Path) -> Child {
     let mut command = Command::new(programs.join("replix"));
-    let service = surround(user, command.arg("serve")).spawn().unwrap();
+    command.arg("serve").stdout(Stdio::null());
+    let mut service = surround(user, &mut command).spawn().unwrap();
     let deadline = Instant::now() + PATIENCE;
-    while !user.path("run/service.json").exists() {
+    while !user.path(SERVICE).exists() {
+        let ended = service.try_wait().unwrap();
+        assert_eq!(ended, None, "the service has ended");
         assert!(Instant::now() < deadline, "the service does not come up");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -160,7 +167,7 @@ fn serve(user: &User, programs: &Path) -> Child {
 
 /// Runs a program to its end, which must be well; returns its lines.
 pub fn succeed(command: &mut Command) -> Vec<String> {
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let output = command.stdin(Stdio::null()).output().unwrap();
     let lines = lines_of(&output);
     let errors = String::from_utf8_lossy(&output.stderr);
     let program: &OsStr = command.get_program();
