@@ -31,6 +31,9 @@ const PRODUCT: &[&str] = &[
     "crates/cli/src",
     "crates/vix/src",
     "crates/vix-c/src",
+    "crates/vix-com/src",
+    "crates/remote/src",
+    "crates/server/src",
 ];
 
 const FOREIGN_TOOLS: &[&str] = &["\"qemu-img\"", "\"qemu-io\"", "\"qemu-nbd\""];

@@ -28,6 +28,10 @@ pub enum Kind {
     Busy,
     /// A broken invariant of ours.
     Internal,
+    /// The host, or its service, cannot be reached.
+    HostUnreachable,
+    /// The connection to the host was lost for good: what was asked for may be done or not.
+    ConnectionLost,
 
     /// A file does not exist.
     FileNotFound,

@@ -55,6 +55,8 @@ pub fn code_of(kind: Kind) -> u64 {
         Kind::Timeout => VIX_E_TIMEOUT_WAITING_FOR_TOOLS,
         Kind::Busy => VIX_E_OBJECT_IS_BUSY,
         Kind::Internal => VIX_E_FAIL,
+        Kind::HostUnreachable => VIX_E_CANNOT_CONNECT_TO_HOST,
+        Kind::ConnectionLost => VIX_E_HOST_CONNECTION_LOST,
         Kind::FileNotFound => VIX_E_FILE_NOT_FOUND,
         Kind::FileExists => VIX_E_FILE_ALREADY_EXISTS,
         Kind::FileLocked => VIX_E_FILE_ALREADY_LOCKED,

@@ -84,6 +84,8 @@ fn words_of(kind: Kind) -> Words {
         Kind::Argument
         | Kind::Timeout
         | Kind::Internal
+        | Kind::HostUnreachable
+        | Kind::ConnectionLost
         | Kind::Denied
         | Kind::ReadOnly
         | Kind::Io
