@@ -86,6 +86,7 @@ fn status_of(kind: Kind) -> StatusCode {
         Kind::Internal | Kind::Io => StatusCode::INTERNAL_SERVER_ERROR,
         Kind::DiskUnsupported | Kind::NotSupported => StatusCode::NOT_IMPLEMENTED,
         Kind::CannotStart | Kind::NoHypervisor => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::ConnectionLost | Kind::HostUnreachable => StatusCode::BAD_GATEWAY,
         Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Kind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
     }
@@ -133,6 +134,8 @@ mod tests {
         Kind::NoHypervisor,
         Kind::CannotStart,
         Kind::ToolsNotRunning,
+        Kind::HostUnreachable,
+        Kind::ConnectionLost,
     ];
 
     #[test]

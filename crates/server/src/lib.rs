@@ -22,11 +22,11 @@ mod service;
 mod stop;
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use replix::{Error, Host, Kind, Result};
+use replix_remote::place::service_file;
 use replix_remote::wire::ServiceFile;
 use tokio::net::TcpListener;
 
@@ -82,7 +82,7 @@ pub enum End {
 /// # Errors
 /// `Denied` where the service's folder is not this user's alone; what the system says.
 pub fn serve(host: Host, options: &Options, tell: &mut dyn FnMut(&str)) -> Result<End> {
-    let Some(place) = Place::take(service_file())? else {
+    let Some(place) = Place::take(service_file()?)? else {
         return Ok(End::Another);
     };
     raise_file_limit();
@@ -168,17 +168,4 @@ fn internal(doing: &str, error: &std::io::Error) -> Error {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn service_file() -> PathBuf {
-    if let Some(file) = std::env::var_os("REPLIX_SERVICE").filter(|file| !file.is_empty()) {
-        return file.into();
-    }
-    let user = nix::unistd::geteuid();
-    let folder = match std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()) {
-        _ if user.is_root() => PathBuf::from("/run/replix"),
-        Some(folder) => PathBuf::from(folder).join("replix"),
-        None => PathBuf::from(format!("/tmp/replix-{user}")),
-    };
-    folder.join("service.json")
 }

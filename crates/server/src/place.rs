@@ -5,10 +5,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use replix::store::{create_private_dir, folder_of, hidden_sibling};
 use replix::{Error, Result};
 use replix_remote::wire::ServiceFile;
+
+/// How long a service that ends is waited for, and how often it is looked after.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The place of a service that has it to itself.
 pub(crate) struct Place {
@@ -27,10 +32,17 @@ impl Place {
         let path = beside(&file, ".lock");
         let failed = |error| Error::io("lock", &path, error);
         let lock = private().create(true).open(&path).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { file, _lock: lock })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Some(Self { file, _lock: lock })),
+                // Without a file it is just beginning, or just ending.
+                Err(TryLockError::WouldBlock) if !file.exists() && Instant::now() < deadline => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
     }
 
@@ -104,9 +116,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("run/service.json");
         let place = Place::take(file.clone()).unwrap().unwrap();
+        place.publish(&content()).unwrap();
         assert!(Place::take(file.clone()).unwrap().is_none());
         drop(place);
         assert!(Place::take(file).unwrap().is_some());
+    }
+
+    #[test]
+    fn place_that_is_being_left_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run/service.json");
+        let place = Place::take(file.clone()).unwrap().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Place::take(file).unwrap().is_some());
+            drop(place);
+            assert!(waiting.join().unwrap());
+        });
     }
 
     #[test]

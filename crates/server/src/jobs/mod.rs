@@ -52,15 +52,15 @@ impl Jobs {
         Ok(match admitted {
             Admitted::There(entry) => (StatusCode::OK, entry.report()),
             Admitted::New(entry) => {
-                self.launch(Arc::clone(&entry), id, operation);
+                self.launch(&entry, id, operation);
                 (StatusCode::CREATED, entry.report())
             }
         })
     }
 
-    fn launch(&self, entry: Arc<Entry>, id: JobId, operation: Operation) {
+    fn launch(&self, entry: &Arc<Entry>, id: JobId, operation: Operation) {
         let (host, journal) = (self.host.clone(), Arc::clone(&self.journal));
-        let own = Arc::clone(&entry);
+        let own = Arc::clone(entry);
         let work = move || {
             let work = || {
                 let _page = journal.note(id, &operation)?;
