@@ -14,6 +14,8 @@ mod provider;
 mod start;
 pub mod wire;
 
+use std::path::PathBuf;
+
 use replix::{Host, Result};
 
 /// Returns the host behind this user's service on this machine, which is started where none runs.
@@ -21,5 +23,14 @@ use replix::{Host, Result};
 /// # Errors
 /// `HostUnreachable` where it neither runs nor can be started.
 pub fn connect() -> Result<Host> {
-    Ok(Host::new(provider::Service::connect()?))
+    connect_by(place::service_file()?)
+}
+
+/// Returns the host behind the service that tells of itself in `file`; one that is started where none
+/// runs tells of itself in the usual place.
+///
+/// # Errors
+/// `HostUnreachable`; `Denied` where the file may be somebody else's.
+pub fn connect_by(file: PathBuf) -> Result<Host> {
+    Ok(Host::new(provider::Service::connect(file)?))
 }

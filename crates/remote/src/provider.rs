@@ -15,7 +15,6 @@ use serde::de::DeserializeOwned;
 
 use crate::job::run;
 use crate::link::{Link, Question, route, text_of};
-use crate::place::service_file;
 use crate::wire::{Answer, FlatLineage, Operation};
 
 /// The host service of this user.
@@ -27,9 +26,9 @@ impl Service {
     /// Finds or starts it.
     ///
     /// # Errors
-    /// `HostUnreachable`.
-    pub(crate) fn connect() -> Result<Self> {
-        let link = Link::new(service_file()?);
+    /// As [`crate::connect_by`].
+    pub(crate) fn connect(file: PathBuf) -> Result<Self> {
+        let link = Link::new(file);
         link.session(true)?;
         Ok(Self { link })
     }

@@ -14,6 +14,7 @@ mod info;
 mod list;
 mod place;
 mod screen;
+mod serve;
 mod session;
 mod snapshot;
 mod start;
@@ -72,6 +73,7 @@ enum Command {
     Stop(stop::Args),
     List(list::Args),
     Delete(delete::Args),
+    Serve(serve::Args),
 }
 
 impl Command {
@@ -86,6 +88,7 @@ impl Command {
             Self::Stop(args) => stop::run(args, session),
             Self::List(args) => list::run(args, session),
             Self::Delete(args) => delete::run(args, session),
+            Self::Serve(args) => serve::run(args, session),
         }
     }
 }
