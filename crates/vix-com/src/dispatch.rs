@@ -9,11 +9,12 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use windows::Win32::Foundation::{
-    DISP_E_BADINDEX, DISP_E_MEMBERNOTFOUND, DISP_E_UNKNOWNNAME, E_POINTER,
+    DISP_E_BADINDEX, DISP_E_MEMBERNOTFOUND, DISP_E_TYPEMISMATCH, DISP_E_UNKNOWNNAME, E_NOINTERFACE,
+    E_POINTER,
 };
 use windows::Win32::System::Com::*;
 use windows::Win32::System::Variant::*;
-use windows_core::{GUID, Interface, PCWSTR, Result};
+use windows_core::{Error, GUID, Interface, PCWSTR, Result};
 
 use crate::variant::{self, Payload, of_object, payload, resolve, vt};
 use crate::{array, callback, module, script};
@@ -204,7 +205,7 @@ fn call_method(
     // SAFETY: the object has this interface, and the arguments are variants until the call returns.
     unsafe {
         let (result, exception, argument) = (call.result, call.exception, call.argument);
-        face.info.Invoke(
+        let called = face.info.Invoke(
             object,
             id,
             call.flags,
@@ -212,7 +213,8 @@ fn call_method(
             result,
             exception,
             argument,
-        )?;
+        );
+        called.map_err(of_arguments)?;
     }
     for (argument, replaced) in given.iter().zip(replaced) {
         if let Some(replaced) = replaced {
@@ -220,6 +222,15 @@ fn call_method(
         }
     }
     Ok(())
+}
+
+/// Returns the error for arguments that cannot be coerced: Wine's type library says of an object of another
+/// kind only that it lacks an interface, which no method of ours says.
+fn of_arguments(error: Error) -> Error {
+    match error.code() {
+        E_NOINTERFACE => DISP_E_TYPEMISMATCH.into(),
+        _ => error,
+    }
 }
 
 /// Returns the arguments of a call, the last one first.
