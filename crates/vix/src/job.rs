@@ -366,6 +366,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
 
     use super::*;
     use crate::pool::{Pool, Pump};
@@ -508,6 +509,41 @@ mod tests {
         while jobs.table.len() > 0 {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn callback_on_another_thread_may_wait_for_its_job() {
+        let jobs = Arc::new(Jobs::default());
+        let inner = Arc::clone(&jobs);
+        let (sent, answers) = channel();
+        // As a face does whose client has to be called on a thread of its own.
+        let callback: Callback = Box::new(move |handle, _, _| {
+            let job = job_of(&inner, handle);
+            let wait = move || in_callback(handle, || job.wait(handle));
+            let answer = std::thread::spawn(wait).join().unwrap();
+            sent.send(answer.unwrap()).unwrap();
+        });
+        jobs.start(&threads(), Some(callback), |_| Ok(Vec::new()));
+        assert_eq!(answers.recv().unwrap(), VIX_OK);
+    }
+
+    #[test]
+    fn settling_waits_for_threads_and_no_longer() {
+        let jobs = Arc::new(Jobs::default());
+        let (open, gate) = gate();
+        let handle = jobs.start(&threads(), None, move |_| {
+            gate.recv().unwrap();
+            Ok(Vec::new())
+        });
+        let job = job_of(&jobs, handle);
+        jobs.table.release(handle);
+        assert!(!job.settle(Instant::now()), "it cannot have ended");
+        let opener = std::thread::spawn(move || open.send(()));
+        assert!(job.settle(Instant::now() + Duration::from_secs(60)));
+        opener.join().unwrap().unwrap();
+        let pump = Queue::Pump(Arc::default());
+        let pumped = jobs.start(&pump, None, |_| Ok(Vec::new()));
+        assert!(job_of(&jobs, pumped).settle(Instant::now() + Duration::from_secs(60)));
     }
 
     #[test]
