@@ -155,3 +155,108 @@ fn new(of: VARENUM, length: usize) -> Result<VARIANT> {
         false => Ok(variant::new(VT_ARRAY | of, Payload { parray })),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use windows::Win32::System::Com::SAFEARRAYBOUND;
+    use windows_core::BSTR;
+
+    use super::*;
+    use crate::variant::{of_integer, of_text};
+
+    /// Returns an array of one dimension, from any index on, of values that lie one after the other.
+    fn array_of<T>(of: VARENUM, first: i32, values: &[T]) -> VARIANT {
+        let bound = SAFEARRAYBOUND {
+            cElements: values.len() as u32,
+            lLbound: first,
+        };
+        // SAFETY: one dimension, with its bound.
+        let parray = unsafe { SafeArrayCreate(of, 1, &raw const bound) };
+        for (index, value) in (first..).zip(values) {
+            // SAFETY: the index is within bounds, and the value is of the array's type.
+            unsafe { SafeArrayPutElement(parray, &raw const index, (&raw const *value).cast()) }
+                .unwrap();
+        }
+        variant::new(VT_ARRAY | of, Payload { parray })
+    }
+
+    fn referring_to(variant: &mut VARIANT) -> VARIANT {
+        let pvarVal = &raw mut *variant;
+        variant::new(VT_BYREF | VT_VARIANT, Payload { pvarVal })
+    }
+
+    #[test]
+    fn ids_come_in_every_form() {
+        let mixed = [
+            of_integer(3010),
+            variant::new(VT_I2, Payload { iVal: 4010 }),
+            variant::new(VT_R8, Payload { dblVal: 7.0 }),
+        ];
+        let mut variants = array_of(VT_VARIANT, 1, &mixed);
+        assert_eq!(ids(&variants).unwrap(), [3010, 4010, 7]);
+        assert_eq!(ids(&referring_to(&mut variants)).unwrap(), [3010, 4010, 7]);
+        // SAFETY: it is an array.
+        let mut parray = unsafe { payload(&variants).parray };
+        let pparray = &raw mut parray;
+        let by_address = variant::new(VT_BYREF | VT_ARRAY | VT_VARIANT, Payload { pparray });
+        assert_eq!(ids(&by_address).unwrap(), [3010, 4010, 7]);
+        assert_eq!(ids(&array_of(VT_I4, -2, &[1, 2])).unwrap(), [1, 2]);
+        assert_eq!(ids(&array_of(VT_I2, 0, &[1_i16, 2])).unwrap(), [1, 2]);
+        assert!(ids(&array_of::<i32>(VT_I4, 0, &[])).unwrap().is_empty());
+        let mut number = of_integer(3);
+        assert_eq!(ids(&number).unwrap(), [3]);
+        assert_eq!(ids(&referring_to(&mut number)).unwrap(), [3]);
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        let text = array_of(VT_VARIANT, 0, &[of_text("3010")]);
+        let texts = array_of(VT_BSTR, 0, &[0_usize; 0]);
+        let bounds = [SAFEARRAYBOUND {
+            cElements: 1,
+            lLbound: 0,
+        }; 2];
+        // SAFETY: two dimensions, with their bounds.
+        let parray = unsafe { SafeArrayCreate(VT_I4, 2, bounds.as_ptr()) };
+        let square = variant::new(VT_ARRAY | VT_I4, Payload { parray });
+        let none = variant::new(VT_ARRAY | VT_I4, Payload::default());
+        let long = array_of(VT_UI1, 0, &[0_u8; 5000]);
+        let large = of_value(0, Value::Int64(1 << 40)).unwrap();
+        for wrong in [
+            text,
+            square,
+            none,
+            long,
+            large,
+            of_text("3010"),
+            VARIANT::default(),
+        ] {
+            assert!(ids(&wrong).is_err(), "{:?}", vt(&wrong));
+        }
+        assert!(ids(&texts).unwrap().is_empty());
+    }
+
+    #[test]
+    fn results_have_the_types_of_their_properties() {
+        let values = vec![
+            Value::Integer(-1),
+            Value::Text("ü".into()),
+            Value::Bool(true),
+            Value::Int64(1 << 40),
+            Value::Handle(None),
+            Value::Blob(vec![1, 2, 3]),
+        ];
+        let results = of_values(&[0; 6], values).unwrap();
+        let elements = elements(&results).unwrap();
+        let types: Vec<_> = elements.iter().map(vt).collect();
+        let bytes = VT_ARRAY | VT_UI1;
+        assert_eq!(types, [VT_I4, VT_BSTR, VT_BOOL, VT_I8, VT_DISPATCH, bytes]);
+        assert_eq!(ids(&elements[5]).unwrap(), [1, 2, 3]);
+        // SAFETY: the types are as they were just seen.
+        unsafe {
+            assert_eq!(*payload(&elements[1]).bstrVal, BSTR::from("ü"));
+            assert_eq!(payload(&elements[2]).boolVal.0, -1);
+            assert_eq!(payload(&elements[3]).llVal, 1 << 40);
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! The types of the parameters are such that only a call from COM can make them, so what implements a
 //! method does nothing unsafe itself.
 
+#![expect(clippy::too_many_arguments, reason = "as clients call them")]
+
 use windows::Win32::Foundation::VARIANT_BOOL;
 use windows::Win32::System::Com::{IDispatch, IDispatch_Impl, IDispatch_Vtbl};
 use windows_core::{BSTR, HRESULT, IUnknown, IUnknown_Vtbl, interface};

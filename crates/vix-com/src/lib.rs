@@ -10,7 +10,7 @@
 //! What clients may rely on is in docs/vix/com.md; apartments, threads and the end of the process are in
 //! docs/adr/0011.
 
-#![allow(non_snake_case, reason = "COM's names")]
+#![expect(non_snake_case, reason = "COM's names")]
 
 mod array;
 mod callback;

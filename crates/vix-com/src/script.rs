@@ -90,17 +90,18 @@ fn invoke(
     let out = Some(&raw mut result);
     // SAFETY: arguments, names and result live as long as the call.
     unsafe {
+        let params = &raw const params;
         object.Invoke(
             id,
             &GUID::zeroed(),
             NO_LOCALE,
             flags,
-            &raw const params,
+            params,
             out,
             None,
             None,
-        )?
-    };
+        )?;
+    }
     Ok(result)
 }
 

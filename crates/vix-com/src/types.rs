@@ -45,9 +45,16 @@ impl InVariant {
 }
 
 /// An interface that is lent, or null.
-#[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct In<I>(*mut c_void, PhantomData<I>);
+
+impl<I> Clone for In<I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<I> Copy for In<I> {}
 
 impl<I: Interface> In<I> {
     /// Returns a reference of our own.
@@ -76,7 +83,6 @@ impl<I: Interface> In<I> {
 }
 
 /// The address of a variable that takes a result, or null. What is in the variable before has no meaning.
-#[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Out<T>(*mut T);
 

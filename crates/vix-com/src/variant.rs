@@ -32,7 +32,7 @@ pub(crate) fn vt(variant: &VARIANT) -> VARENUM {
 /// Returns the payload; which of its fields there is, the type tells.
 pub(crate) fn payload(variant: &VARIANT) -> &Payload {
     // SAFETY: every variant but a decimal's has this form, and that one overlaps it by plain bytes.
-    unsafe { &(&(*variant).Anonymous.Anonymous).Anonymous }
+    unsafe { &variant.Anonymous.Anonymous.Anonymous }
 }
 
 /// Returns the variant that one stands for: itself, or what it refers to.
