@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::com;
 use crate::headers;
 use crate::rules;
 use crate::run::{Doing, Result, Run, fail, say, stage};
@@ -30,7 +31,7 @@ pub fn run(workspace: &Workspace) -> Result {
         ),
         (
             "formatting",
-            stage("formatting", || cargo(["fmt", "--all", "--check"]).run()),
+            stage("formatting", || formatting(&workspace.root)),
         ),
         ("clippy", stage("clippy", || cargo(clippy).run())),
         ("portable crates", stage("portable crates", portable_crates)),
@@ -44,6 +45,13 @@ pub fn run(workspace: &Workspace) -> Result {
     } else {
         fail(failed.join("\n       "))
     }
+}
+
+/// The COM library is a workspace of its own.
+fn formatting(root: &Path) -> Result {
+    let check = || cargo(["fmt", "--all", "--check"]);
+    check().run()?;
+    check().current_dir(root.join(com::PACKAGE)).run()
 }
 
 /// What runs on any operating system, on the engine without its feature `local`.

@@ -51,6 +51,18 @@ pub const TESTS: &[&str] = &[
 /// What the VIX clients need that others wrote in Python.
 pub const CLIENTS: &[&str] = &["python3", "python3-venv", "util-linux"];
 
+/// What builds the COM library for Windows, and runs it: any release of the compiler, which must be
+/// that of its library's sources.
+pub const COM: &[&str] = &[
+    "g++-mingw-w64-x86-64-posix",
+    "gcc-mingw-w64-x86-64",
+    "rust-web-src",
+    "rustc-web",
+    "wine",
+    "wine64",
+    "wine64-tools",
+];
+
 /// Packages of QEMU's source package: always of one release.
 const QEMU_FAMILY: &[&str] = &[
     "qemu-block-extra",

@@ -1,6 +1,6 @@
-//! `cargo xtask headers`: the constants of `vix.h`, written from the table of `crates/vix`.
+//! `cargo xtask headers`: the constants of `vix.h` and `VixCOM.h`, written from the table of `crates/vix`.
 //!
-//! Only what stands between the two marks of the header is written; the rest of it is typed by hand.
+//! Only what stands between the two marks of a header is written; the rest of it is typed by hand.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,7 +9,15 @@ use std::path::{Path, PathBuf};
 use crate::run::{Doing, Result, fail, say};
 
 const TABLE: &str = "crates/vix/constants.tsv";
-const HEADER: &str = "crates/vix-c/include/vix.h";
+
+/// The headers, and the column of the table that tells what is in each.
+const HEADERS: &[(&str, usize)] = &[
+    ("crates/vix-c/include/vix.h", 3),
+    ("crates/vix-com/include/VixCOM.h", 4),
+];
+
+/// The group whose one constant is no number of VIX: it has a form of its own.
+const HRESULTS: &str = "com_hresult";
 
 const BEGIN: &str =
     "/* constants: begin, written by `cargo xtask headers` from crates/vix/constants.tsv */\n";
@@ -82,33 +90,36 @@ const GROUPS: &[(&str, &str)] = &[
 /// The group whose constants are macros too, for clients that ask `#ifdef`.
 const ALSO_MACROS: &str = "service_provider";
 
-/// Writes the constants into the header.
+/// Writes the constants into the headers.
 ///
 /// # Errors
 /// When a file cannot be read or written, or is not as expected.
 pub fn run(root: &Path) -> Result {
-    let header = Header::read(root)?;
-    fs::write(&header.path, header.wanted).doing(header.path.display())?;
-    say(format_args!("{HEADER} is up to date"));
+    for (name, column) in HEADERS {
+        let header = Header::read(root, name, *column)?;
+        fs::write(&header.path, header.wanted).doing(header.path.display())?;
+        say(format_args!("{name} is up to date"));
+    }
     Ok(())
 }
 
-/// Checks that the header has the constants of the table.
+/// Checks that the headers have the constants of the table.
 ///
 /// # Errors
-/// When it has not, or as for [`run`].
+/// When one has not, or as for [`run`].
 pub fn check(root: &Path) -> Result {
-    let header = Header::read(root)?;
-    if header.found == header.wanted {
-        Ok(())
-    } else {
-        fail(format!(
-            "{HEADER} is not as {TABLE} says: run `cargo xtask headers`"
-        ))
+    for (name, column) in HEADERS {
+        let header = Header::read(root, name, *column)?;
+        if header.found != header.wanted {
+            return fail(format!(
+                "{name} is not as {TABLE} says: run `cargo xtask headers`"
+            ));
+        }
     }
+    Ok(())
 }
 
-/// The header as it is and as it should be.
+/// A header as it is and as it should be.
 struct Header {
     path: PathBuf,
     found: String,
@@ -116,15 +127,13 @@ struct Header {
 }
 
 impl Header {
-    fn read(root: &Path) -> Result<Self> {
-        let path = root.join(HEADER);
-        let found = fs::read_to_string(&path).doing(HEADER)?;
+    fn read(root: &Path, name: &str, column: usize) -> Result<Self> {
+        let path = root.join(name);
+        let found = fs::read_to_string(&path).doing(name)?;
         let table = fs::read_to_string(root.join(TABLE)).doing(TABLE)?;
-        let Some(wanted) = between_marks(&found, &constants(&rows(&table)?)?) else {
-            return fail(format!(
-                "{HEADER} has lost its marks `{}`",
-                BEGIN.trim_end()
-            ));
+        let constants = constants(&rows(&table, column)?)?;
+        let Some(wanted) = between_marks(&found, &constants) else {
+            return fail(format!("{name} has lost its marks `{}`", BEGIN.trim_end()));
         };
         Ok(Self {
             path,
@@ -141,7 +150,7 @@ fn between_marks(header: &str, constants: &str) -> Option<String> {
     Some([above, BEGIN, constants, END, below].concat())
 }
 
-/// A constant that the C header has.
+/// A constant that a header has.
 struct Constant<'a> {
     group: &'a str,
     name: &'a str,
@@ -150,15 +159,15 @@ struct Constant<'a> {
     text: &'a str,
 }
 
-/// Returns the table's rows that C has; the build of `crates/vix` checks the form of all.
-fn rows(table: &str) -> Result<Vec<Constant<'_>>> {
+/// Returns the table's rows with a yes in a column; the build of `crates/vix` checks the form of all.
+fn rows(table: &str, column: usize) -> Result<Vec<Constant<'_>>> {
     let mut constants = Vec::new();
     for line in table.lines().skip(1) {
         let cells: Vec<_> = line.split('\t').collect();
-        let [group, name, value, in_c, _, source, _, text] = cells[..] else {
+        let [group, name, value, _, _, source, _, text] = cells[..] else {
             return fail(format!("{TABLE}: {} columns in `{line}`", cells.len()));
         };
-        if in_c == "yes" {
+        if cells[column] == "yes" && group != HRESULTS {
             constants.push(Constant {
                 group,
                 name,
@@ -240,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_enumeration_has_macros_and_no_last_comma() {
-        let rows = rows(TABLE).unwrap();
+        let rows = rows(TABLE, 3).unwrap();
         let text = constants(&rows).unwrap();
         let wanted = "enum {\n    /* The first */\n    VIX_A = 1,\n    /* The last (vix.h 1.11) */\n    \
             VIX_C = -3\n};\n#define VIX_A VIX_A\n#define VIX_C VIX_C\n";
@@ -259,7 +268,7 @@ mod tests {
     #[test]
     fn a_group_without_heading_is_refused() {
         let table = TABLE.replace("service_provider\tVIX_C", "novelty\tVIX_C");
-        let failure = constants(&rows(&table).unwrap()).unwrap_err();
+        let failure = constants(&rows(&table, 3).unwrap()).unwrap_err();
         assert!(failure.to_string().contains("`novelty`"), "{failure}");
     }
 }

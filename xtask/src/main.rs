@@ -8,6 +8,7 @@ mod bench;
 mod cached;
 mod check;
 mod clients;
+mod com;
 mod demo;
 mod deps;
 mod fuzz;
@@ -45,6 +46,8 @@ enum Command {
     Check,
     /// Makes the Python environment with the VIX clients that the tests run; prints its folder
     Clients,
+    /// Builds VixCOM.dll and registers it in a Wine prefix; the last line is WINEPREFIX=<path>
+    Com,
     /// Shows the product end to end on the test guest
     Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
@@ -56,7 +59,13 @@ enum Command {
     /// Writes the constants of vix.h from the table of crates/vix
     Headers,
     /// Builds and installs the programs and the VIX library with its headers
-    Install(install::Args),
+    Install {
+        #[command(flatten)]
+        place: install::Args,
+        /// The COM library for Windows and its header, too
+        #[arg(long)]
+        com: bool,
+    },
     /// Runs everything that CI runs, and counts the tests at the end
     Test {
         /// Run this stage only; may be repeated
@@ -111,13 +120,20 @@ fn perform(command: Command) -> Result {
         Command::Check => check::run(&Workspace::find()?),
         Command::Headers => headers::run(&Workspace::find()?.root),
         Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
+        Command::Com => com::run(&Workspace::find()?),
         Command::Demo => demo::run(&Workspace::find()?),
         Command::Fuzz(args) => fuzz::run(&Workspace::find()?, &args),
-        Command::Install(args) => install::run(&Workspace::find()?, &args),
+        Command::Install { place, com } => install::run(&Workspace::find()?, &place, com),
         Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
-            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS, deps::CLIENTS])?;
+            deps::install(&[
+                deps::GUEST,
+                deps::QEMU,
+                deps::TESTS,
+                deps::CLIENTS,
+                deps::COM,
+            ])?;
             deps::install_nextest()
         }
         Command::Guest(args) => {

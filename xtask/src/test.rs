@@ -3,7 +3,7 @@
 //! Tests find what they need in their environment: `REPLIX_TEST_GUEST` is the folder of the test
 //! guests, `REPLIX_BIN` that of the release programs, `REPLIX_VIX_PREFIX` the prefix at which the
 //! release library is installed, `REPLIX_CLIENTS` the Python environment with the VIX clients that
-//! others wrote. A test that finds that this machine lacks what it needs appends a line
+//! others wrote, `REPLIX_WINEPREFIX` the Wine prefix in which the COM library is registered. A test that finds that this machine lacks what it needs appends a line
 //! `name: reason` to the file `REPLIX_SKIP_LOG` and returns; it then counts as skipped, and the
 //! reason is told.
 
@@ -17,7 +17,10 @@ use clap::ValueEnum;
 use crate::run::{Result, Run, fail, seconds, stage};
 use crate::tally::{Tally, run_counted};
 use crate::workspace::{Workspace, cargo};
-use crate::{check, clients, demo, deps, guest, install};
+use crate::{check, clients, com, demo, deps, guest, install};
+
+/// The package of the tests under Wine: a stage of its own.
+const COM_TESTS: &str = "replix-vix-com-tests";
 
 /// What `cargo xtask test` runs, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -28,6 +31,8 @@ pub enum Stage {
     Unit,
     /// The tests that use the engine and the programs from outside
     Integration,
+    /// The COM library for Windows under Wine: builds and registers it first
+    Com,
     /// The examples in the documentation, and that it builds
     Doc,
     /// `cargo xtask demo`
@@ -83,14 +88,14 @@ impl<'a> Runner<'a> {
         let needs = |wanted: &[Stage]| stages.iter().any(|stage| wanted.contains(stage));
         stage("tools", || {
             deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
-            if needs(&[Stage::Unit, Stage::Integration]) {
+            if needs(&[Stage::Unit, Stage::Integration, Stage::Com]) {
                 deps::install_nextest()
             } else {
                 Ok(())
             }
         })?;
         let mut guests = PathBuf::new();
-        if needs(&[Stage::Integration, Stage::Demo]) {
+        if needs(&[Stage::Integration, Stage::Com, Stage::Demo]) {
             guests = guest::build(workspace)?;
             stage("release programs", || workspace.build_programs())?;
         }
@@ -98,6 +103,8 @@ impl<'a> Runner<'a> {
         let vix_prefix = workspace.target.join("vix-prefix");
         if needs(&[Stage::Integration]) {
             clients = clients::build(workspace)?;
+        }
+        if needs(&[Stage::Integration, Stage::Com]) {
             install::anew(workspace, &vix_prefix)?;
         }
         let skip_log = workspace.target.join("skipped-tests.log");
@@ -130,25 +137,26 @@ impl<'a> Runner<'a> {
     }
 
     fn run(&self, stage: Stage, tally: &mut Tally) -> Result {
-        let mut nextest = |tests: &[&str]| {
-            let mut command = cargo([
-                "nextest",
-                "run",
-                "--profile=ci",
-                "--workspace",
-                "--no-tests=pass",
-            ]);
-            run_counted(
-                self.with_environment(command.args(tests)),
-                Tally::of_nextest,
-                tally,
-            )
+        let nextest = |tests: &[&str]| {
+            let mut command = cargo(["nextest", "run", "--profile=ci", "--no-tests=pass"]);
+            command.args(tests);
+            command
         };
+        let mut counted =
+            |command| run_counted(self.with_environment(command), Tally::of_nextest, tally);
         match stage {
             Stage::Check => check::run(self.workspace),
-            Stage::Unit => nextest(&["--lib", "--bins"]),
+            Stage::Unit => counted(&mut nextest(&["--workspace", "--lib", "--bins"])),
             Stage::Integration if !self.workspace.has_integration_tests => Ok(()),
-            Stage::Integration => nextest(&["--test", "*"]),
+            Stage::Integration => {
+                let tests = ["--workspace", "--exclude", COM_TESTS, "--test", "*"];
+                counted(&mut nextest(&tests))
+            }
+            Stage::Com => {
+                com::build(self.workspace)?;
+                let prefix = com::register(self.workspace)?;
+                counted(nextest(&["--package", COM_TESTS]).env("REPLIX_WINEPREFIX", prefix))
+            }
             Stage::Doc => {
                 let mut examples = cargo(["test", "-q", "--workspace", "--doc"]);
                 run_counted(
@@ -186,6 +194,7 @@ fn name(stage: Stage) -> &'static str {
         Stage::Check => "check",
         Stage::Unit => "unit tests",
         Stage::Integration => "integration tests",
+        Stage::Com => "com",
         Stage::Doc => "documentation",
         Stage::Demo => "demo",
     }

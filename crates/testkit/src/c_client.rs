@@ -100,6 +100,11 @@ impl VixLibrary {
         }
     }
 
+    /// Returns what a compiler is told: where the headers are, and the library.
+    pub fn flags(&self) -> impl Iterator<Item = &OsString> {
+        self.compile.iter().chain(&self.link)
+    }
+
     /// Returns the path of the library's file.
     pub fn path(&self) -> PathBuf {
         self.folder.join(LIBRARY)

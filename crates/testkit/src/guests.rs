@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::peers::qemu_io;
+use crate::vms::folder;
 
 /// Returns the path of a file of the test guests, `guest.vmdk`, `efi.vmdk` or `boot.vmdk`; `None`
 /// where they are not built: `$REPLIX_TEST_GUEST` names their folder.
@@ -17,10 +18,11 @@ pub fn guest_file(name: &str) -> Option<PathBuf> {
 ///
 /// It stands in the second sector, padded with zeros.
 pub fn set_marker(path: &Path, marker: &str) {
-    let file = path.with_extension("marker");
+    // Not beside the disk: qemu-io takes no path with a blank.
+    let folder = folder();
+    let file = folder.path().join("marker");
     let mut sector = marker.as_bytes().to_vec();
     sector.resize(512, 0);
     std::fs::write(&file, sector).expect("the test folder takes files");
     qemu_io(path, &format!("write -s {} 512 512", file.display()));
-    std::fs::remove_file(&file).expect("the file was just made");
 }

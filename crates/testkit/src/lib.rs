@@ -12,6 +12,7 @@ mod guests;
 mod peers;
 mod skip;
 mod tree;
+mod user;
 mod vms;
 
 pub use c_client::{CProgram, Compiler, VixLibrary, valgrind};
@@ -20,4 +21,5 @@ pub use guests::{guest_file, set_marker};
 pub use peers::{peer, qemu_img, qemu_io, same_content};
 pub use skip::skip;
 pub use tree::{Tree, tree_of};
+pub use user::User;
 pub use vms::{DiskType, TestVm, VmBuilder, folder};

@@ -96,8 +96,12 @@ pub struct VmBuilder {
 impl VmBuilder {
     /// Starts a VM called `name` in the folder `NAME` below `library`.
     pub fn new(library: &Path, name: &str) -> Self {
-        let dir = library.join(name);
-        std::fs::create_dir_all(&dir).expect("the test folder takes folders");
+        Self::at(&library.join(name), name)
+    }
+
+    /// Starts a VM called `name` in the folder `dir`.
+    pub fn at(dir: &Path, name: &str) -> Self {
+        std::fs::create_dir_all(dir).expect("the test folder takes folders");
         let mut lines = String::from(".encoding = \"UTF-8\"\nconfig.version = \"8\"\n");
         lines += "virtualHW.version = \"19\"\nmemsize = \"64\"\nnumvcpus = \"1\"\n";
         lines += "guestOS = \"other\"\nscsi0.present = \"TRUE\"\nscsi0.virtualDev = \"pvscsi\"\n";
@@ -105,7 +109,7 @@ impl VmBuilder {
         lines += "uuid.location = \"56 4d 01 02 03 04 05 06-07 08 09 0a 0b 0c 0d 0e\"\n";
         let _ = writeln!(lines, "displayName = \"{name}\"");
         Self {
-            dir,
+            dir: dir.into(),
             name: name.into(),
             lines,
             disks: 0,

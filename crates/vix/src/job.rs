@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use crate::constants::*;
 use crate::error::{Fault, Result};
@@ -21,6 +22,21 @@ pub type Callback = Box<dyn FnMut(Handle, i32, Handle) + Send>;
 thread_local! {
     /// The jobs whose callbacks this thread is in, the outermost first.
     static CALLING: RefCell<Vec<Handle>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Does `call` as a callback of a job: in it, waiting for that job does not wait for its own end.
+///
+/// The object model does so itself; a face does where it calls back on another thread than the job's.
+pub fn in_callback<T>(job: Handle, call: impl FnOnce() -> T) -> T {
+    struct Call;
+    impl Drop for Call {
+        fn drop(&mut self) {
+            CALLING.with_borrow_mut(Vec::pop);
+        }
+    }
+    CALLING.with_borrow_mut(|calling| calling.push(job));
+    let _call = Call;
+    call()
 }
 
 /// An operation and what comes of it.
@@ -56,6 +72,14 @@ impl Signal {
     fn await_phase(&self, phase: Phase) {
         let waiting = lock(&self.phase);
         let woken = self.changed.wait_while(waiting, |now| *now < phase);
+        drop(woken.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits for the results, no longer than until `deadline`.
+    fn await_end(&self, deadline: Instant) {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let is_running = |now: &mut Phase| *now < Phase::Ended;
+        let woken = (self.changed).wait_timeout_while(lock(&self.phase), limit, is_running);
         drop(woken.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -109,10 +133,9 @@ impl Caller {
         let callback = callback.as_mut();
         let is_heard = !self.jobs.silent.load(Ordering::Acquire);
         if let Some(callback) = callback.filter(|_| is_heard) {
-            CALLING.with_borrow_mut(|calling| calling.push(self.job));
             // What a client does in its callback is no reason to lose the job's end.
-            let _ = catch_unwind(AssertUnwindSafe(|| callback(self.job, event, info)));
-            CALLING.with_borrow_mut(Vec::pop);
+            let call = || callback(self.job, event, info);
+            let _ = catch_unwind(AssertUnwindSafe(|| in_callback(self.job, call)));
         }
     }
 }
@@ -234,16 +257,36 @@ impl Job {
     /// # Errors
     /// `VIX_E_UNFINISHED_JOB` in a callback of this very job before its end: it would never come.
     pub(crate) fn wait(&self, handle: Handle) -> Result<u64> {
+        self.waiter(handle)();
+        self.error()
+    }
+
+    /// Returns what blocks until [`Job::wait`] on this thread would not, on any thread. What this thread
+    /// has to do itself is done by then.
+    pub(crate) fn waiter(&self, handle: Handle) -> impl FnOnce() + Send + use<> {
         let (calling, own) = CALLING.with_borrow(|jobs| (!jobs.is_empty(), jobs.contains(&handle)));
         if let (Queue::Pump(pump), false) = (&self.queue, own) {
             while !self.is_done() && pump.run_one() {}
         }
-        match (own, calling) {
-            (true, _) => {}
-            (false, true) => self.progress.await_phase(Phase::Ended),
-            (false, false) => self.progress.await_phase(Phase::Told),
+        let phase = match (own, calling) {
+            (true, _) => Phase::Running,
+            (false, true) => Phase::Ended,
+            (false, false) => Phase::Told,
+        };
+        let progress = Arc::clone(&self.progress);
+        move || progress.await_phase(phase)
+    }
+
+    /// Waits for the end until `deadline`, and tells whether it came. Work that waits for the client's
+    /// thread is not waited for.
+    pub(crate) fn settle(&self, deadline: Instant) -> bool {
+        match self.queue {
+            Queue::Pool(_) => {
+                self.progress.await_end(deadline);
+                self.is_done()
+            }
+            Queue::Pump(_) => true,
         }
-        self.error()
     }
 
     /// Tells whether the results are there.
@@ -323,6 +366,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
 
     use super::*;
     use crate::pool::{Pool, Pump};
@@ -465,6 +509,41 @@ mod tests {
         while jobs.table.len() > 0 {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn callback_on_another_thread_may_wait_for_its_job() {
+        let jobs = Arc::new(Jobs::default());
+        let inner = Arc::clone(&jobs);
+        let (sent, answers) = channel();
+        // As a face does whose client has to be called on a thread of its own.
+        let callback: Callback = Box::new(move |handle, _, _| {
+            let job = job_of(&inner, handle);
+            let wait = move || in_callback(handle, || job.wait(handle));
+            let answer = std::thread::spawn(wait).join().unwrap();
+            sent.send(answer.unwrap()).unwrap();
+        });
+        jobs.start(&threads(), Some(callback), |_| Ok(Vec::new()));
+        assert_eq!(answers.recv().unwrap(), VIX_OK);
+    }
+
+    #[test]
+    fn settling_waits_for_threads_and_no_longer() {
+        let jobs = Arc::new(Jobs::default());
+        let (open, gate) = gate();
+        let handle = jobs.start(&threads(), None, move |_| {
+            gate.recv().unwrap();
+            Ok(Vec::new())
+        });
+        let job = job_of(&jobs, handle);
+        jobs.table.release(handle);
+        assert!(!job.settle(Instant::now()), "it cannot have ended");
+        let opener = std::thread::spawn(move || open.send(()));
+        assert!(job.settle(Instant::now() + Duration::from_secs(60)));
+        opener.join().unwrap().unwrap();
+        let pump = Queue::Pump(Arc::default());
+        let pumped = jobs.start(&pump, None, |_| Ok(Vec::new()));
+        assert!(job_of(&jobs, pumped).settle(Instant::now() + Duration::from_secs(60)));
     }
 
     #[test]

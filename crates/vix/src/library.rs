@@ -3,7 +3,7 @@
 //! What is done with hosts, VMs, snapshots and guests is in the modules of these names.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::argument::refuse;
 use crate::constants::*;
@@ -150,6 +150,23 @@ impl Library {
             VIX_OK => ids.iter().map(|id| object.read(0, *id)).collect(),
             error => Err(error.into()),
         }
+    }
+
+    /// Returns what blocks until [`Library::wait`] on this thread would not, to be called on another one
+    /// while this one serves its client.
+    ///
+    /// # Errors
+    /// `VIX_E_INVALID_HANDLE`.
+    pub fn waiter(&self, job: Handle) -> Result<impl FnOnce() + Send + use<>> {
+        Ok(self.job(job)?.waiter(job))
+    }
+
+    /// Gives the jobs that run on threads of ours up to `limit` to end, for a face whose process may end
+    /// without notice. Tells whether all have.
+    pub fn settle(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let jobs = self.jobs.table.unfinished();
+        jobs.iter().all(|job| job.settle(deadline))
     }
 
     /// Tells whether a job has ended.

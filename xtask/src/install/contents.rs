@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::place::Place;
+use crate::com;
 use crate::run::{Doing, Result, fail};
 use crate::workspace::Workspace;
 
@@ -84,6 +85,19 @@ pub fn of(workspace: &Workspace, place: &Place) -> Result<Vec<Item>> {
         Source::Text(pkg_config(place.prefix())),
     ));
     Ok(items)
+}
+
+/// Returns what is to be installed of the COM library, built or not.
+pub fn of_com(workspace: &Workspace, place: &Place) -> [Item; 2] {
+    let item = |below: &str, from: PathBuf, mode| Item {
+        name: place.prefix().join(below),
+        source: Source::Copy(from, mode),
+    };
+    let header = workspace.root.join(com::HEADER);
+    [
+        item("lib/vmware-vix/VixCOM.dll", com::dll(workspace), 0o755),
+        item("include/vmware-vix/VixCOM.h", header, 0o644),
+    ]
 }
 
 fn headers(folder: &Path) -> Result<Vec<PathBuf>> {

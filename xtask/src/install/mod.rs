@@ -16,6 +16,7 @@ mod undo;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::com;
 use crate::run::{Doing, Result, fail, say, stage};
 use crate::workspace::Workspace;
 use place::Place;
@@ -37,19 +38,26 @@ impl Args {
     }
 }
 
-/// Builds the release programs and library and puts them below the prefix.
+/// Builds the release programs and library and puts them below the prefix, the COM library too
+/// where it is asked for.
 ///
 /// # Errors
 /// When files are there that are not ours: nothing is written then, and all are named. When a build
 /// or the file system fails: what was put by then is taken back.
-pub fn run(workspace: &Workspace, args: &Args) -> Result {
+pub fn run(workspace: &Workspace, args: &Args, with_com: bool) -> Result {
     let place = args.place()?;
-    let items = contents::of(workspace, &place)?;
+    let mut items = contents::of(workspace, &place)?;
+    if with_com {
+        items.extend(contents::of_com(workspace, &place));
+    }
     // Before the build, which takes minutes; `put` looks again.
     put::refuse_foreign(&place, &items)?;
     stage("release programs and library", || {
         workspace.build_programs()
     })?;
+    if with_com {
+        com::build(workspace)?;
+    }
     for path in put::put(&place, &items)? {
         say(format_args!("put {}", path.display()));
     }

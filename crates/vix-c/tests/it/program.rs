@@ -4,9 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use replix_testkit::{CProgram, Compiler, VixLibrary, valgrind};
-
-use crate::user::User;
+use replix_testkit::{CProgram, Compiler, User, VixLibrary, valgrind};
 
 /// A file of C tests, compiled, and a user who runs them.
 pub struct Program {

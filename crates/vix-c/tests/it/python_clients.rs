@@ -2,14 +2,16 @@
 //! life by the scripts in `tests/clients`.
 //!
 //! They load the library by absolute paths below `/usr/lib`. So each script runs where the library is
-//! installed, as [`User::with_installed`] does it.
+//! installed, as [`with_installed`] does it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use replix_testkit::{DiskType, TestVm, VmBuilder, guest_file, same_content, set_marker, skip};
+use replix_testkit::{
+    DiskType, TestVm, User, VmBuilder, guest_file, same_content, set_marker, skip,
+};
 
-use crate::user::{User, assert_done, clients};
+use crate::user::{assert_done, clients, with_installed};
 
 /// A user with a VM, who has installed the library and the clients.
 struct Stage {
@@ -35,7 +37,7 @@ impl Stage {
             return None;
         };
         let user = User::new();
-        let mut probe = user.with_installed(&prefix, "true");
+        let mut probe = with_installed(&user, &prefix, "true");
         if !probe.status().unwrap().success() {
             skip("this user may not mount in a namespace of their own");
             return None;
@@ -52,7 +54,7 @@ impl Stage {
 
     fn python(&self) -> Command {
         let python = self.clients.join("bin/python");
-        self.user.with_installed(&self.prefix, python)
+        with_installed(&self.user, &self.prefix, python)
     }
 
     /// Runs a script of `tests/clients`, which must end well.

@@ -7,9 +7,11 @@ use std::process::{Command, Output};
 use replix::snapshot::NewSnapshot;
 use replix::vm::Settings;
 use replix::{Host, Vm};
-use replix_testkit::{CProgram, Compiler, Content, DiskType, VixLibrary, VmBuilder, valgrind};
+use replix_testkit::{
+    CProgram, Compiler, Content, DiskType, User, VixLibrary, VmBuilder, valgrind,
+};
 
-use crate::user::{User, assert_done, clients};
+use crate::user::{assert_done, clients};
 
 /// A VM with two snapshots, `first` and `second`; its disk holds no system, its firmware runs.
 fn base(library: &Path) -> Vm {

@@ -2,9 +2,9 @@
 
 use std::process::{Command, Output};
 
-use replix_testkit::{CProgram, Compiler, VixLibrary, valgrind};
+use replix_testkit::{CProgram, Compiler, User, VixLibrary, valgrind};
 
-use crate::user::{User, assert_done, clients};
+use crate::user::{assert_done, clients};
 
 fn run(compiler: Compiler, output: impl FnOnce(&mut Command) -> Output) {
     let source = clients().join("variadic.c");

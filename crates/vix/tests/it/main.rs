@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod com_agreement;
 mod fresh;
 mod stress;

@@ -1,0 +1,119 @@
+//! `cargo xtask com`: VixCOM.dll, and a Wine prefix in which it is registered.
+//!
+//! The DLL is compiled by Debian's compiler for web browsers, the newest that Debian has, and by the
+//! sources of its library: rustup's compilers have no library for Windows where only Debian's mirror
+//! is reached. The target is the one for Windows 7, whose library asks Wine for nothing that it lacks.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::cached::Cached;
+use crate::deps;
+use crate::run::{Result, Run, command, fail, stage};
+use crate::workspace::{Workspace, cargo};
+
+/// The DLL's package: a workspace of its own.
+pub const PACKAGE: &str = "crates/vix-com";
+/// The C++ header of what the DLL has.
+pub const HEADER: &str = "crates/vix-com/include/VixCOM.h";
+const COMPILER: &str = "/usr/bin/rustc";
+const TARGET: &str = "x86_64-win7-windows-gnu";
+
+/// What would have cargo use another compiler, or this one otherwise.
+const FOREIGN_SETTINGS: &[&str] = &[
+    "CARGO_BUILD_TARGET",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "LD_LIBRARY_PATH",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTFLAGS",
+];
+
+/// Builds and registers the DLL; says where, in the last line.
+///
+/// # Errors
+/// As [`build`] and [`register`].
+pub fn run(workspace: &Workspace) -> Result {
+    build(workspace)?;
+    let prefix = register(workspace)?;
+    println!("WINEPREFIX={}", prefix.display());
+    Ok(())
+}
+
+/// Returns where the DLL is once it is built.
+pub fn dll(workspace: &Workspace) -> PathBuf {
+    target(workspace).join(TARGET).join("release/VixCOM.dll")
+}
+
+/// The compiler's own target folder: it does not share what others compiled.
+fn target(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("win")
+}
+
+/// Installs what is needed and builds the DLL.
+///
+/// # Errors
+/// When apt or cargo fails.
+pub fn build(workspace: &Workspace) -> Result {
+    deps::install(&[deps::COM])?;
+    stage("VixCOM.dll", || {
+        let mut build = cargo(["build", "--release", "--target", TARGET]);
+        build
+            .arg("-Zbuild-std=std,panic_unwind")
+            .current_dir(workspace.root.join(PACKAGE));
+        for name in FOREIGN_SETTINGS {
+            build.env_remove(name);
+        }
+        build
+            .env("RUSTC", COMPILER)
+            // It is no nightly, and `build-std` is theirs.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_DIR", target(workspace))
+            .run()
+    })
+}
+
+/// Registers the DLL in a Wine prefix, which is made where there is none, and returns the prefix.
+///
+/// # Errors
+/// When Wine fails, or the DLL does.
+pub fn register(workspace: &Workspace) -> Result<PathBuf> {
+    let version = command("wine", ["--version"]).text()?;
+    let recipe: [&[u8]; 2] = [include_bytes!("com.rs"), version.as_bytes()];
+    let cached = Cached::new(workspace.target.join("wine"), &recipe);
+    let prefix = match cached.found() {
+        Some(prefix) => prefix,
+        None => cached.make("Wine prefix", |_, made| {
+            wine(made, "wineboot", &["--init".as_ref()]).quiet()?;
+            end(made)
+        })?,
+    };
+    let dll = dll(workspace);
+    if !wine(&prefix, "regsvr32", &["/s".as_ref(), dll.as_ref()]).succeeds() {
+        return fail(format!("{} does not register itself", dll.display()));
+    }
+    end(&prefix)?;
+    Ok(prefix)
+}
+
+/// Returns the command that runs a program of Wine's where nobody sees it.
+fn wine(prefix: &Path, program: &str, args: &[&Path]) -> Command {
+    let mut wine = command("wine", [program]);
+    wine.args(args);
+    quietly(wine, prefix)
+}
+
+/// Ends what runs in a prefix, which is whole on disk then.
+fn end(prefix: &Path) -> Result {
+    // It fails where nothing runs any more.
+    quietly(command("wineserver", ["--kill"]), prefix).succeeds();
+    quietly(command("wineserver", ["--wait"]), prefix).quiet()
+}
+
+fn quietly(mut command: Command, prefix: &Path) -> Command {
+    command
+        .env("WINEPREFIX", prefix)
+        .env("WINEDEBUG", "-all")
+        .env_remove("DISPLAY");
+    command
+}
