@@ -93,12 +93,14 @@ impl Listener {
         let Some(client) = client else {
             return Ok(());
         };
-        let info =
-            (info != VIX_INVALID_HANDLE).then(|| IVixHandle2::from(List::new(Held::shared(info))));
-        let shared = IJob::from(Job::new(Held::shared(job)));
-        let (shared, info) = (In::lend(Some(&shared)), In::lend(info.as_deref()));
-        // SAFETY: what is lent lives as long as the call.
-        vix::in_callback(job, || unsafe { client.OnVixEvent(shared, event, info) }).ok()
+        vix::in_callback(job, || {
+            let info = (info != VIX_INVALID_HANDLE).then(|| List::new(Held::shared(info)));
+            let info = info.map(IVixHandle2::from);
+            let shared = IJob::from(Job::new(Held::shared(job)));
+            let (shared, info) = (In::lend(Some(&shared)), In::lend(info.as_deref()));
+            // SAFETY: what is lent lives as long as the call.
+            unsafe { client.OnVixEvent(shared, event, info) }.ok()
+        })
     }
 }
 

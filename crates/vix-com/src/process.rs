@@ -11,6 +11,7 @@ use windows_core::{s, w};
 
 use crate::guard::guarded;
 use crate::module;
+use crate::wait::wait;
 
 /// How long jobs are waited for, so that what was asked for reaches the host though the process ends next.
 const GRACE: Duration = Duration::from_secs(3);
@@ -82,8 +83,15 @@ pub(crate) fn lock(more: bool) {
 }
 
 fn settle() {
-    if let Some(library) = LazyLock::get(&LIBRARY) {
-        library.settle(GRACE);
+    let Some(library) = LazyLock::get(&LIBRARY) else {
+        return;
+    };
+    // In a callback, its own job cannot end, and whoever is called is there to see to the others.
+    if !vix::is_in_callback() && !library.settle(Duration::ZERO) {
+        // Callbacks are not to hold it up.
+        wait(|| {
+            library.settle(GRACE);
+        });
     }
 }
 

@@ -39,6 +39,11 @@ pub fn in_callback<T>(job: Handle, call: impl FnOnce() -> T) -> T {
     call()
 }
 
+/// Tells whether this thread is in a callback.
+pub fn is_in_callback() -> bool {
+    CALLING.with_borrow(|calling| !calling.is_empty())
+}
+
 /// An operation and what comes of it.
 pub(crate) struct Job {
     queue: Queue,
