@@ -1,8 +1,8 @@
 //! `cargo xtask com`: VixCOM.dll, and a Wine prefix in which it is registered.
 //!
-//! The DLL is compiled by Debian's compiler for web browsers, the newest that Debian has, and by the
-//! sources of its library: rustup's compilers have no library for Windows where only Debian's mirror
-//! is reached. The target is the one for Windows 7, whose library asks Wine for nothing that it lacks.
+//! The DLL is compiled by the compiler that Debian keeps for web browsers, with the library built from
+//! its own sources: the target is the one for Windows 7, which nobody gives out built, and whose
+//! library asks Wine for nothing that it lacks.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,35 +1,31 @@
 //! What must be known after a crash: the clones that were being made.
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use replix::clone::CloneSpec;
-use replix::store::{Local, create_private_dir, write_new};
+use replix::clone::{Unfinished, clear_unfinished};
+use replix::error::quoted;
+use replix::store::{Local, create_private_dir, read_small, write_new};
+use replix::vm::Settings;
 use replix::{Error, Kind, Result};
 use replix_remote::wire::Operation;
-use serde::{Deserialize, Serialize};
 
 use crate::request::JobId;
 
-/// A folder with a small file for each clone that is being made.
+/// No page is larger: what it holds came in the body of a request.
+const MOST_PAGE: u64 = 2 << 20;
+
+/// A folder with a page, a small file, for each clone that is being made.
 pub(crate) struct Journal {
     dir: PathBuf,
 }
 
-/// One clone.
-#[derive(Serialize, Deserialize)]
-struct Page<'a> {
-    vm: std::borrow::Cow<'a, Path>,
-    spec: std::borrow::Cow<'a, CloneSpec>,
-    /// Microseconds since 1970 UTC.
-    started_us: i64,
-}
+/// Takes its page out when dropped: the clone is made, or all of it taken back.
+pub(crate) struct Page(PathBuf);
 
-/// Removes its file when dropped: the clone is made, or all of it taken back.
-pub(crate) struct Note(PathBuf);
-
-impl Drop for Note {
+impl Drop for Page {
     fn drop(&mut self) {
-        // A file that stays is read at the next start, and found to be of no clone that is half made.
+        // One that stays is read at the next start, and found to be of no clone that is half made.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -48,27 +44,63 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn note(&self, id: JobId, operation: &Operation) -> Result<Option<Note>> {
+    pub(crate) fn note(&self, id: JobId, operation: &Operation) -> Result<Option<Page>> {
         let Operation::Clone { vm, spec } = operation else {
             return Ok(None);
         };
-        let page = Page {
-            vm: vm.into(),
-            spec: std::borrow::Cow::Borrowed(spec),
+        let clone = Unfinished {
+            vm: vm.clone(),
+            spec: spec.clone(),
             started_us: now_us(),
         };
-        let text = serde_json::to_vec(&page).map_err(|error| {
-            Error::new(Kind::Internal, format!("a page of the journal: {error}"))
-        })?;
-        let path = self.dir.join(id.to_string());
-        write_new(&Local, &path, &text)?;
-        Ok(Some(Note(path)))
+        let unwritten =
+            |error| Error::new(Kind::Internal, format!("a page of the journal: {error}"));
+        let text = serde_json::to_vec(&clone).map_err(unwritten)?;
+        let page = self.dir.join(id.to_string());
+        write_new(&Local, &page, &text)?;
+        Ok(Some(Page(page)))
+    }
+
+    /// Takes back what the last run of the service left half made, and tells of it.
+    ///
+    /// # Errors
+    /// What the system says of the folder.
+    pub(crate) fn clear(&self, settings: &Settings, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let failed = |error| Error::io("list", &self.dir, error);
+        for entry in std::fs::read_dir(&self.dir).map_err(failed)? {
+            clear(&entry.map_err(failed)?.path(), settings, tell);
+        }
+        Ok(())
     }
 }
 
+fn clear(page: &Path, settings: &Settings, tell: &mut dyn FnMut(&str)) {
+    if let Some(clone) = read(page) {
+        let destination = quoted(&clone.spec.destination);
+        match clear_unfinished(settings, &clone) {
+            Ok(true) => tell(&format!("took back the unfinished clone {destination}")),
+            Ok(false) => {}
+            Err(error) => {
+                tell(&format!(
+                    "cannot take back the unfinished clone {destination}: {error}"
+                ));
+                // Another process works on the parent: the next start has better luck.
+                if error.kind() == Kind::FileLocked {
+                    return;
+                }
+            }
+        }
+    }
+    // One that cannot be read was not whole when the service ended: nothing had begun.
+    let _ = std::fs::remove_file(page);
+}
+
+fn read(page: &Path) -> Option<Unfinished> {
+    let bytes = read_small(&Local, page, MOST_PAGE).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
 fn now_us() -> i64 {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }

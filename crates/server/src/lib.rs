@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{dup2_stderr, dup2_stdout};
+use replix::vm::Settings;
 use replix::{Error, Host, Kind, Result};
 use replix_remote::place::service_file;
 use replix_remote::wire::ServiceFile;
@@ -91,12 +92,16 @@ pub fn serve(host: Host, options: &Options, tell: &mut dyn FnMut(&str)) -> Resul
         let_go_of_output().map_err(|error| internal("let go of the output", &error))?;
     }
     raise_file_limit();
+    let journal = Journal::open(place.journal())?;
+    // Before any client finds the service: what it sees then is whole.
+    journal.clear(&Settings::load()?, tell)?;
+    let jobs = Jobs::new(host.clone(), journal);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(MOST_QUESTIONS)
         .enable_all()
         .build()
         .map_err(|error| internal("start", &error))?;
-    let served = runtime.block_on(run(host, options, &place, tell));
+    let served = runtime.block_on(run(host, jobs, options, &place, tell));
     place.withdraw();
     // A question that still waits for a lock is nobody's any more.
     runtime.shutdown_background();
@@ -114,12 +119,12 @@ fn let_go_of_output() -> std::io::Result<()> {
 
 async fn run(
     host: Host,
+    jobs: Jobs,
     options: &Options,
     place: &Place,
     tell: &mut dyn FnMut(&str),
 ) -> Result<()> {
     let mut signals = Signals::listen().map_err(|error| internal("hear signals", &error))?;
-    let journal = Journal::open(place.journal())?;
     let failed = |error| internal("listen", &error);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
@@ -131,7 +136,6 @@ async fn run(
         instance: hex(&rand::random::<[u8; 16]>()),
         pid: std::process::id(),
     };
-    let jobs = Jobs::new(host.clone(), journal);
     let service = Service::new(host, jobs, file.secret.clone(), file.instance.clone());
     let router = routes::routes(service.clone());
     let connections = Connections::new();

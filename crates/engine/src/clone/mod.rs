@@ -16,6 +16,8 @@ mod run;
 mod source;
 #[cfg(feature = "local")]
 mod stage;
+#[cfg(feature = "local")]
+mod unfinished;
 
 #[cfg(feature = "local")]
 pub(crate) use {
@@ -23,6 +25,9 @@ pub(crate) use {
     lineage::lineage,
     run::{plan, run},
 };
+
+#[cfg(feature = "local")]
+pub use unfinished::{Unfinished, clear_unfinished};
 
 use std::path::PathBuf;
 

@@ -58,25 +58,21 @@ pub(crate) fn run(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<
 /// Makes the snapshot to stand on, where none is given, and notes the clone in it.
 fn enter_in_parent(env: &Env, ready: &mut Prepared, undo: &mut Undo, job: &Job) -> Result<()> {
     let source = &mut ready.source;
-    if source.snapshot.is_none() {
-        let new = NewSnapshot {
-            name: BASE_NAME.into(),
-            description: BASE_DESCRIPTION.into(),
-            with_memory: false,
-        };
-        let made = snapshot::take(env, &mut source.claim, &new, undo, job)?;
-        source.vmsd = env.vmsd(&source.claim.vm)?;
-        source.snapshot = Some(snapshot::entry(&source.vmsd, made.uid)?);
-    }
+    let clone = ready.destination.to_string_lossy().into_owned();
     if let Some(base) = &source.snapshot {
-        source
-            .vmsd
-            .add_clone(base.uid, &ready.destination.to_string_lossy());
+        source.vmsd.add_clone(base.uid, &clone);
+        let path = source.claim.vm.vmsd_path(&*env.store);
+        return undo.replace(&path, &source.vmsd.to_bytes());
     }
-    undo.replace(
-        &source.claim.vm.vmsd_path(&*env.store),
-        &source.vmsd.to_bytes(),
-    )
+    let new = NewSnapshot {
+        name: BASE_NAME.into(),
+        description: BASE_DESCRIPTION.into(),
+        with_memory: false,
+    };
+    let made = snapshot::take(env, &mut source.claim, &new, vec![clone], undo, job)?;
+    source.vmsd = env.vmsd(&source.claim.vm)?;
+    source.snapshot = Some(snapshot::entry(&source.vmsd, made.uid)?);
+    Ok(())
 }
 
 /// Makes the clone's disks in `dir` and returns the bytes written.

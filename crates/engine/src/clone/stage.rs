@@ -154,8 +154,9 @@ pub(super) fn taken_names(store: &dyn Store, vmx: &Path) -> Names {
     names
 }
 
-/// Removes what killed processes left unfinished in `dir`.
-fn sweep(store: &dyn Store, dir: &Path) {
+/// Removes what killed processes left unfinished in `dir`; tells whether there was something.
+pub(super) fn sweep(store: &dyn Store, dir: &Path) -> bool {
+    let mut found = false;
     for entry in store.list(dir).unwrap_or_default() {
         let name = entry.name.to_string_lossy();
         if entry.kind != FileKind::Dir || !name.starts_with('.') || !name.contains(UNFINISHED) {
@@ -163,9 +164,10 @@ fn sweep(store: &dyn Store, dir: &Path) {
         }
         let path = dir.join(&entry.name);
         if let Ok(Some(_lock)) = store.try_lock_dir(&path, LockMode::Exclusive) {
-            let _ = remove_tree(store, &path);
+            found |= remove_tree(store, &path).is_ok();
         }
     }
+    found
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     claim.require_off()?;
     let mut undo = Undo::new(env.store.clone());
-    let snapshot = take::take(env, &mut claim, new, &mut undo, job)?;
+    let snapshot = take::take(env, &mut claim, new, Vec::new(), &mut undo, job)?;
     undo.keep();
     Ok(snapshot)
 }

@@ -18,7 +18,8 @@ use crate::vm::{Claim, DiskSlot, Env, files};
 /// No `.nvram` or `.vmxf` is larger; those with secure boot have some hundred KiB.
 const PART_LIMIT: u64 = 4 << 20;
 
-/// Takes a snapshot of the VM that `claim` holds alone and that is off.
+/// Takes a snapshot of the VM that `claim` holds alone and that is off, with the linked clones that
+/// are to stand on it: nothing sees it without them.
 ///
 /// # Errors
 /// What is wrong with a disk; `NoSpace`; what the system says. What was done is noted in `undo`.
@@ -26,6 +27,7 @@ pub(crate) fn take(
     env: &Env,
     claim: &mut Claim,
     new: &NewSnapshot,
+    clones: Vec<String>,
     undo: &mut Undo,
     job: &Job,
 ) -> Result<Snapshot> {
@@ -49,7 +51,7 @@ pub(crate) fn take(
         with_memory: false,
         created_us: now_us(),
         disks: frozen.iter().map(frozen_disk).collect(),
-        clones: Vec::new(),
+        clones,
     };
     let state = env.working_dir(&claim.vm)?.join(&entry.file_name);
     let part = |name: Option<String>| match name {

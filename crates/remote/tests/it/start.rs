@@ -3,15 +3,23 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use replix_remote::wire::ServiceFile;
 use replix_testkit::VmBuilder;
 
-use crate::service::{home, program, surround};
+use crate::service::{eventually, home, program, surround};
 
-/// The program of the examples, which cargo builds with the tests.
-fn client(root: &Path, program: &Path) -> Command {
-    let tests = std::env::current_exe().unwrap();
-    let built = tests.parent().and_then(Path::parent).unwrap();
-    let mut command = Command::new(built.join("examples/vms"));
+/// A process of its own that connects, and lists what is registered.
+#[test]
+#[ignore = "run by the test below, as a client"]
+fn client() {
+    for vm in replix_remote::connect().unwrap().registered().unwrap() {
+        println!("registered {}", vm.path().display());
+    }
+}
+
+fn command(root: &Path, program: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "start::client", "--nocapture"]);
     surround(&mut command, root)
         .env("REPLIX_PROGRAM", program)
         .stdout(Stdio::piped());
@@ -24,26 +32,21 @@ fn clients_start_one_service_together() {
     let root = home();
     let vm = VmBuilder::new(&root.path().join("vms"), "base").build();
     let clients: Vec<_> = (0..8)
-        .map(|_| client(root.path(), &program).spawn().unwrap())
+        .map(|_| command(root.path(), &program).spawn().unwrap())
         .collect();
     for client in clients {
-        let output = client.wait_with_output().unwrap();
-        assert!(output.status.success());
+        assert!(client.wait_with_output().unwrap().status.success());
     }
-    let file = std::fs::read(root.path().join("run/service.json")).unwrap();
-    let file: replix_remote::wire::ServiceFile = serde_json::from_slice(&file).unwrap();
-    let host = replix_remote::connect_by(root.path().join("run/service.json")).unwrap();
+    let place = root.path().join("run/service.json");
+    let host = replix_remote::connect_by(place.clone()).unwrap();
     host.register(&vm.vmx).unwrap();
-    let output = client(root.path(), &program).output().unwrap();
+    let output = command(root.path(), &program).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        said.contains(&format!("registered {}", vm.vmx.display())),
-        "{said}"
-    );
-    // The one whose file it is is the only one: it ends, and none is left.
+    let wanted = format!("registered {}", vm.vmx.display());
+    assert!(said.contains(&wanted), "{said}");
+    // The one that wrote the file is the only one: when it ends, none is left.
+    let file: ServiceFile = serde_json::from_slice(&std::fs::read(&place).unwrap()).unwrap();
     let killed = Command::new("kill").arg(file.pid.to_string()).status();
     assert!(killed.unwrap().success());
-    crate::service::eventually("the service has ended", || {
-        !root.path().join("run/service.json").exists()
-    });
+    eventually("the service has ended", || !place.exists());
 }
