@@ -10,6 +10,9 @@ use crate::store::{
     remove_tree,
 };
 
+/// How often a hidden folder is made that others take for one left over.
+const TRIES: usize = 100;
+
 /// A folder beside (or in) the destination in which the clone's files are written.
 ///
 /// Its lock tells others that somebody works on it: one that is not locked is left over from a
@@ -39,16 +42,11 @@ impl Stage {
             undo.made_dir(&made);
         }
         sweep(&**store, around);
-        let dir = hidden_sibling(&around.join(vmx.file_stem().unwrap_or_default()));
-        store.create_dir(&dir)?;
-        undo.made_tree(&dir);
-        let lock = store.try_lock_dir(&dir, LockMode::Exclusive)?;
-        let lock = lock.ok_or_else(|| {
-            Error::new(
-                Kind::FileLocked,
-                format!("{} is held by another process", quoted(&dir)),
-            )
-        })?;
+        let (dir, lock) = make(
+            &**store,
+            &around.join(vmx.file_stem().unwrap_or_default()),
+            undo,
+        )?;
         let vmx_name = vmx.file_name().unwrap_or_default().into();
         Ok(Self {
             store: Arc::clone(store),
@@ -94,6 +92,28 @@ impl Stage {
         self.store.sync_dir(&self.target)?;
         self.store.remove_dir(&self.dir)
     }
+}
+
+/// Makes a hidden folder beside `path` and locks it.
+///
+/// Before it is locked it looks left over to others that sweep, who may take it away: then the next
+/// one has better luck.
+fn make(store: &dyn Store, path: &Path, undo: &mut Undo) -> Result<(PathBuf, Box<dyn Held>)> {
+    for _ in 0..TRIES {
+        let dir = hidden_sibling(path);
+        store.create_dir(&dir)?;
+        undo.made_tree(&dir);
+        match store.try_lock_dir(&dir, LockMode::Exclusive) {
+            Ok(Some(lock)) if store.exists(&dir) => return Ok((dir, lock)),
+            Err(error) if error.kind() != Kind::FileNotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let text = format!(
+        "other processes take away what is made beside {}",
+        quoted(path)
+    );
+    Err(Error::new(Kind::FileLocked, text).at(path))
 }
 
 /// Fails where something stands at the destination already, or a file where its folder should be.
@@ -232,5 +252,25 @@ mod tests {
         let (undo, stage) = staged(&mem, "/y/b.vmx");
         assert!(!mem.exists(Path::new("/.old.replix-00")));
         drop((stage, undo));
+    }
+
+    #[test]
+    fn folders_of_others_are_not_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(crate::store::Local);
+        let prepare = &|thread: usize| {
+            for number in 0..50 {
+                let vmx = folder.path().join(format!("{thread}-{number}/a.vmx"));
+                let mut undo = Undo::new(Arc::clone(&store));
+                let stage = Stage::prepare(&store, &vmx, &mut undo).unwrap();
+                write_new(&*store, &stage.dir().join("a.vmx"), b"x").unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                scope.spawn(move || prepare(thread));
+            }
+        });
+        assert_eq!(store.list(folder.path()).unwrap(), []);
     }
 }

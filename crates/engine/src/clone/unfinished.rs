@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::{BASE_DESCRIPTION, BASE_NAME};
 use super::{CloneKind, CloneSpec, naming, stage};
 use crate::error::Result;
-use crate::format::{SnapshotEntry, Vmsd};
+use crate::format::Vmsd;
 use crate::job::Job;
 use crate::snapshot::{self, SnapshotRef};
 use crate::store::{Local, LockMode, Store, folder_of, replace};
@@ -55,15 +55,25 @@ fn clear(env: &Env, clone: &Unfinished) -> Result<bool> {
     let destination = naming::checked_destination(&clone.spec.destination)?;
     let destination = stage::resolved(store, &destination);
     let swept = sweep(store, &destination);
+    // Taken also for a full clone: letting go of it takes away what the ended process held it by.
+    let claim = Claim::take(env, &clone.vm, LockMode::Exclusive, &Job::new())?;
     if clone.spec.kind != CloneKind::Linked || store.exists(&destination) {
         return Ok(swept);
     }
     let entry = destination.to_string_lossy();
-    let (listed, made) = take_out(env, clone, &entry, swept)?;
-    if let Some(uid) = made {
+    let is_gone = swept || clone_standing(env, &claim.vm, &entry) == Standing::Gone;
+    let mut vmsd = env.vmsd(&claim.vm)?;
+    // On a disk that is not there now, the clone may be whole.
+    let Some(uid) = vmsd.base_of_clone(&entry).filter(|_| is_gone) else {
+        return Ok(swept);
+    };
+    vmsd.remove_clones(|path| path == entry);
+    replace(store, &claim.vm.vmsd_path(store), &vmsd.to_bytes())?;
+    drop(claim);
+    if is_base(&vmsd, uid, clone) {
         snapshot::remove(env, &clone.vm, &SnapshotRef::Uid(uid), false, &Job::new())?;
     }
-    Ok(swept || listed)
+    Ok(true)
 }
 
 /// Removes hidden folders that nobody works on, in the two places where the clone's may be.
@@ -76,44 +86,15 @@ fn sweep(store: &dyn Store, destination: &Path) -> bool {
     swept
 }
 
-/// Takes the clone out of the parent's list; returns whether it was there, and the number of the
-/// snapshot that is of no use any more.
-///
-/// Where the clone would be must be seen, which `is_seen` says: on a disk that is not there it
-/// may be whole.
-fn take_out(
-    env: &Env,
-    clone: &Unfinished,
-    entry: &str,
-    is_seen: bool,
-) -> Result<(bool, Option<u32>)> {
-    let claim = Claim::take(env, &clone.vm, LockMode::Exclusive, &Job::new())?;
-    let mut vmsd = env.vmsd(&claim.vm)?;
-    let is_gone = is_seen || clone_standing(env, &claim.vm, entry) == Standing::Gone;
-    let Some(uid) = vmsd.base_of_clone(entry).filter(|_| is_gone) else {
-        return Ok((false, None));
-    };
-    vmsd.remove_clones(|path| path == entry);
-    replace(
-        &*env.store,
-        &claim.vm.vmsd_path(&*env.store),
-        &vmsd.to_bytes(),
-    )?;
-    Ok((true, base_of(&vmsd, uid, clone)))
-}
-
-/// The snapshot, if it was made for the clone and nothing else stands on it.
-fn base_of(vmsd: &Vmsd, uid: u32, clone: &Unfinished) -> Option<u32> {
-    let is_for_clone = |entry: &&SnapshotEntry| {
+/// Whether a snapshot was made for the clone, and nothing else stands on it.
+fn is_base(vmsd: &Vmsd, uid: u32, clone: &Unfinished) -> bool {
+    vmsd.snapshot(uid).is_some_and(|entry| {
         clone.spec.snapshot.is_none()
             && entry.display_name == BASE_NAME
             && entry.description == BASE_DESCRIPTION
             && entry.created_us >= clone.started_us
             && entry.clones.is_empty()
-    };
-    vmsd.snapshot(uid)
-        .filter(is_for_clone)
-        .map(|entry| entry.uid)
+    })
 }
 
 #[cfg(test)]
