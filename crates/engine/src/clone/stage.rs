@@ -7,7 +7,7 @@ use super::naming::Names;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::store::{
     FileKind, Held, LockMode, Store, UNFINISHED, Undo, create_dirs, folder_of, hidden_sibling,
-    remove_tree,
+    hidden_siblings, remove_tree,
 };
 
 /// How often a hidden folder is made that others take for one left over.
@@ -33,20 +33,16 @@ impl Stage {
     pub(super) fn prepare(store: &Arc<dyn Store>, vmx: &Path, undo: &mut Undo) -> Result<Self> {
         refuse_existing(&**store, vmx)?;
         let target = folder_of(vmx).to_path_buf();
-        let around = if store.exists(&target) {
-            &target
-        } else {
-            folder_of(&target)
+        let named = match store.exists(&target) {
+            true => inside(vmx),
+            false => beside(vmx),
         };
+        let around = folder_of(&named);
         for made in create_dirs(&**store, around)? {
             undo.made_dir(&made);
         }
         sweep(&**store, around);
-        let (dir, lock) = make(
-            &**store,
-            &around.join(vmx.file_stem().unwrap_or_default()),
-            undo,
-        )?;
+        let (dir, lock) = make(&**store, &named, undo)?;
         let vmx_name = vmx.file_name().unwrap_or_default().into();
         Ok(Self {
             store: Arc::clone(store),
@@ -92,6 +88,32 @@ impl Stage {
         self.store.sync_dir(&self.target)?;
         self.store.remove_dir(&self.dir)
     }
+}
+
+/// What the hidden folder of the clone at `vmx` is called after where the clone's folder is there.
+fn inside(vmx: &Path) -> PathBuf {
+    folder_of(vmx).join(vmx.file_stem().unwrap_or_default())
+}
+
+/// The same where that is to be made.
+fn beside(vmx: &Path) -> PathBuf {
+    let folder = folder_of(vmx);
+    let mut name = folder.file_name().unwrap_or_default().to_os_string();
+    name.push("-");
+    name.push(vmx.file_stem().unwrap_or_default());
+    folder.with_file_name(name)
+}
+
+/// Returns the hidden folders of clones at `vmx`; nobody works on one that is not locked.
+pub(super) fn hidden_folders(store: &dyn Store, vmx: &Path) -> Vec<PathBuf> {
+    let mut found = hidden_siblings(store, &inside(vmx));
+    found.extend(hidden_siblings(store, &beside(vmx)));
+    found.retain(|path| {
+        store
+            .meta(path)
+            .is_ok_and(|meta| meta.kind == FileKind::Dir)
+    });
+    found
 }
 
 /// Makes a hidden folder beside `path` and locks it.
@@ -174,9 +196,8 @@ pub(super) fn taken_names(store: &dyn Store, vmx: &Path) -> Names {
     names
 }
 
-/// Removes what killed processes left unfinished in `dir`; tells whether there was something.
-pub(super) fn sweep(store: &dyn Store, dir: &Path) -> bool {
-    let mut found = false;
+/// Removes what killed processes left unfinished in `dir`.
+fn sweep(store: &dyn Store, dir: &Path) {
     for entry in store.list(dir).unwrap_or_default() {
         let name = entry.name.to_string_lossy();
         if entry.kind != FileKind::Dir || !name.starts_with('.') || !name.contains(UNFINISHED) {
@@ -184,10 +205,9 @@ pub(super) fn sweep(store: &dyn Store, dir: &Path) -> bool {
         }
         let path = dir.join(&entry.name);
         if let Ok(Some(_lock)) = store.try_lock_dir(&path, LockMode::Exclusive) {
-            found |= remove_tree(store, &path).is_ok();
+            let _ = remove_tree(store, &path);
         }
     }
-    found
 }
 
 #[cfg(test)]
