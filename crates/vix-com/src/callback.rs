@@ -17,7 +17,7 @@ use windows_core::{GUID, HRESULT, Interface, PCWSTR, Result, implement};
 use crate::guard::{done, guarded};
 use crate::handle::{Held, Job, List};
 use crate::interfaces::{ICallback, ICallback_Impl, IHeld, IJob, IVixHandle, IVixHandle2};
-use crate::process::Lock;
+use crate::process::Use;
 use crate::types::In;
 use crate::variant::{integer, of_integer, of_object};
 use crate::{dispatch, script};
@@ -41,7 +41,7 @@ pub(crate) fn of(client: In<ICallback>) -> Result<Option<Callback>> {
     };
     let cookie = Cookie::new(Listener {
         client: RefCell::new(Some(client)),
-        _lock: Lock::new(),
+        _use: Use::new(),
     })?;
     Ok(Some(Box::new(move |job, event, info| {
         // A client that is gone, or its apartment, is told nothing.
@@ -81,7 +81,7 @@ impl ICallback_Impl for Adapter_Impl {
 struct Listener {
     /// Until it was told of the job's end, which is the last event.
     client: RefCell<Option<ICallback>>,
-    _lock: Lock,
+    _use: Use,
 }
 
 impl Listener {

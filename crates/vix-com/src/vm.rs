@@ -5,7 +5,7 @@ use vix::{Callback, GuestCall, Handle, Library};
 use windows::Win32::Foundation::VARIANT_BOOL;
 use windows_core::{HRESULT, Result};
 
-use crate::guard::{job, store};
+use crate::guard::{order, store};
 use crate::handle::Vm_Impl;
 use crate::interfaces::{ICallback, IJob, ISnapshot, IVM_Impl, IVixHandle};
 use crate::path::to_host;
@@ -21,7 +21,7 @@ impl Vm_Impl {
         out: OutObject<IJob>,
         start: impl FnOnce(&Library, Handle, Option<Callback>) -> Result<Handle>,
     ) -> HRESULT {
-        job(client, out, |library, callback| {
+        order(client, out, |library, callback| {
             start(library, self.handle(), callback)
         })
     }

@@ -31,7 +31,7 @@ pub use argument::Text;
 pub use clone::CloneRequest;
 pub use error::{Fault, Result};
 pub use host::HostSpec;
-pub use job::{Callback, in_callback, is_in_callback};
+pub use job::{Callback, in_callback};
 pub use library::Library;
 pub use property::{Record, Value, type_of};
 pub use replix::guest::GuestCall;
