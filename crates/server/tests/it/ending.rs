@@ -65,7 +65,7 @@ fn second_signal_cancels_at_once() {
 #[test]
 fn unused_service_ends() {
     let machine = Machine::new();
-    let service = machine.serve_with(&["200"]);
+    let service = machine.serve_with(&["1000"]);
     let (status, said) = service.ended();
     assert!(status.success(), "{status}: {said}");
     assert!(!machine.service_file().exists());
@@ -74,7 +74,7 @@ fn unused_service_ends() {
 #[test]
 fn service_with_a_job_is_used() {
     let machine = Machine::with_base();
-    let service = machine.serve_with(&["1000"]);
+    let service = machine.serve_with(&["2000"]);
     let client = service.client();
     let held = machine.hold_base();
     let id = client.start(&clone(

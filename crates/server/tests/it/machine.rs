@@ -1,10 +1,10 @@
 //! A machine with VMs and one user, whose service is a process that can be killed.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -133,31 +133,19 @@ impl Machine {
 /// A service that runs; killed in the end.
 pub struct Served {
     child: Child,
-    out: BufReader<ChildStdout>,
-    err: ChildStderr,
-    /// All that it said until it listened.
-    pub said: String,
     pub file: ServiceFile,
 }
 
 impl Served {
     fn begin(command: &mut Command, file: &Path) -> Self {
         let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let err = child.stderr.take().unwrap();
-        let mut said = String::new();
-        while !said.contains("listens on 127.0.0.1:") {
-            let more = out.read_line(&mut said).unwrap();
-            assert_ne!(more, 0, "the service did not start: {said}");
-        }
-        let file = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        Self {
-            child,
-            out,
-            err,
-            said,
-            file,
-        }
+        let file = eventually(Instant::now() + LIMIT, || {
+            assert_eq!(child.try_wait().unwrap(), None, "the service did not start");
+            // One that was killed has left its own.
+            let told: ServiceFile = serde_json::from_slice(&std::fs::read(file).ok()?).unwrap();
+            (told.pid == child.id()).then_some(told)
+        });
+        Self { child, file }
     }
 
     /// A client that knows the secret.
@@ -175,16 +163,18 @@ impl Served {
     pub fn ended(mut self) -> (ExitStatus, String) {
         let deadline = Instant::now() + LIMIT;
         let status = eventually(deadline, || self.child.try_wait().unwrap());
-        let mut said = std::mem::take(&mut self.said);
-        self.out.read_to_string(&mut said).unwrap();
-        self.err.read_to_string(&mut said).unwrap();
+        let mut said = String::new();
+        let out = self.child.stdout.as_mut().unwrap();
+        out.read_to_string(&mut said).unwrap();
+        let err = self.child.stderr.as_mut().unwrap();
+        err.read_to_string(&mut said).unwrap();
         (status, said)
     }
 
-    /// Kills it, as the system does that has no memory left.
-    pub fn crash(self) {
+    /// Kills it, as the system does that has no memory left; returns all that it said.
+    pub fn crash(self) -> String {
         self.signal(Signal::SIGKILL);
-        self.ended();
+        self.ended().1
     }
 
     /// What `/proc` tells of it.
