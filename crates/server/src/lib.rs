@@ -5,7 +5,7 @@
 //! - `listen`: connections
 //! - `routes`: the guard and the routes; `request` what is asked, `answer` what is said
 //! - `service`: what requests are answered from
-//! - `jobs`: what takes long
+//! - `jobs`: what takes long; `memory` gives back what they used
 //! - `journal`: what is cleared after a crash
 //! - `stop`: the end
 //!
@@ -15,6 +15,7 @@ mod answer;
 mod jobs;
 mod journal;
 mod listen;
+mod memory;
 mod place;
 mod request;
 mod routes;
@@ -92,6 +93,7 @@ pub fn serve(host: Host, options: &Options, tell: &mut dyn FnMut(&str)) -> Resul
         let_go_of_output().map_err(|error| internal("let go of the output", &error))?;
     }
     raise_file_limit();
+    memory::share_heap();
     let journal = Journal::open(place.journal())?;
     // Before any client finds the service: what it sees then is whole.
     journal.clear(&Settings::load()?, tell)?;
