@@ -7,6 +7,8 @@
 #[cfg(feature = "local")]
 mod accelerator;
 #[cfg(feature = "local")]
+mod agent;
+#[cfg(feature = "local")]
 mod machine;
 #[cfg(feature = "local")]
 mod media;
@@ -29,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "local")]
 pub(crate) use {
+    agent::{Channel, LARGE, shown},
     pause::{pause, reset, suspend, unpause},
     preview::preview,
     runtime::{running, state},

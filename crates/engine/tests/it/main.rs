@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod agent;
 mod clone_linked;
 mod clone_refused;
 mod disk_chain;

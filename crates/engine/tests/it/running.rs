@@ -11,7 +11,7 @@ use crate::guests::{await_off, guest, said, skip, start, state, stop};
 use crate::vms::*;
 
 /// A VM that is stopped in the end, whatever the test comes to.
-struct Stopped(Vm);
+pub struct Stopped(pub Vm);
 
 impl Drop for Stopped {
     fn drop(&mut self) {
@@ -98,7 +98,7 @@ fn reset_boots_again_also_when_paused() {
     let _stopped = Stopped(vm.clone());
     said(&vm, "boots=1 ");
     let soft = vm.reset(StopMode::Soft).wait().unwrap_err();
-    assert_eq!(soft.kind(), Kind::NotSupported);
+    assert_eq!(soft.kind(), Kind::ToolsNotRunning);
     vm.reset(StopMode::Hard).wait().unwrap();
     said(&vm, "boots=2 ");
     vm.pause().wait().unwrap();
