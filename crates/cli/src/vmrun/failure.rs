@@ -71,6 +71,10 @@ fn words_of(kind: Kind) -> Words {
             Since("The virtual machine should not be powered on. It is already running.")
         }
         Kind::ToolsNotRunning => WithVm("The VMware Tools are not running in the virtual machine"),
+        Kind::GuestLogin => Whole("Invalid user name or password for the guest OS"),
+        Kind::GuestSession => Whole(
+            "The specified guest user must be logged in interactively to perform this operation",
+        ),
         Kind::SnapshotNotFound => Whole("The snapshot does not exist"),
         Kind::SnapshotAmbiguous => Whole("The name does not uniquely identify one snapshot"),
         Kind::Cancelled => Whole("The operation was canceled"),

@@ -2,7 +2,23 @@
 //! agent inside of it.
 
 #[cfg(feature = "local")]
+mod account;
+#[cfg(feature = "local")]
+mod copy;
+#[cfg(feature = "local")]
+mod environment;
+#[cfg(feature = "local")]
+mod files;
+#[cfg(feature = "local")]
 mod local;
+#[cfg(feature = "local")]
+mod password;
+#[cfg(feature = "local")]
+mod process;
+#[cfg(feature = "local")]
+mod refusal;
+#[cfg(feature = "local")]
+mod session;
 #[cfg(feature = "local")]
 mod tools;
 

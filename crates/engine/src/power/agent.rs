@@ -8,7 +8,7 @@
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use qapi::{Command, ExecuteError, ExecuteResult, Qga, Stream, qga};
@@ -17,7 +17,7 @@ use super::qmp::Control;
 use super::runtime::{Record, Runtime, require_running};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
-use crate::store::{LockMode, Store};
+use crate::store::{LockMode, Store, hidden_sibling};
 use crate::vm::{Env, VmLock};
 
 /// The name of the socket's other end, by which QEMU tells whether the guest has it open.
@@ -180,9 +180,19 @@ impl<'a> Channel<'a> {
 
     /// Whether a program of the guest has the port open. QEMU knows, so nobody need wait to learn it.
     fn is_open_in_guest(&self) -> Result<bool> {
-        let open = Control::connect(&self.runtime.socket())
-            .and_then(|mut control| control.is_open_in_guest(CHARDEV));
+        let open = self.control()?.is_open_in_guest(CHARDEV);
         open.map_err(|error| self.record.explain(error))
+    }
+
+    /// The machine itself.
+    pub(super) fn control(&self) -> Result<Control> {
+        let control = Control::connect(&self.runtime.socket());
+        control.map_err(|error| self.record.explain(error))
+    }
+
+    /// A new name for a picture of the screen.
+    pub(super) fn screen_file(&self) -> PathBuf {
+        hidden_sibling(&self.runtime.dir.join("screen.png"))
     }
 
     fn absent(&self) -> Error {

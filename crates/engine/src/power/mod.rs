@@ -21,6 +21,8 @@ mod qmp;
 #[cfg(feature = "local")]
 mod runtime;
 #[cfg(feature = "local")]
+mod screen;
+#[cfg(feature = "local")]
 mod start;
 #[cfg(feature = "local")]
 mod stop;
@@ -35,6 +37,7 @@ pub(crate) use {
     pause::{pause, reset, suspend, unpause},
     preview::preview,
     runtime::{running, state},
+    screen::capture_screen,
     start::start,
     stop::stop,
     variables::{read_variable, write_variable},

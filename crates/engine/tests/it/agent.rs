@@ -1,5 +1,7 @@
 //! The agent in a guest: found, asked, and what power operations do with it.
 
+use std::path::Path;
+
 use replix::guest::{GuestAnswer, GuestCall};
 use replix::power::StopMode;
 use replix::{Kind, Vm};
@@ -12,6 +14,14 @@ use crate::vms::*;
 pub fn wait_for_tools(vm: &Vm) {
     let call = GuestCall::WaitForTools { seconds: Some(120) };
     assert_eq!(vm.guest(None, call).wait().unwrap(), GuestAnswer::Done);
+}
+
+/// A VM whose guest runs its agent.
+pub fn with_agent(library: &Path, image: &Path) -> Stopped {
+    let running = Stopped(open(&guest(library, "base", image, "scsi0:0", &[])));
+    start(&running.0);
+    wait_for_tools(&running.0);
+    running
 }
 
 fn has_tools(vm: &Vm) -> GuestAnswer {

@@ -18,6 +18,8 @@ mod example;
 mod failing;
 mod format_properties;
 mod from_windows;
+mod guest_lies;
+mod guest_operations;
 mod guests;
 mod hostile_vms;
 mod inventory;
