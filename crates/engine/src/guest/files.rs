@@ -30,10 +30,11 @@ const MAKE_FOLDER: &str = r#"
 exec mkdir -p -- "$1"
 "#;
 
+/// Some `rm` say nothing of a folder that they may not read; `rmdir` does.
 const DELETE_FOLDER: &str = r#"
 need "$1"
 is_folder "$1" || fail 'Not a directory'
-exec rm -r -- "$1"
+rm -r -- "$1" || { rmdir -- "$1"; exit 1; }
 "#;
 
 /// Names begin with "./" here, and a slash stands nowhere else: that is how they are told apart, since
