@@ -186,6 +186,9 @@ impl<'a> Session<'a> {
                 );
                 return Err(Error::new(Kind::Timeout, text).at(self.agent.vmx()));
             }
+            if pause == LONGEST_PAUSE {
+                self.agent.hang_up();
+            }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

@@ -6,6 +6,7 @@
 //!
 //! Source: the QEMU Guest Agent Protocol Reference, `guest-sync-delimited` above all.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,13 @@ pub(crate) const LARGE: u64 = 48 << 20;
 /// How often a wait looks whether it was cancelled.
 const SLICE: Duration = Duration::from_millis(200);
 
+/// How long one operation keeps the socket while others wait for it. Taking it anew costs a tenth of a
+/// second: that long an agent sleeps that finds nobody there.
+const TURN: Duration = Duration::from_secs(1);
+
+/// In this time whoever waits for a turn has it.
+const GIVE_WAY: Duration = Duration::from_millis(60);
+
 /// The way to the agent of a VM that runs.
 pub(crate) struct Channel<'a> {
     store: &'a dyn Store,
@@ -48,6 +56,8 @@ pub(crate) struct Channel<'a> {
     runtime: Runtime,
     patience: Duration,
     job: &'a Job,
+    /// The conversation of our present turn.
+    line: RefCell<Option<Line>>,
 }
 
 impl<'a> Channel<'a> {
@@ -69,6 +79,7 @@ impl<'a> Channel<'a> {
             record,
             patience: env.settings.patience,
             job,
+            line: RefCell::default(),
         }
     }
 
@@ -105,10 +116,14 @@ impl<'a> Channel<'a> {
     /// # Errors
     /// `Cancelled`, `VmNotRunning`.
     pub(crate) fn answers(&self) -> Result<bool> {
+        self.hang_up();
         let greeted = self.greet();
         self.check()?;
         match greeted {
-            Ok(_) => Ok(true),
+            Ok(line) => {
+                self.line.replace(Some(line));
+                Ok(true)
+            }
             Err(error) if error.kind() == Kind::FileLocked => Err(error),
             Err(_) => Ok(false),
         }
@@ -129,10 +144,31 @@ impl<'a> Channel<'a> {
     /// As [`Channel::ask`].
     pub(crate) fn ask_for<C: Command>(&self, command: &C, limit: u64) -> Result<C::Ok> {
         self.job.check()?;
-        let mut line = self.greet()?;
+        let mut line = self.take_line()?;
         line.allow(ANSWER, limit);
         let answer = line.qga.execute(command);
+        // After a refusal the conversation goes on; after anything else nobody knows what comes.
+        if !matches!(answer, Err(ExecuteError::Io(_))) {
+            self.line.replace(Some(line));
+        }
         answer.map_err(|error| self.failure(C::NAME, error))
+    }
+
+    /// Lets others speak to the agent.
+    pub(crate) fn hang_up(&self) {
+        self.line.replace(None);
+    }
+
+    fn take_line(&self) -> Result<Line> {
+        match self.line.take() {
+            Some(line) if line.since.elapsed() < TURN => return Ok(line),
+            Some(line) => {
+                drop(line);
+                std::thread::sleep(GIVE_WAY);
+            }
+            None => {}
+        }
+        self.greet()
     }
 
     /// Tells the agent to shut the guest down; returns once that has begun.
@@ -140,7 +176,7 @@ impl<'a> Channel<'a> {
     /// # Errors
     /// As [`Channel::ask`].
     pub(super) fn shut_down(&self, mode: qga::GuestShutdownMode) -> Result<()> {
-        let mut line = self.greet()?;
+        let mut line = self.take_line()?;
         line.allow(REFUSAL, SMALL);
         let command = qga::guest_shutdown { mode: Some(mode) };
         match line.qga.execute(&command) {
@@ -260,6 +296,7 @@ fn is_late(error: &io::Error) -> bool {
 /// One conversation.
 struct Line {
     qga: Qga<Stream<BufReader<Bounded>, BufWriter<Bounded>>>,
+    since: Instant,
     _turn: VmLock,
 }
 
@@ -276,6 +313,7 @@ impl Line {
         let writer = BufWriter::new(bounded(stream));
         Ok(Self {
             qga: Qga::new(Stream::new(reader, writer)),
+            since: Instant::now(),
             _turn: turn,
         })
     }
