@@ -50,6 +50,14 @@ fn agent_is_waited_for_and_asked() {
     let told = told.lines().next().unwrap().trim();
     let asked = vm.guest(None, GuestCall::IpAddress).wait().unwrap();
     assert_eq!(asked, GuestAnswer::Text(told.to_string()));
+    // Many at once take turns.
+    std::thread::scope(|scope| {
+        let ask = || vm.guest(None, GuestCall::IpAddress).wait().unwrap();
+        let callers: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        callers
+            .into_iter()
+            .for_each(|caller| assert_eq!(caller.join().unwrap(), asked));
+    });
 }
 
 #[test]
