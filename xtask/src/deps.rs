@@ -29,6 +29,7 @@ pub const GUEST: &[&str] = &[
     "mtools",
     "syslinux",
     "syslinux-common",
+    "util-linux",
     "xz-utils",
 ];
 

@@ -95,6 +95,16 @@ pub enum Kind {
     CannotStart,
     /// The guest runs no agent that could do this.
     ToolsNotRunning,
+    /// The guest does not let this user in.
+    GuestLogin,
+    /// The user is not logged in at the guest's console.
+    GuestSession,
+    /// What should be a file of the guest is a folder or a device.
+    NotAFile,
+    /// What should be a folder of the guest is none.
+    NotADirectory,
+    /// There is no such process in the guest.
+    NoSuchProcess,
 }
 
 /// Why an operation failed.

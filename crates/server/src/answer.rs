@@ -62,8 +62,10 @@ pub(crate) fn unwritable(error: &serde_json::Error) -> Error {
 fn status_of(kind: Kind) -> StatusCode {
     match kind {
         Kind::Argument | Kind::FileName | Kind::DiskRange => StatusCode::BAD_REQUEST,
-        Kind::Denied | Kind::ReadOnly => StatusCode::FORBIDDEN,
-        Kind::FileNotFound | Kind::VmNotFound | Kind::SnapshotNotFound => StatusCode::NOT_FOUND,
+        Kind::Denied | Kind::GuestLogin | Kind::ReadOnly => StatusCode::FORBIDDEN,
+        Kind::FileNotFound | Kind::NoSuchProcess | Kind::SnapshotNotFound | Kind::VmNotFound => {
+            StatusCode::NOT_FOUND
+        }
         Kind::Busy
         | Kind::Cancelled
         | Kind::FileExists
@@ -72,6 +74,9 @@ fn status_of(kind: Kind) -> StatusCode {
         | Kind::SnapshotLocked
         | Kind::Template
         | Kind::ToolsNotRunning
+        | Kind::GuestSession
+        | Kind::NotAFile
+        | Kind::NotADirectory
         | Kind::VmNotRunning
         | Kind::VmRunning => StatusCode::CONFLICT,
         Kind::BadConfig
@@ -134,6 +139,11 @@ mod tests {
         Kind::NoHypervisor,
         Kind::CannotStart,
         Kind::ToolsNotRunning,
+        Kind::GuestLogin,
+        Kind::GuestSession,
+        Kind::NotAFile,
+        Kind::NotADirectory,
+        Kind::NoSuchProcess,
         Kind::HostUnreachable,
         Kind::ConnectionLost,
     ];

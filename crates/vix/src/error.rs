@@ -86,6 +86,11 @@ pub fn code_of(kind: Kind) -> u64 {
         Kind::NoHypervisor => VIX_E_WRAPPER_RUNTIME_NOT_INSTALLED,
         Kind::CannotStart => VIX_E_CANNOT_POWER_ON_VM,
         Kind::ToolsNotRunning => VIX_E_TOOLS_NOT_RUNNING,
+        Kind::GuestLogin => VIX_E_CANNOT_AUTHENTICATE_WITH_GUEST,
+        Kind::GuestSession => VIX_E_INTERACTIVE_SESSION_NOT_PRESENT,
+        Kind::NotAFile => VIX_E_NOT_A_FILE,
+        Kind::NotADirectory => VIX_E_NOT_A_DIRECTORY,
+        Kind::NoSuchProcess => VIX_E_NO_SUCH_PROCESS,
     }
 }
 

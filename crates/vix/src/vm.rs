@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use replix::guest::Login;
+use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
+use replix::job::Job;
 use replix::vm::{PowerState, VmSummary};
 
 use crate::constants::*;
@@ -71,7 +72,7 @@ impl Facts<'_> {
             }
             VIX_PROPERTY_VM_POWER_STATE => Value::Integer(power_state(self.state()?)),
             VIX_PROPERTY_VM_IS_RUNNING => Value::Bool(is_running(self.state()?)),
-            VIX_PROPERTY_VM_TOOLS_STATE => Value::Integer(VIX_TOOLSSTATE_UNKNOWN),
+            VIX_PROPERTY_VM_TOOLS_STATE => Value::Integer(self.tools_state()),
             VIX_PROPERTY_VM_SUPPORTED_FEATURES => Value::Integer(self.features()),
             // Teams and recordings are history; our guests' channel has no certificate.
             VIX_PROPERTY_VM_IN_VMTEAM
@@ -94,6 +95,15 @@ impl Facts<'_> {
 
     fn state(&self) -> Result<PowerState> {
         Ok(self.vm.provider().state(&self.vm.path)?)
+    }
+
+    /// Whether the agent runs; that it is not installed nobody can tell from outside.
+    fn tools_state(&self) -> i32 {
+        let provider = self.vm.provider();
+        match provider.guest(&self.vm.path, None, &GuestCall::CheckTools, &Job::new()) {
+            Ok(GuestAnswer::Exists(true)) => VIX_TOOLSSTATE_RUNNING,
+            _ => VIX_TOOLSSTATE_UNKNOWN,
+        }
     }
 
     fn features(&self) -> i32 {

@@ -50,6 +50,14 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("etc/acpi/PWRF/00000080", include_str!("shutdown.sh")),
 ];
 
+/// The guest's accounts, with their places. A password is the account's name and "-secret"; that of
+/// every account which cannot log in is "locked-secret".
+const ACCOUNTS: &[(&str, &str)] = &[
+    ("etc/passwd", include_str!("etc/passwd")),
+    ("etc/shadow", include_str!("etc/shadow")),
+    ("etc/group", include_str!("etc/group")),
+];
+
 /// Builds `guest.raw` and `efi.raw` into the folder `made`, working in the folder `work`.
 pub fn build(work: &Path, made: &Path) -> Result {
     let tree = unpack(work, &kernel_package()?)?;
@@ -158,15 +166,31 @@ fn modules(root: &Path, kernel: &Path, release: &str) -> Result {
     depmod(root)
 }
 
-/// Makes `agent.gz`: the guest agent with the libraries that `ldd` names for it here.
+/// Makes `agent.gz`: the guest agent and what its callers need: a program that changes users, the
+/// libraries that `ldd` names for both here, accounts.
 fn agent(work: &Path, package: &Path) -> Result {
-    let program = package.join("usr/sbin/qemu-ga");
-    let text = command("ldd", [&program]).text()?;
-    let mut files = vec![(program, PathBuf::from("usr/sbin/qemu-ga"))];
+    let root = work.join("agent");
+    with_libraries(&package.join("usr/sbin/qemu-ga"), "usr/sbin/qemu-ga", &root)?;
+    with_libraries(Path::new("/usr/bin/setpriv"), "usr/bin/setpriv", &root)?;
+    create_dir(&root.join("etc"))?;
+    for (place, text) in ACCOUNTS {
+        let path = root.join(place);
+        let mode = if *place == "etc/shadow" { 0o600 } else { 0o644 };
+        fs::write(&path, text).doing(path.display())?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).doing(path.display())?;
+    }
+    pack(&root, &work.join("agent.gz"))
+}
+
+/// Copies a program to its place below `root`, its libraries to theirs.
+fn with_libraries(program: &Path, place: &str, root: &Path) -> Result {
+    let text = command("ldd", [program]).text()?;
+    let mut files = vec![(program.to_path_buf(), PathBuf::from(place))];
     for row in text.lines() {
         if row.contains("not found") {
             return fail(format!(
-                "a library of the guest agent is not installed here: {}",
+                "a library of {} is not installed here: {}",
+                program.display(),
                 row.trim()
             ));
         }
@@ -178,13 +202,12 @@ fn agent(work: &Path, package: &Path) -> Result {
             )
         }));
     }
-    let root = work.join("agent");
     for (from, place) in files {
         let place = root.join(place);
-        create_dir(place.parent().unwrap_or(&root))?;
+        create_dir(place.parent().unwrap_or(root))?;
         fs::copy(&from, &place).doing(from.display())?;
     }
-    pack(&root, &work.join("agent.gz"))
+    Ok(())
 }
 
 /// Packs a tree as the kernel takes it: cpio in gzip.

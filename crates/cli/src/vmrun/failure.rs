@@ -71,6 +71,10 @@ fn words_of(kind: Kind) -> Words {
             Since("The virtual machine should not be powered on. It is already running.")
         }
         Kind::ToolsNotRunning => WithVm("The VMware Tools are not running in the virtual machine"),
+        Kind::GuestLogin => Whole("Invalid user name or password for the guest OS"),
+        Kind::GuestSession => Whole(
+            "The specified guest user must be logged in interactively to perform this operation",
+        ),
         Kind::SnapshotNotFound => Whole("The snapshot does not exist"),
         Kind::SnapshotAmbiguous => Whole("The name does not uniquely identify one snapshot"),
         Kind::Cancelled => Whole("The operation was canceled"),
@@ -101,7 +105,10 @@ fn words_of(kind: Kind) -> Words {
         | Kind::DiskNeedsRepair
         | Kind::DiskRange
         | Kind::NoHypervisor
-        | Kind::CannotStart => Cause,
+        | Kind::CannotStart
+        | Kind::NotAFile
+        | Kind::NotADirectory
+        | Kind::NoSuchProcess => Cause,
     }
 }
 
@@ -180,6 +187,8 @@ mod tests {
             of(Kind::VmNotRunning),
             of(Kind::VmRunning),
             of(Kind::ToolsNotRunning),
+            of(Kind::GuestLogin),
+            of(Kind::GuestSession),
             of(Kind::SnapshotNotFound),
             of(Kind::SnapshotAmbiguous),
             of(Kind::Cancelled),
@@ -193,6 +202,8 @@ mod tests {
         Error: The virtual machine is not powered on: /vms/a.vmx
         Error: The virtual machine should not be powered on. It is already running. Cause: why (cure)
         Error: The VMware Tools are not running in the virtual machine: /vms/a.vmx
+        Error: Invalid user name or password for the guest OS
+        Error: The specified guest user must be logged in interactively to perform this operation
         Error: The snapshot does not exist
         Error: The name does not uniquely identify one snapshot
         Error: The operation was canceled

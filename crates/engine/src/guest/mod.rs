@@ -2,7 +2,25 @@
 //! agent inside of it.
 
 #[cfg(feature = "local")]
+mod account;
+#[cfg(feature = "local")]
+mod copy;
+#[cfg(feature = "local")]
+mod environment;
+#[cfg(feature = "local")]
+mod files;
+#[cfg(feature = "local")]
 mod local;
+#[cfg(feature = "local")]
+mod password;
+#[cfg(feature = "local")]
+mod process;
+#[cfg(feature = "local")]
+mod refusal;
+#[cfg(feature = "local")]
+mod session;
+#[cfg(feature = "local")]
+mod tools;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -42,6 +60,11 @@ pub enum GuestCall {
         /// How long, in seconds; `None` waits for ever.
         seconds: Option<u32>,
     },
+    /// Tells whether the agent answers; answered by [`GuestAnswer::Exists`].
+    CheckTools,
+    /// Asks the agent for the guest's first IPv4 address that others can reach; answered by
+    /// [`GuestAnswer::Text`], empty where the guest has none yet.
+    IpAddress,
     /// Checks the login that comes with the call.
     Login,
     /// Forgets the login that comes with the call.
@@ -198,6 +221,8 @@ impl GuestCall {
     pub fn what(&self) -> &'static str {
         match self {
             Self::WaitForTools { .. } => "waiting for the agent in the guest",
+            Self::CheckTools => "looking for the agent in the guest",
+            Self::IpAddress => "asking for the guest's address",
             Self::Login => "logging in to the guest",
             Self::Logout => "logging out of the guest",
             Self::RunProgram { .. } => "running a program in the guest",

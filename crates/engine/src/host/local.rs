@@ -164,11 +164,11 @@ impl Provider for Machine {
     fn guest(
         &self,
         vm: &Path,
-        _: Option<&Login>,
+        login: Option<&Login>,
         call: &GuestCall,
-        _: &Job,
+        job: &Job,
     ) -> Result<GuestAnswer> {
-        guest::call(&self.env, vm, call)
+        guest::call(&self.env, vm, login, call, job)
     }
 
     fn disk_info(&self, path: &Path) -> Result<DiskReport> {

@@ -31,6 +31,8 @@ pub(super) struct Parts<'a> {
     pub(super) ports: Vec<(Port, PathBuf)>,
     /// The socket through which the machine is spoken to.
     pub(super) control: &'a Path,
+    /// The socket whose other end is the port of the agent in the guest.
+    pub(super) agent: &'a Path,
     /// For UEFI: the firmware, and the file with this VM's variables.
     pub(super) uefi: Option<(PathBuf, PathBuf)>,
 }
@@ -53,6 +55,7 @@ impl Machine {
         machine.networks(&parts.config.nics());
         machine.ports(parts);
         machine.comforts(parts.config);
+        machine.agent(parts.agent);
         machine
     }
 
@@ -222,6 +225,7 @@ mod tests {
             drives: Vec::new(),
             ports: Vec::new(),
             control: Path::new("/run/x"),
+            agent: Path::new("/run/y"),
             uefi: None,
         })
     }

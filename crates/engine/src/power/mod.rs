@@ -7,6 +7,8 @@
 #[cfg(feature = "local")]
 mod accelerator;
 #[cfg(feature = "local")]
+mod agent;
+#[cfg(feature = "local")]
 mod machine;
 #[cfg(feature = "local")]
 mod media;
@@ -19,6 +21,8 @@ mod qmp;
 #[cfg(feature = "local")]
 mod runtime;
 #[cfg(feature = "local")]
+mod screen;
+#[cfg(feature = "local")]
 mod start;
 #[cfg(feature = "local")]
 mod stop;
@@ -29,9 +33,11 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "local")]
 pub(crate) use {
+    agent::{Channel, LARGE, shown},
     pause::{pause, reset, suspend, unpause},
     preview::preview,
     runtime::{running, state},
+    screen::capture_screen,
     start::start,
     stop::stop,
     variables::{read_variable, write_variable},

@@ -1,9 +1,12 @@
 //! What is done to a VM that runs without ending it: pause, unpause, reset.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use qapi::qga::GuestShutdownMode;
 
 use super::StopMode;
+use super::agent::Channel;
 use super::qmp::Control;
 use super::runtime::{Runtime, require_running};
 use super::stop::await_end;
@@ -13,6 +16,9 @@ use crate::vm::{Env, VmFolder};
 
 /// A machine that hung up because it ends is gone by then.
 const HANGING_UP: Duration = Duration::from_secs(1);
+
+/// A guest that was told to reboot has left its agent by then.
+const GOING_DOWN: Duration = Duration::from_secs(60);
 
 /// Stops the execution of the VM at `vmx`.
 ///
@@ -35,23 +41,35 @@ pub(crate) fn unpause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
 /// Resets the VM at `vmx`. One that is paused runs again: whoever resets a VM waits for its guest.
 ///
 /// # Errors
-/// `VmNotRunning`; `NotSupported` for a soft reset.
+/// `VmNotRunning`; `ToolsNotRunning` for a soft reset that no agent in the guest does.
 pub(crate) fn reset(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<()> {
     job.check()?;
     let vm = env.open(vmx)?;
     if mode == StopMode::Soft {
-        require_running(&*env.store, &vm)?;
-        let text = format!(
-            "{} cannot be reset by its guest: nothing there could be asked",
-            quoted(vm.vmx())
-        );
-        let hint = "reset it hard, as its reset button does";
-        return Err(Error::new(Kind::NotSupported, text).at(vm.vmx()).hint(hint));
+        return reboot(env, &vm, job);
     }
     tell(env, &vm, |control| {
         control.reset()?;
         control.resume()
     })
+}
+
+/// Has the agent in the guest reboot it; returns once the guest has gone down.
+fn reboot(env: &Env, vm: &VmFolder, job: &Job) -> Result<()> {
+    let agent = Channel::of(env, require_running(&*env.store, vm)?, job);
+    agent.shut_down(GuestShutdownMode::Reboot)?;
+    let deadline = Instant::now() + GOING_DOWN;
+    while agent.answers()? {
+        if Instant::now() >= deadline {
+            let text = format!("the guest of {} does not go down", quoted(vm.vmx()));
+            let hint = "reset it hard, as its reset button does";
+            return Err(Error::new(Kind::ToolsNotRunning, text)
+                .at(vm.vmx())
+                .hint(hint));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Refuses to suspend the VM at `vmx`.

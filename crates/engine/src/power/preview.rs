@@ -37,6 +37,7 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
         drives: media::drives(env, vm, &mut remarks),
         ports,
         control: &Runtime::of(vm.vmx()).socket(),
+        agent: &Runtime::of(vm.vmx()).agent_socket(),
         uefi: None,
     });
     remarks.extend(machine.remarks);

@@ -65,6 +65,25 @@ impl Control {
         ))
     }
 
+    /// Tells whether a program of the guest has the port open whose other end is the chardev `label`.
+    pub(super) fn is_open_in_guest(&mut self, label: &str) -> Result<bool> {
+        let all = self.execute(&qmp::query_chardev {})?;
+        Ok(all
+            .iter()
+            .any(|one| one.label == label && one.frontend_open))
+    }
+
+    /// Writes what the screen shows to a file, as PNG.
+    pub(super) fn dump_screen(&mut self, file: &Path) -> Result<()> {
+        let command = qmp::screendump {
+            device: None,
+            format: Some(qmp::ImageFormat::png),
+            head: None,
+            filename: file.to_string_lossy().into_owned(),
+        };
+        self.execute(&command).map(drop)
+    }
+
     /// Stops the execution of the guest.
     pub(super) fn pause(&mut self) -> Result<()> {
         self.execute(&qmp::stop {}).map(drop)

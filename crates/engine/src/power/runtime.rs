@@ -70,12 +70,23 @@ impl Runtime {
         if store.exists(&self.dir) {
             remove_tree(store, &self.dir)?;
         }
-        create_private_dir(&self.dir)
+        create_private_dir(&self.dir)?;
+        create_private_dir(&self.agent_dir())
     }
 
     /// The socket through which the machine is spoken to.
     pub(super) fn socket(&self) -> PathBuf {
         self.dir.join("control")
+    }
+
+    /// The folder whose lock says whose turn it is to speak to the agent in the guest.
+    pub(super) fn agent_dir(&self) -> PathBuf {
+        self.dir.join("agent")
+    }
+
+    /// The socket whose other end is the agent's port.
+    pub(super) fn agent_socket(&self) -> PathBuf {
+        self.agent_dir().join("port")
     }
 
     /// Makes a folder `name` with links to the files of a disk's link; returns the name of its

@@ -72,7 +72,7 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     run.create(store)?;
     let disks = present_disks(&run, &chains)?;
     let control = run.socket();
-    let machine = build(env, &claim.vm, spec, disks, &control, job);
+    let machine = build(env, &claim.vm, spec, disks, &run, job);
     let started = machine.and_then(|machine| {
         machine.remarks.iter().for_each(|remark| job.warn(remark));
         job.check()?;
@@ -156,7 +156,7 @@ fn build(
     vm: &VmFolder,
     spec: &StartSpec,
     disks: Vec<(Node, Vec<PathBuf>)>,
-    control: &Path,
+    run: &Runtime,
     job: &Job,
 ) -> Result<Machine> {
     let choice = Choice::of(&env.settings);
@@ -170,7 +170,8 @@ fn build(
         disks,
         drives: media::drives(env, vm, &mut remarks),
         ports: media::ports(env, vm, &mut remarks)?,
-        control,
+        control: &run.socket(),
+        agent: &run.agent_socket(),
         uefi: uefi(env, vm)?,
     };
     remarks.iter().for_each(|remark| job.warn(remark));

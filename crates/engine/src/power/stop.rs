@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use qapi::qga::GuestShutdownMode;
+
 use super::StopMode;
+use super::agent::Channel;
 use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget, require_running};
 use crate::error::{Error, Kind, Result, quoted};
@@ -23,14 +26,15 @@ const HARD: Duration = Duration::from_secs(10);
 /// Powers the VM at `vmx` off.
 ///
 /// # Errors
-/// `VmNotRunning`; `ToolsNotRunning` where the guest does not react to its power button.
+/// `VmNotRunning`; `ToolsNotRunning` where the guest reacts neither to its agent nor to its power
+/// button.
 pub(crate) fn stop(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<()> {
     let store = &*env.store;
     let vm = env.open(vmx)?;
     let record = require_running(store, &vm)?;
-    if mode == StopMode::Soft && !ask_guest(&record, job)? {
+    if mode == StopMode::Soft && !ask_guest(env, &record, job)? {
         let text = format!(
-            "the guest of {} does not react to its power button",
+            "the guest of {} has no agent, and does not react to its power button",
             quoted(vm.vmx())
         );
         let hint = "stop it hard, which cuts the power";
@@ -41,15 +45,21 @@ pub(crate) fn stop(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<(
     cut(store, &record)
 }
 
-/// Presses the guest's power button and tells whether the machine went off. A guest that is paused
-/// is not asked: it would go off when it is unpaused, long after we gave up.
-fn ask_guest(record: &Record, job: &Job) -> Result<bool> {
+/// Has the guest shut down, by its agent or else by its power button, and tells whether the machine
+/// went off. A guest that is paused is not asked: it would go off when it is unpaused, long after we
+/// gave up.
+fn ask_guest(env: &Env, record: &Record, job: &Job) -> Result<bool> {
     let mut control = Control::connect(&Runtime::of(&record.vmx).socket())?;
     if control.is_paused()? {
         return Ok(false);
     }
-    control.press_power()?;
+    // The socket serves one client at a time.
     drop(control);
+    let agent = Channel::of(env, record.clone(), job);
+    if agent.shut_down(GuestShutdownMode::Powerdown).is_err() && record.is_alive() {
+        job.check()?;
+        Control::connect(&Runtime::of(&record.vmx).socket())?.press_power()?;
+    }
     await_end(record, SOFT, job)
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod agent;
 mod clone_linked;
 mod clone_refused;
 mod disk_chain;
@@ -17,6 +18,8 @@ mod example;
 mod failing;
 mod format_properties;
 mod from_windows;
+mod guest_lies;
+mod guest_operations;
 mod guests;
 mod hostile_vms;
 mod inventory;

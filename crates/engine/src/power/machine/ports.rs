@@ -1,5 +1,8 @@
 //! Serial and parallel ports.
 
+use std::path::Path;
+
+use super::super::agent::CHARDEV;
 use super::{Machine, Parts, escape};
 use crate::vm::{Port, PortEnd};
 
@@ -21,6 +24,18 @@ impl Machine {
                 ));
             }
         }
+    }
+
+    /// The port of the agent in the guest, on a bus of its own, after all devices of the VM's: their
+    /// places on the board do not depend on it.
+    pub(super) fn agent(&mut self, socket: &Path) {
+        let path = escape(&socket.to_string_lossy());
+        let end = format!("socket,id={CHARDEV},path={path},server=on,wait=off");
+        self.arg("-chardev", end);
+        self.arg("-device", "virtio-serial-pci,id=channels,max_ports=2");
+        let port =
+            format!("virtserialport,bus=channels.0,chardev={CHARDEV},name=org.qemu.guest_agent.0");
+        self.arg("-device", port);
     }
 
     fn port(&mut self, port: &Port, path: &str) {
