@@ -10,7 +10,9 @@ use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
-use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo, VmSummary};
+use replix::vm::{
+    DeviceCall, DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo, VmSummary,
+};
 use replix::{Error, Host, Job, Kind, Result};
 
 /// A host with one VM, `/vms/web/web.vmx`.
@@ -205,6 +207,10 @@ impl Provider for Fake {
 
     fn upgrade_hardware(&self, _: &Path, job: &Job) -> Result<()> {
         self.done("upgrade".into(), job)
+    }
+
+    fn device(&self, _: &Path, call: &DeviceCall, job: &Job) -> Result<()> {
+        self.done(format!("{call:?}"), job)
     }
 
     fn read_variable(&self, _: &Path, variable: &Variable) -> Result<String> {

@@ -7,11 +7,15 @@
 #[cfg(feature = "local")]
 mod accelerator;
 #[cfg(feature = "local")]
+mod keys;
+#[cfg(feature = "local")]
 mod machine;
 #[cfg(feature = "local")]
 mod media;
 #[cfg(feature = "local")]
 mod pause;
+#[cfg(feature = "local")]
+mod plug;
 #[cfg(feature = "local")]
 mod preview;
 #[cfg(feature = "local")]
@@ -29,7 +33,9 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "local")]
 pub(crate) use {
+    keys::type_text,
     pause::{pause, reset, suspend, unpause},
+    plug::connect,
     preview::preview,
     runtime::{running, state},
     start::start,

@@ -90,7 +90,8 @@ impl Machine {
                     "piix3-ide" | "ich9-ahci" => "ide-cd",
                     _ => "scsi-cd",
                 };
-                format!("{device},{place}{medium},bootindex={boot}")
+                let name = drive_name(node);
+                format!("{device},id={name},{place}{medium},bootindex={boot}")
             }
         };
         self.arg("-device", line);
@@ -174,6 +175,11 @@ impl Machine {
             }
         }
     }
+}
+
+/// What QEMU calls a CD drive: its names have no colon.
+pub(crate) fn drive_name(node: Node) -> String {
+    format!("cd-{}", node.to_string().replace(':', "-"))
 }
 
 /// Which devices share a controller.
