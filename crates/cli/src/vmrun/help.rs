@@ -39,7 +39,7 @@ pub(super) fn text() -> String {
     for section in SECTIONS {
         let _ = write!(out, "\n{}", section_text(section));
     }
-    out.push_str("\n* not done by this version: answers that it is not supported\n\n");
+    out.push_str("\n* not done here: answers that it is not supported\n\n");
     out.push_str(EXAMPLES);
     out
 }

@@ -17,6 +17,7 @@ mod guest;
 mod help;
 mod list;
 mod list_snapshots;
+mod networks;
 mod power;
 mod program;
 mod registered;

@@ -6,7 +6,8 @@ use super::call::{Answer, Call};
 use super::failure::{Failure, NOT_SUPPORTED};
 use super::{
     adapters, address, clone, delete_snapshot, delete_vm, devices, guest, list, list_snapshots,
-    power, program, registered, revert, shared_folders, snapshot, start, stop, tools, variables,
+    networks, power, program, registered, revert, shared_folders, snapshot, start, stop, tools,
+    variables,
 };
 
 /// A flag, which stands before the command and takes the next word.
@@ -70,19 +71,22 @@ const fn ready(
     }
 }
 
-/// A command that the table knows but that is not done here.
-const fn later(
+/// A command that the table knows but that is not done here, and why.
+const fn unavailable(
     name: &'static str,
     parameters: &'static [&'static str],
     help: &'static str,
+    run: fn(&Call) -> Answer,
 ) -> Command {
     Command {
-        name,
-        parameters,
-        help,
         ready: false,
-        run: refuse,
+        ..ready(name, parameters, help, run)
     }
+}
+
+/// A command that VMware's own products do no longer have.
+const fn removed(name: &'static str, parameters: &'static [&'static str]) -> Command {
+    unavailable(name, parameters, "Removed by VMware", refuse)
 }
 
 fn refuse(_: &Call) -> Answer {
@@ -209,13 +213,19 @@ pub(super) static SECTIONS: &[Section] = &[
     Section {
         title: "HOST NETWORK COMMANDS",
         commands: &[
-            later("listHostNetworks", &[], "Print the networks of this host"),
-            later(
+            ready(
+                "listHostNetworks",
+                &[],
+                "Print the networks of this host",
+                networks::list,
+            ),
+            ready(
                 "listPortForwardings",
                 &["HOSTNETWORK"],
                 "Print the forwarded ports",
+                networks::list_forwardings,
             ),
-            later(
+            unavailable(
                 "setPortForwarding",
                 &[
                     "HOSTNETWORK",
@@ -226,11 +236,13 @@ pub(super) static SECTIONS: &[Section] = &[
                     "[DESCRIPTION]",
                 ],
                 "Forward a port of the host into a guest",
+                networks::refuse_forwarding,
             ),
-            later(
+            unavailable(
                 "deletePortForwarding",
                 &["HOSTNETWORK", "PROTOCOL", "HOSTPORT"],
                 "Forward a port no more",
+                networks::refuse_forwarding,
             ),
         ],
     },
@@ -472,21 +484,26 @@ pub(super) static SECTIONS: &[Section] = &[
     Section {
         title: "RECORD AND PROBE COMMANDS",
         commands: &[
-            later("beginRecording", &["VMX", "NAME"], "Removed by VMware"),
-            later("endRecording", &["VMX"], "Removed by VMware"),
-            later("beginReplay", &["VMX", "NAME"], "Removed by VMware"),
-            later("endReplay", &["VMX"], "Removed by VMware"),
-            later("vprobeVersion", &["VMX"], "Removed by VMware"),
-            later("vprobeLoad", &["VMX", "TEXT"], "Removed by VMware"),
-            later("vprobeLoadFile", &["VMX", "PATH"], "Removed by VMware"),
-            later("vprobeReset", &["VMX"], "Removed by VMware"),
-            later("vprobeListProbes", &["VMX"], "Removed by VMware"),
-            later("vprobeListGlobals", &["VMX"], "Removed by VMware"),
+            removed("beginRecording", &["VMX", "NAME"]),
+            removed("endRecording", &["VMX"]),
+            removed("beginReplay", &["VMX", "NAME"]),
+            removed("endReplay", &["VMX"]),
+            removed("vprobeVersion", &["VMX"]),
+            removed("vprobeLoad", &["VMX", "TEXT"]),
+            removed("vprobeLoadFile", &["VMX", "PATH"]),
+            removed("vprobeReset", &["VMX"]),
+            removed("vprobeListProbes", &["VMX"]),
+            removed("vprobeListGlobals", &["VMX"]),
         ],
     },
     Section {
         title: "TEMPLATE VM COMMANDS",
-        commands: &[later("downloadPhotonVM", &["PATH"], "Not available")],
+        commands: &[unavailable(
+            "downloadPhotonVM",
+            &["PATH"],
+            "Not available",
+            refuse,
+        )],
     },
 ];
 

@@ -99,7 +99,11 @@ impl Control {
             force: Some(true),
             id: Some(drive.into()),
         };
-        self.execute(&command).map(drop)
+        self.execute(&command)?;
+        // The image of the start stays open beside the drive; a later one went with it.
+        let node_name = drive.into();
+        let _ = self.execute(&qmp::blockdev_del { node_name });
+        Ok(())
     }
 
     /// Puts an image into a drive, whatever is in it.
