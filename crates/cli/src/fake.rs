@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use replix::clone::{CloneKind, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use replix::clone::{LineageNode, PlannedDisk};
 use replix::disk::{CheckReport, DiskReport, LinkReport, MapEntry};
-use replix::guest::{GuestAnswer, GuestCall, Login};
+use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
-use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo, VmSummary};
+use replix::vm::{
+    DeviceCall, DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo, VmSummary,
+};
 use replix::{Error, Host, Job, Kind, Result};
 
 /// A host with one VM, `/vms/web/web.vmx`.
@@ -21,6 +23,12 @@ pub(crate) struct Fake {
     fails: Option<Kind>,
     /// How many clones there is room for, where that is limited.
     clones: Option<usize>,
+    /// Whether the VM runs.
+    on: bool,
+    /// Whether jobs end only when they are cancelled.
+    slow: bool,
+    /// What programs in the guest end with.
+    exit_code: i32,
 }
 
 impl Fake {
@@ -40,6 +48,23 @@ impl Fake {
         }
     }
 
+    /// Returns a fake whose VM runs, and the programs in it end with `exit_code`.
+    pub(crate) fn running(exit_code: i32) -> Self {
+        Self {
+            on: true,
+            exit_code,
+            ..Self::default()
+        }
+    }
+
+    /// Returns a fake whose jobs end only when they are cancelled.
+    pub(crate) fn slow() -> Self {
+        Self {
+            slow: true,
+            ..Self::default()
+        }
+    }
+
     /// Returns the fake as a host.
     pub(crate) fn connect(&self) -> impl Fn(&[PathBuf]) -> Result<Host> + 'static {
         let fake = self.clone();
@@ -54,6 +79,12 @@ impl Fake {
     fn done(&self, call: String, job: &Job) -> Result<()> {
         self.calls.lock().unwrap().push(call);
         job.warn("the weather is odd");
+        if self.slow {
+            loop {
+                job.check()?;
+                std::thread::yield_now();
+            }
+        }
         match self.fails {
             Some(kind) => Err(Error::new(kind, "why it failed").at(Path::new("/vms/web/x"))),
             None => Ok(()),
@@ -77,7 +108,11 @@ impl Provider for Fake {
     }
 
     fn state(&self, _: &Path) -> Result<PowerState> {
-        Ok(PowerState::Off)
+        Ok(if self.on {
+            PowerState::On
+        } else {
+            PowerState::Off
+        })
     }
 
     fn summary(&self, _: &Path) -> Result<VmSummary> {
@@ -207,6 +242,10 @@ impl Provider for Fake {
         self.done("upgrade".into(), job)
     }
 
+    fn device(&self, _: &Path, call: &DeviceCall, job: &Job) -> Result<()> {
+        self.done(format!("{call:?}"), job)
+    }
+
     fn read_variable(&self, _: &Path, variable: &Variable) -> Result<String> {
         self.done(format!("read {variable:?}"), &Job::new())?;
         Ok("a value".into())
@@ -224,7 +263,7 @@ impl Provider for Fake {
         job: &Job,
     ) -> Result<GuestAnswer> {
         self.done(format!("{call:?} as {login:?}"), job)?;
-        Ok(GuestAnswer::Done)
+        Ok(guest_answer(call, self.exit_code))
     }
 
     fn disk_info(&self, path: &Path) -> Result<DiskReport> {
@@ -267,6 +306,44 @@ impl Provider for Fake {
             notes: vec!["not closed cleanly".into()],
             allocated_grains: 48,
         })
+    }
+}
+
+/// What a guest with two processes and two files says.
+fn guest_answer(call: &GuestCall, exit_code: i32) -> GuestAnswer {
+    let process = |pid, owner: &str, command: &str| GuestProcess {
+        pid,
+        name: "init".into(),
+        owner: owner.into(),
+        command: command.into(),
+        debugged: false,
+        started_s: 0,
+    };
+    let file = |name: &str| GuestFile {
+        name: name.into(),
+        bytes: 0,
+        directory: false,
+        symlink: false,
+        modified_s: 0,
+    };
+    match call {
+        GuestCall::RunProgram { .. } | GuestCall::RunScript { .. } => GuestAnswer::Process {
+            pid: 7,
+            seconds: 1,
+            exit_code,
+        },
+        GuestCall::FileExists { path } | GuestCall::DirectoryExists { path } => {
+            GuestAnswer::Exists(path == "/there")
+        }
+        GuestCall::ListProcesses => GuestAnswer::Processes(vec![
+            process(1, "root", "/sbin/init"),
+            process(345, "me", "odd\u{1b}[2J -D\nx"),
+        ]),
+        GuestCall::ListDirectory { .. } => GuestAnswer::Directory(vec![file("a b"), file("c\nd")]),
+        GuestCall::CreateTempFile => GuestAnswer::Text("/tmp/vmware-7".into()),
+        GuestCall::ReadEnvironment { .. } => GuestAnswer::Text("/bin:\u{1b}\n/usr/bin".into()),
+        GuestCall::CaptureScreen => GuestAnswer::Image(b"PNG".into()),
+        _ => GuestAnswer::Done,
     }
 }
 

@@ -8,7 +8,7 @@ use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
-use replix::vm::{PowerState, Variable, VmInfo, VmSummary};
+use replix::vm::{DeviceCall, PowerState, Variable, VmInfo, VmSummary};
 use replix::{Error, Job, Kind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -211,6 +211,11 @@ impl Provider for Service {
 
     fn upgrade_hardware(&self, vm: &Path, job: &Job) -> Result<()> {
         self.done(&Operation::UpgradeHardware { vm: vm.into() }, job)
+    }
+
+    fn device(&self, vm: &Path, call: &DeviceCall, job: &Job) -> Result<()> {
+        let (vm, call) = (vm.into(), call.clone());
+        self.done(&Operation::Device { vm, call }, job)
     }
 
     fn read_variable(&self, vm: &Path, variable: &Variable) -> Result<String> {

@@ -9,6 +9,7 @@ use replix::disk::CheckReport;
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef};
+use replix::vm::DeviceCall;
 use replix::{Error, Kind, Progress};
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +131,13 @@ pub enum Operation {
     UpgradeHardware {
         /// The VM.
         vm: PathBuf,
+    },
+    /// Does something to a device.
+    Device {
+        /// The VM.
+        vm: PathBuf,
+        /// What.
+        call: DeviceCall,
     },
     /// Does something in the guest.
     Guest {

@@ -2,7 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::{Error, Host, Kind, Started, Vm};
 
 use super::failure::Failure;
@@ -17,8 +19,9 @@ pub(super) type Answer = Result<Lines, Failure>;
 
 /// A command with the words that were typed behind it.
 pub(super) struct Call<'a> {
-    words: &'a [OsString],
+    typed: &'a Typed,
     connect: &'a Connect,
+    deadline: Option<Instant>,
 }
 
 impl<'a> Call<'a> {
@@ -37,26 +40,37 @@ impl<'a> Call<'a> {
             let text = format!("the host {} is not this machine", host.to_string_lossy());
             return Err(Error::new(Kind::NotSupported, text).into());
         }
-        for (index, parameter) in command.mandatory().enumerate() {
-            let names_something = matches!(parameter, "VMX" | "DESTVMX" | "NAME");
-            let word = typed.words.get(index);
-            if word.is_some_and(|word| !(names_something && word.is_empty())) {
-                continue;
-            }
-            return Err(Failure::said(match parameter {
-                "VMX" => "No Vm name provided".into(),
-                _ => format!("The parameter {parameter} is missing"),
-            }));
-        }
-        Ok(Self {
-            words: &typed.words,
+        let call = Self {
+            typed,
             connect,
-        })
+            deadline: typed.timeout.map(|limit| Instant::now() + limit),
+        };
+        for (index, parameter) in command.mandatory().enumerate() {
+            call.require(index, parameter)?;
+        }
+        Ok(call)
+    }
+
+    /// Demands the word at `index`, which the table calls `parameter`.
+    ///
+    /// # Errors
+    /// It is not there, or is empty and must not be.
+    pub(super) fn require(&self, index: usize, parameter: &str) -> Result<(), Failure> {
+        let may_be_empty = parameter.contains('|')
+            || matches!(parameter, "VALUE" | "KEYS" | "TEXT" | "INTERPRETER");
+        let word = self.typed.words.get(index);
+        if word.is_some_and(|word| may_be_empty || !word.is_empty()) {
+            return Ok(());
+        }
+        Err(Failure::said(match parameter {
+            "VMX" => "No Vm name provided".into(),
+            _ => format!("The parameter {parameter} is missing"),
+        }))
     }
 
     /// Returns the word at `index` (0 is the first behind the command) as text.
     pub(super) fn text(&self, index: usize) -> String {
-        let word = self.words.get(index).map(OsString::as_os_str);
+        let word = self.typed.words.get(index).map(OsString::as_os_str);
         word.unwrap_or_default().to_string_lossy().into_owned()
     }
 
@@ -75,13 +89,13 @@ impl<'a> Call<'a> {
     /// # Errors
     /// It is empty, or there is no working directory.
     pub(super) fn path(&self, index: usize) -> Result<PathBuf, Failure> {
-        let word = self.words.get(index).map(OsString::as_os_str);
+        let word = self.typed.words.get(index).map(OsString::as_os_str);
         absolute(word.unwrap_or_default())
     }
 
     /// Returns the words from `index` on.
     pub(super) fn rest(&self, index: usize) -> &'a [OsString] {
-        self.words.get(index..).unwrap_or_default()
+        self.typed.words.get(index..).unwrap_or_default()
     }
 
     /// Returns the host.
@@ -107,17 +121,79 @@ impl<'a> Call<'a> {
         }
         Ok(self.host()?.open(path)?)
     }
+
+    /// Starts a job, waits for it and returns its result; its remarks are not shown, the first
+    /// interruption and the end of its time cancel it.
+    ///
+    /// # Errors
+    /// What the job ended with.
+    pub(super) fn finish<T>(&self, start: impl FnOnce() -> Started<T>) -> Result<T, Failure> {
+        // Listening comes first: from its first file on, a job has something to clean up.
+        let interrupt = Interrupt::listen();
+        let started = start();
+        let job = started.job().clone();
+        let result = follow(started, &interrupt, |_| {
+            if self.is_late() {
+                job.cancel();
+            }
+        });
+        match result.result {
+            Err(error) if error.kind() == Kind::Cancelled && self.is_late() => Err(self.too_late()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Does something in the guest of the VM, in the name of the account that was given; returns
+    /// the answer.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) fn guest(&self, call: GuestCall) -> Result<GuestAnswer, Failure> {
+        self.guest_as(self.login(false), call)
+    }
+
+    /// Does something in the guest in the name of `login`; returns the answer.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) fn guest_as(
+        &self,
+        login: Option<Login>,
+        call: GuestCall,
+    ) -> Result<GuestAnswer, Failure> {
+        let vm = self.open()?;
+        self.finish(|| vm.guest(login, call))
+    }
+
+    /// Returns the account in the guest, where one was given.
+    pub(super) fn login(&self, interactive: bool) -> Option<Login> {
+        let text = |word: &OsString| word.to_string_lossy().into_owned();
+        Some(Login {
+            user: self.typed.user.as_ref().map(text)?,
+            password: self.typed.password.as_ref().map_or_else(String::new, text),
+            interactive,
+        })
+    }
+
+    /// Whether the time that `--timeout` gives is over.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// The failure of what was not done in time.
+    pub(super) fn too_late(&self) -> Failure {
+        let seconds = self.typed.timeout.unwrap_or_default().as_secs();
+        Failure::said(format!(
+            "The operation was not done within {seconds} seconds"
+        ))
+    }
 }
 
-/// Starts a job, waits for it and returns its result; its remarks are not shown, the first
-/// interruption cancels it.
-///
-/// # Errors
-/// What the job ended with.
-pub(super) fn finish<T>(start: impl FnOnce() -> Started<T>) -> Result<T, Failure> {
-    // Listening comes first: from its first file on, a job has something to clean up.
-    let interrupt = Interrupt::listen();
-    Ok(follow(start(), &interrupt, |_| ()).result?)
+/// The failure of an answer that does not belong to its question.
+pub(super) fn mismatched(answer: &GuestAnswer) -> Failure {
+    let text = format!("the guest answered something else: {answer:?}");
+    Error::new(Kind::Internal, text).into()
 }
 
 /// Returns `word` as an absolute path: nothing but the working directory is put before it.
@@ -143,6 +219,13 @@ fn is_this_machine(host: &str) -> bool {
 pub(super) struct Lines(Vec<u8>);
 
 impl Lines {
+    /// Returns one line.
+    pub(super) fn of(line: impl AsRef<OsStr>) -> Self {
+        let mut lines = Self::default();
+        lines.push(line);
+        lines
+    }
+
     /// Adds a line; a line feed inside it would be taken for its end and is replaced.
     pub(super) fn push(&mut self, line: impl AsRef<OsStr>) {
         let line = line.as_ref().as_encoded_bytes();

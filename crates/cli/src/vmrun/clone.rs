@@ -6,7 +6,7 @@ use replix::clone::{CloneKind, CloneSpec};
 use replix::snapshot::SnapshotRef;
 use replix::{Error, Kind};
 
-use super::call::{Answer, Call, Lines, finish};
+use super::call::{Answer, Call, Lines};
 use super::failure::Failure;
 
 /// What may stand behind the mode.
@@ -26,7 +26,7 @@ pub(super) fn run(call: &Call) -> Answer {
         name: args.name,
         ..CloneSpec::new(kind, call.path(1)?)
     };
-    match finish(|| vm.clone_to(spec)) {
+    match call.finish(|| vm.clone_to(spec)) {
         Ok(_) => Ok(Lines::default()),
         Err(Failure::Engine(error)) => Err(failure(error, args.snapshot)),
         Err(failure) => Err(failure),

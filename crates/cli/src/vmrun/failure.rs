@@ -14,6 +14,8 @@ pub(super) enum Failure {
     Engine(Error),
     /// `vmrun` itself says so, in these words.
     Said(String),
+    /// The command was done, and its answer is no good news: this line, and this exit status.
+    Answer(String, u8),
 }
 
 impl Failure {
@@ -25,10 +27,19 @@ impl Failure {
     /// Returns the line for stdout.
     pub(super) fn line(&self, typed: &Typed) -> String {
         let words = match self {
+            Self::Answer(line, _) => return format!("{}\n", one_line(line)),
             Self::Said(words) => words.clone(),
             Self::Engine(error) => engine_words(error, typed),
         };
         format!("Error: {}\n", one_line(&words))
+    }
+
+    /// Returns the exit status.
+    pub(super) fn status(&self) -> u8 {
+        match self {
+            Self::Answer(_, status) => *status,
+            Self::Said(_) | Self::Engine(_) => super::FAILED,
+        }
     }
 }
 

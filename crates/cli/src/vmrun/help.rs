@@ -39,7 +39,7 @@ pub(super) fn text() -> String {
     for section in SECTIONS {
         let _ = write!(out, "\n{}", section_text(section));
     }
-    out.push_str("\n* not done by this version: answers that it is not supported\n\n");
+    out.push_str("\n* not done here: answers that it is not supported\n\n");
     out.push_str(EXAMPLES);
     out
 }
@@ -99,12 +99,12 @@ mod tests {
                         [gui|nogui]
         stop            Path of the .vmx file  Power off a VM
                         [hard|soft]
-        reset           Path of the .vmx file  Reboot a VM *
+        reset           Path of the .vmx file  Reboot a VM
                         [hard|soft]
-        suspend         Path of the .vmx file  Save a VM's memory and stop it *
+        suspend         Path of the .vmx file  Save a VM's memory and stop it
                         [hard|soft]
-        pause           Path of the .vmx file  Halt the processors of a VM *
-        unpause         Path of the .vmx file  Let a paused VM go on *
+        pause           Path of the .vmx file  Halt the processors of a VM
+        unpause         Path of the .vmx file  Let a paused VM go on
         ");
     }
 }

@@ -4,19 +4,31 @@
 //! text and status. A failure is one line on stdout that begins with `Error: ` and status 255;
 //! stderr stays empty, as existing callers demand.
 
+mod adapters;
+mod address;
 mod call;
 mod clone;
+mod completions;
 mod delete_snapshot;
 mod delete_vm;
+mod devices;
 mod failure;
+mod guest;
 mod help;
 mod list;
 mod list_snapshots;
+mod networks;
+mod power;
+mod program;
+mod registered;
 mod revert;
+mod shared_folders;
 mod snapshot;
 mod start;
 mod stop;
 mod table;
+mod tools;
+mod variables;
 mod words;
 
 use std::ffi::OsString;
@@ -65,12 +77,22 @@ pub fn run(words: impl IntoIterator<Item = OsString>, connect: &Connect) -> Outp
             let word = word.to_string_lossy();
             Output::failed(format!("Invalid argument: {word}\n{}", help::text()))
         }
+        Invocation::Completions(shell) => match completions::of(&shell.to_string_lossy()) {
+            Some(text) => Output {
+                text: text.into_bytes(),
+                status: 0,
+            },
+            None => Output::failed("Error: There are completions for bash, zsh and fish\n"),
+        },
         Invocation::Command(typed) => match execute(&typed, connect) {
             Ok(lines) => Output {
                 text: lines.into_bytes(),
                 status: 0,
             },
-            Err(failure) => Output::failed(failure.line(&typed)),
+            Err(failure) => Output {
+                text: failure.line(&typed).into_bytes(),
+                status: failure.status(),
+            },
         },
     }
 }

@@ -2,11 +2,11 @@
 
 use replix::snapshot::SnapshotRef;
 
-use super::call::{Answer, Call, Lines, finish};
+use super::call::{Answer, Call, Lines};
 
 /// Puts a VM back to a snapshot; prints nothing.
 pub(super) fn run(call: &Call) -> Answer {
     let vm = call.open()?;
-    finish(|| vm.revert(SnapshotRef::Name(call.text(1))))?;
+    call.finish(|| vm.revert(SnapshotRef::Name(call.text(1))))?;
     Ok(Lines::default())
 }

@@ -2,7 +2,7 @@
 
 use replix::snapshot::NewSnapshot;
 
-use super::call::{Answer, Call, Lines, finish};
+use super::call::{Answer, Call, Lines};
 
 /// Takes a snapshot, of a running VM with its memory; prints nothing.
 pub(super) fn run(call: &Call) -> Answer {
@@ -12,6 +12,6 @@ pub(super) fn run(call: &Call) -> Answer {
         description: String::new(),
         with_memory: true,
     };
-    finish(|| vm.create_snapshot(new))?;
+    call.finish(|| vm.create_snapshot(new))?;
     Ok(Lines::default())
 }

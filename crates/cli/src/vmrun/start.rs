@@ -2,7 +2,7 @@
 
 use replix::power::StartSpec;
 
-use super::call::{Answer, Call, Lines, finish};
+use super::call::{Answer, Call, Lines};
 
 /// Powers a VM on, with a window unless told otherwise; prints nothing.
 pub(super) fn run(call: &Call) -> Answer {
@@ -11,6 +11,6 @@ pub(super) fn run(call: &Call) -> Answer {
         gui: call.mode(1) != "nogui",
         ..StartSpec::default()
     };
-    finish(|| vm.power_on(spec))?;
+    call.finish(|| vm.power_on(spec))?;
     Ok(Lines::default())
 }

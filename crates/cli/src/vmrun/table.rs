@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use super::call::{Answer, Call};
 use super::failure::{Failure, NOT_SUPPORTED};
 use super::{
-    clone, delete_snapshot, delete_vm, list, list_snapshots, revert, snapshot, start, stop,
+    adapters, address, clone, delete_snapshot, delete_vm, devices, guest, list, list_snapshots,
+    networks, power, program, registered, revert, shared_folders, snapshot, start, stop, tools,
+    variables,
 };
 
 /// A flag, which stands before the command and takes the next word.
@@ -69,28 +71,26 @@ const fn ready(
     }
 }
 
-/// A command that the table knows but that is not done here.
-const fn later(
+/// A command that the table knows but that is not done here, and why.
+const fn unavailable(
     name: &'static str,
     parameters: &'static [&'static str],
     help: &'static str,
+    run: fn(&Call) -> Answer,
 ) -> Command {
     Command {
-        name,
-        parameters,
-        help,
         ready: false,
-        run: refuse,
+        ..ready(name, parameters, help, run)
     }
+}
+
+/// A command that VMware's own products do no longer have.
+const fn removed(name: &'static str, parameters: &'static [&'static str]) -> Command {
+    unavailable(name, parameters, "Removed by VMware", refuse)
 }
 
 fn refuse(_: &Call) -> Answer {
     Err(Failure::said(NOT_SUPPORTED))
-}
-
-/// There is no inventory here: nothing to do is done well.
-fn accept(_: &Call) -> Answer {
-    Ok(Default::default())
 }
 
 const fn flag(word: &'static str, value: &'static str, help: &'static str) -> Flag {
@@ -107,6 +107,16 @@ pub(super) static FLAGS: &[Flag] = &[
     flag("-vp", "PASSWORD", "password of an encrypted VM"),
     flag("-gu", "NAME", "account in the guest"),
     flag("-gp", "PASSWORD", "its password"),
+    flag(
+        "--timeout",
+        "SECONDS",
+        "give up after that time; VMware's has no such flag",
+    ),
+    flag(
+        "--completions",
+        "bash|zsh|fish",
+        "print what a shell completes by; nor this",
+    ),
 ];
 
 /// The commands.
@@ -121,14 +131,25 @@ pub(super) static SECTIONS: &[Section] = &[
                 start::run,
             ),
             ready("stop", &["VMX", "[hard|soft]"], "Power off a VM", stop::run),
-            later("reset", &["VMX", "[hard|soft]"], "Reboot a VM"),
-            later(
+            ready(
+                "reset",
+                &["VMX", "[hard|soft]"],
+                "Reboot a VM",
+                power::reset,
+            ),
+            ready(
                 "suspend",
                 &["VMX", "[hard|soft]"],
                 "Save a VM's memory and stop it",
+                power::suspend,
             ),
-            later("pause", &["VMX"], "Halt the processors of a VM"),
-            later("unpause", &["VMX"], "Let a paused VM go on"),
+            ready(
+                "pause",
+                &["VMX"],
+                "Halt the processors of a VM",
+                power::pause,
+            ),
+            ready("unpause", &["VMX"], "Let a paused VM go on", power::unpause),
         ],
     },
     Section {
@@ -163,38 +184,48 @@ pub(super) static SECTIONS: &[Section] = &[
     Section {
         title: "NETWORKADAPTER COMMANDS",
         commands: &[
-            later(
+            ready(
                 "listNetworkAdapters",
                 &["VMX"],
                 "Print the network adapters of a VM",
+                adapters::list,
             ),
-            later(
+            ready(
                 "addNetworkAdapter",
                 &["VMX", "TYPE", "[HOSTNETWORK]"],
                 "Give a VM another network adapter",
+                adapters::add,
             ),
-            later(
+            ready(
                 "setNetworkAdapter",
                 &["VMX", "INDEX", "TYPE", "[HOSTNETWORK]"],
                 "Connect a network adapter elsewhere",
+                adapters::set,
             ),
-            later(
+            ready(
                 "deleteNetworkAdapter",
                 &["VMX", "INDEX"],
                 "Take a network adapter out",
+                adapters::delete,
             ),
         ],
     },
     Section {
         title: "HOST NETWORK COMMANDS",
         commands: &[
-            later("listHostNetworks", &[], "Print the networks of this host"),
-            later(
+            ready(
+                "listHostNetworks",
+                &[],
+                "Print the networks of this host",
+                networks::list,
+            ),
+            ready(
                 "listPortForwardings",
                 &["HOSTNETWORK"],
                 "Print the forwarded ports",
+                networks::list_forwardings,
             ),
-            later(
+            unavailable(
                 "setPortForwarding",
                 &[
                     "HOSTNETWORK",
@@ -205,18 +236,20 @@ pub(super) static SECTIONS: &[Section] = &[
                     "[DESCRIPTION]",
                 ],
                 "Forward a port of the host into a guest",
+                networks::refuse_forwarding,
             ),
-            later(
+            unavailable(
                 "deletePortForwarding",
                 &["HOSTNETWORK", "PROTOCOL", "HOSTPORT"],
                 "Forward a port no more",
+                networks::refuse_forwarding,
             ),
         ],
     },
     Section {
         title: "GUEST OS COMMANDS",
         commands: &[
-            later(
+            ready(
                 "runProgramInGuest",
                 &[
                     "VMX",
@@ -227,53 +260,63 @@ pub(super) static SECTIONS: &[Section] = &[
                     "[ARGUMENTS]",
                 ],
                 "Run a program in the guest",
+                program::run,
             ),
-            later(
+            ready(
                 "fileExistsInGuest",
                 &["VMX", "PATH"],
                 "Tell whether a file is in the guest",
+                guest::file_exists,
             ),
-            later(
+            ready(
                 "directoryExistsInGuest",
                 &["VMX", "PATH"],
                 "Tell whether a folder is in the guest",
+                guest::directory_exists,
             ),
-            later(
+            ready(
                 "setSharedFolderState",
                 &["VMX", "SHARE", "HOSTPATH", "writable|readonly"],
                 "Change a shared folder",
+                shared_folders::set,
             ),
-            later(
+            ready(
                 "addSharedFolder",
                 &["VMX", "SHARE", "HOSTPATH"],
                 "Share a folder of the host",
+                shared_folders::add,
             ),
-            later(
+            ready(
                 "removeSharedFolder",
                 &["VMX", "SHARE"],
                 "Share a folder no more",
+                shared_folders::remove,
             ),
-            later(
+            ready(
                 "enableSharedFolders",
                 &["VMX", "[runtime]"],
                 "Turn folder sharing on",
+                shared_folders::enable,
             ),
-            later(
+            ready(
                 "disableSharedFolders",
                 &["VMX", "[runtime]"],
                 "Turn folder sharing off",
+                shared_folders::disable,
             ),
-            later(
+            ready(
                 "listProcessesInGuest",
                 &["VMX"],
                 "Print what runs in the guest",
+                guest::list_processes,
             ),
-            later(
+            ready(
                 "killProcessInGuest",
                 &["VMX", "PID"],
                 "End a process of the guest",
+                guest::kill_process,
             ),
-            later(
+            ready(
                 "runScriptInGuest",
                 &[
                     "VMX",
@@ -284,77 +327,97 @@ pub(super) static SECTIONS: &[Section] = &[
                     "TEXT",
                 ],
                 "Run a script in the guest",
+                program::script,
             ),
-            later(
+            ready(
                 "deleteFileInGuest",
                 &["VMX", "PATH"],
                 "Delete a file of the guest",
+                guest::delete_file,
             ),
-            later(
+            ready(
                 "createDirectoryInGuest",
                 &["VMX", "PATH"],
                 "Make a folder in the guest",
+                guest::create_directory,
             ),
-            later(
+            ready(
                 "deleteDirectoryInGuest",
                 &["VMX", "PATH"],
                 "Delete a folder of the guest",
+                guest::delete_directory,
             ),
-            later(
+            ready(
                 "CreateTempfileInGuest",
                 &["VMX"],
                 "Make a temporary file in the guest",
+                guest::create_temp_file,
             ),
-            later(
+            ready(
                 "listDirectoryInGuest",
                 &["VMX", "PATH"],
                 "Print what is in a folder of the guest",
+                guest::list_directory,
             ),
-            later(
+            ready(
                 "CopyFileFromHostToGuest",
                 &["VMX", "HOSTPATH", "GUESTPATH"],
                 "Copy a file into the guest",
+                guest::copy_in,
             ),
-            later(
+            ready(
                 "CopyFileFromGuestToHost",
                 &["VMX", "GUESTPATH", "HOSTPATH"],
                 "Copy a file out of the guest",
+                guest::copy_out,
             ),
-            later(
+            ready(
                 "renameFileInGuest",
                 &["VMX", "OLD", "NEW"],
                 "Rename a file of the guest",
+                guest::rename,
             ),
-            later(
+            ready(
                 "typeKeystrokesInGuest",
                 &["VMX", "KEYS"],
                 "Type into the guest",
+                devices::type_keys,
             ),
-            later("connectNamedDevice", &["VMX", "DEVICE"], "Plug a device in"),
-            later(
+            ready(
+                "connectNamedDevice",
+                &["VMX", "DEVICE"],
+                "Plug a device in",
+                devices::connect,
+            ),
+            ready(
                 "disconnectNamedDevice",
                 &["VMX", "DEVICE"],
                 "Unplug a device",
+                devices::disconnect,
             ),
-            later(
+            ready(
                 "captureScreen",
                 &["VMX", "HOSTPATH"],
                 "Save the guest's screen as a PNG",
+                guest::capture_screen,
             ),
-            later(
+            ready(
                 "writeVariable",
                 &["VMX", "[runtimeConfig|guestEnv|guestVar]", "NAME", "VALUE"],
                 "Set a variable of the VM",
+                variables::write,
             ),
-            later(
+            ready(
                 "readVariable",
                 &["VMX", "[runtimeConfig|guestEnv|guestVar]", "NAME"],
                 "Print a variable of the VM",
+                variables::read,
             ),
-            later(
+            ready(
                 "getGuestIPAddress",
                 &["VMX", "[-wait]"],
                 "Print the guest's IP address",
+                address::run,
             ),
         ],
     },
@@ -365,26 +428,38 @@ pub(super) static SECTIONS: &[Section] = &[
             ready(
                 "register",
                 &["VMX"],
-                "Do nothing: there is no inventory",
-                accept,
+                "Put a VM into the inventory",
+                registered::register,
             ),
             ready(
                 "unregister",
                 &["VMX"],
-                "Do nothing: there is no inventory",
-                accept,
+                "Take a VM out of the inventory",
+                registered::unregister,
             ),
-            later("listRegisteredVM", &[], "Print the VMs of the inventory"),
-            later(
+            ready(
+                "listRegisteredVM",
+                &[],
+                "Print the VMs of the inventory",
+                registered::list,
+            ),
+            ready(
                 "upgradevm",
                 &["VMX"],
                 "Bring a VM to the latest hardware version",
+                tools::upgrade_vm,
             ),
-            later("installTools", &["VMX"], "Put the Tools CD into a VM"),
-            later(
+            ready(
+                "installTools",
+                &["VMX"],
+                "Put the Tools CD into a VM",
+                tools::install,
+            ),
+            ready(
                 "checkToolsState",
                 &["VMX"],
                 "Tell whether the guest's Tools run",
+                tools::check,
             ),
             ready(
                 "deleteVM",
@@ -409,21 +484,26 @@ pub(super) static SECTIONS: &[Section] = &[
     Section {
         title: "RECORD AND PROBE COMMANDS",
         commands: &[
-            later("beginRecording", &["VMX", "NAME"], "Removed by VMware"),
-            later("endRecording", &["VMX"], "Removed by VMware"),
-            later("beginReplay", &["VMX", "NAME"], "Removed by VMware"),
-            later("endReplay", &["VMX"], "Removed by VMware"),
-            later("vprobeVersion", &["VMX"], "Removed by VMware"),
-            later("vprobeLoad", &["VMX", "TEXT"], "Removed by VMware"),
-            later("vprobeLoadFile", &["VMX", "PATH"], "Removed by VMware"),
-            later("vprobeReset", &["VMX"], "Removed by VMware"),
-            later("vprobeListProbes", &["VMX"], "Removed by VMware"),
-            later("vprobeListGlobals", &["VMX"], "Removed by VMware"),
+            removed("beginRecording", &["VMX", "NAME"]),
+            removed("endRecording", &["VMX"]),
+            removed("beginReplay", &["VMX", "NAME"]),
+            removed("endReplay", &["VMX"]),
+            removed("vprobeVersion", &["VMX"]),
+            removed("vprobeLoad", &["VMX", "TEXT"]),
+            removed("vprobeLoadFile", &["VMX", "PATH"]),
+            removed("vprobeReset", &["VMX"]),
+            removed("vprobeListProbes", &["VMX"]),
+            removed("vprobeListGlobals", &["VMX"]),
         ],
     },
     Section {
         title: "TEMPLATE VM COMMANDS",
-        commands: &[later("downloadPhotonVM", &["PATH"], "Not available")],
+        commands: &[unavailable(
+            "downloadPhotonVM",
+            &["PATH"],
+            "Not available",
+            refuse,
+        )],
     },
 ];
 

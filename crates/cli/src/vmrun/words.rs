@@ -1,6 +1,7 @@
 //! The words of a call of `vmrun`: flags, then the command, then its parameters.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 use super::table::FLAGS;
 
@@ -9,8 +10,10 @@ use super::table::FLAGS;
 pub(super) enum Invocation {
     /// Flags at most, no command.
     Bare,
-    /// A word where a flag stands that is none.
+    /// A word where a flag stands that is none, or whose value makes no sense.
     BadFlag(OsString),
+    /// `--completions`: what a shell of this name completes by is asked for.
+    Completions(OsString),
     /// A command.
     Command(Typed),
 }
@@ -26,6 +29,12 @@ pub(super) struct Typed {
     pub(super) host: Option<OsString>,
     /// Whether `-vp` gave a password for an encrypted VM.
     pub(super) with_password: bool,
+    /// `-gu`: the account in the guest.
+    pub(super) user: Option<OsString>,
+    /// `-gp`: its password.
+    pub(super) password: Option<OsString>,
+    /// `--timeout`: how long it may take.
+    pub(super) timeout: Option<Duration>,
 }
 
 /// Takes the words apart.
@@ -48,10 +57,22 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Invocation {
         match word.to_str() {
             Some("-h") => typed.host = value,
             Some("-vp") => typed.with_password = value.is_some(),
+            Some("-gu") => typed.user = value.filter(|name| !name.is_empty()),
+            Some("-gp") => typed.password = value,
+            Some("--completions") => return Invocation::Completions(value.unwrap_or_default()),
+            Some("--timeout") => match value.as_ref().and_then(|value| seconds(value)) {
+                Some(limit) => typed.timeout = Some(limit),
+                None => return Invocation::BadFlag(word),
+            },
             _ => {}
         }
     }
     Invocation::Bare
+}
+
+fn seconds(word: &OsStr) -> Option<Duration> {
+    let seconds: u32 = word.to_str()?.parse().ok()?;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 #[cfg(test)]
@@ -88,6 +109,19 @@ mod tests {
         let typed = command(&["-h", "https://esx/sdk", "-vp", "", "list"]);
         assert_eq!(typed.host, Some("https://esx/sdk".into()));
         assert!(typed.with_password);
+    }
+
+    #[test]
+    fn guest_account_and_time_are_kept() {
+        let typed = command(&["-gu", "me", "-gp", "pw", "--timeout", "7", "list"]);
+        assert_eq!(typed.user, Some("me".into()));
+        assert_eq!(typed.password, Some("pw".into()));
+        assert_eq!(typed.timeout, Some(Duration::from_secs(7)));
+        assert_eq!(command(&["-gu", "", "list"]).user, None);
+        for bad in ["", "0", "-1", "soon", "4294967296"] {
+            let bad = parsed(&["--timeout", bad, "list"]);
+            assert_eq!(bad, Invocation::BadFlag("--timeout".into()));
+        }
     }
 
     #[test]

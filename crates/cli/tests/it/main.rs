@@ -21,6 +21,8 @@ mod replix_tree;
 mod vmrun_calls;
 mod vmrun_clone;
 mod vmrun_delete;
+mod vmrun_devices;
+mod vmrun_guest;
 mod vmrun_limits;
 mod vmrun_parallel;
 mod vmrun_power;

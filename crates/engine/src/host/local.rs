@@ -12,7 +12,8 @@ use crate::job::Job;
 use crate::power::{self, StartSpec, StopMode};
 use crate::snapshot::{self, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use crate::store::{Local, folder_of};
-use crate::vm::{Env, PowerState, Settings, Variable, VmInfo, VmSummary, hardware};
+use crate::vm::{DeviceCall, Env, PowerState, Settings, Variable, VmInfo, VmSummary};
+use crate::vm::{adapters, hardware};
 
 impl Host {
     /// Returns this machine, with the settings of its user.
@@ -151,6 +152,19 @@ impl Provider for Machine {
 
     fn upgrade_hardware(&self, vm: &Path, job: &Job) -> Result<()> {
         hardware::upgrade(&self.env, vm, job)
+    }
+
+    fn device(&self, vm: &Path, call: &DeviceCall, job: &Job) -> Result<()> {
+        let env = &self.env;
+        match call {
+            DeviceCall::AddAdapter { to } => adapters::add(env, vm, to, job),
+            DeviceCall::SetAdapter { number, to } => adapters::set(env, vm, *number, to, job),
+            DeviceCall::RemoveAdapter { number } => adapters::remove(env, vm, *number, job),
+            DeviceCall::Connect { device, connected } => {
+                power::connect(env, vm, device, *connected, job)
+            }
+            DeviceCall::Type { text } => power::type_text(env, vm, text, job),
+        }
     }
 
     fn read_variable(&self, vm: &Path, variable: &Variable) -> Result<String> {

@@ -18,7 +18,7 @@ use crate::guest::{GuestAnswer, GuestCall, Login};
 use crate::job::{Job, Started};
 use crate::power::{StartSpec, StopMode};
 use crate::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
-use crate::vm::{PowerState, Variable, VmInfo, VmSummary};
+use crate::vm::{DeviceCall, PowerState, Variable, VmInfo, VmSummary};
 
 /// What a host can do with virtual machines; VMs are named by the path of their `.vmx` there.
 ///
@@ -177,6 +177,13 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// `VmRunning` unless it is powered off.
     fn upgrade_hardware(&self, vm: &Path, job: &Job) -> Result<()>;
+
+    /// Does something to a device of a VM.
+    ///
+    /// # Errors
+    /// `VmRunning` or `VmNotRunning`, as [`DeviceCall`] says; `Argument` where there is no such
+    /// device; `NotSupported` for one with which that cannot be done.
+    fn device(&self, vm: &Path, call: &DeviceCall, job: &Job) -> Result<()>;
 
     /// Returns the value of a variable; empty where it has none.
     ///
@@ -409,6 +416,11 @@ impl Vm {
     /// Starts raising the VM's hardware version to the newest that is known.
     pub fn upgrade_hardware(&self) -> Started<()> {
         self.spawn(|vm, job| vm.host.0.upgrade_hardware(&vm.path, job))
+    }
+
+    /// Starts doing something to a device of the VM.
+    pub fn device(&self, call: DeviceCall) -> Started<()> {
+        self.spawn(move |vm, job| vm.host.0.device(&vm.path, &call, job))
     }
 
     /// Returns the value of a variable; empty where it has none.

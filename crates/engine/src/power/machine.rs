@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::vm::identity::Uuid;
 use crate::vm::{Firmware, Nic, Node, Port, VmConfig};
 
-pub(super) use disks::Image;
+pub(super) use disks::{Image, drive_name};
 
 /// What a machine is made of besides its configuration.
 pub(super) struct Parts<'a> {

@@ -41,7 +41,11 @@ pub(super) fn drives(env: &Env, vm: &VmFolder, remarks: &mut Vec<String>) -> Vec
     images
 }
 
-fn image(env: &Env, vm: &VmFolder, name: &str, is_cd: bool) -> Result<PathBuf> {
+/// Returns the image of a drive.
+///
+/// # Errors
+/// `FileNotFound`; `Denied` for what lies out of reach and is no image of a CD.
+pub(super) fn image(env: &Env, vm: &VmFolder, name: &str, is_cd: bool) -> Result<PathBuf> {
     let path = vm.require(&*env.store, "image", name)?;
     match env.own_file(vm, name) {
         // Images are kept in one place for all VMs: what is one may be read anywhere.

@@ -9,11 +9,15 @@ mod accelerator;
 #[cfg(feature = "local")]
 mod agent;
 #[cfg(feature = "local")]
+mod keys;
+#[cfg(feature = "local")]
 mod machine;
 #[cfg(feature = "local")]
 mod media;
 #[cfg(feature = "local")]
 mod pause;
+#[cfg(feature = "local")]
+mod plug;
 #[cfg(feature = "local")]
 mod preview;
 #[cfg(feature = "local")]
@@ -34,7 +38,9 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "local")]
 pub(crate) use {
     agent::{Channel, LARGE, shown},
+    keys::type_text,
     pause::{pause, reset, suspend, unpause},
+    plug::connect,
     preview::preview,
     runtime::{running, state},
     screen::capture_screen,

@@ -89,7 +89,11 @@ pub(crate) fn suspend(env: &Env, vmx: &Path) -> Result<()> {
 }
 
 /// Tells the machine of a VM to do something.
-fn tell(env: &Env, vm: &VmFolder, what: impl FnOnce(&mut Control) -> Result<()>) -> Result<()> {
+pub(super) fn tell(
+    env: &Env,
+    vm: &VmFolder,
+    what: impl FnOnce(&mut Control) -> Result<()>,
+) -> Result<()> {
     let record = require_running(&*env.store, vm)?;
     let control = Control::connect(&Runtime::of(vm.vmx()).socket());
     let told = control.and_then(|mut control| what(&mut control));

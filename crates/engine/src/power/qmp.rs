@@ -104,6 +104,51 @@ impl Control {
         self.execute(&qmp::system_powerdown {}).map(drop)
     }
 
+    /// Plugs the cable of an adapter in, or pulls it.
+    pub(super) fn set_link(&mut self, adapter: &str, up: bool) -> Result<()> {
+        let name = adapter.into();
+        self.execute(&qmp::set_link { name, up }).map(drop)
+    }
+
+    /// Takes the medium out of a drive, whether the guest lets go of it or not.
+    pub(super) fn eject(&mut self, drive: &str) -> Result<()> {
+        #[expect(deprecated, reason = "the old name of the drive is left out")]
+        let command = qmp::eject {
+            device: None,
+            force: Some(true),
+            id: Some(drive.into()),
+        };
+        self.execute(&command)?;
+        // The image of the start stays open beside the drive; a later one went with it.
+        let node_name = drive.into();
+        let _ = self.execute(&qmp::blockdev_del { node_name });
+        Ok(())
+    }
+
+    /// Puts an image into a drive, whatever is in it.
+    pub(super) fn insert(&mut self, drive: &str, image: &Path) -> Result<()> {
+        #[expect(deprecated, reason = "the old name of the drive is left out")]
+        let command = qmp::blockdev_change_medium {
+            device: None,
+            force: Some(true),
+            format: Some("raw".into()),
+            id: Some(drive.into()),
+            read_only_mode: Some(qmp::BlockdevChangeReadOnlyMode::read_only),
+            filename: image.to_string_lossy().into_owned(),
+        };
+        self.execute(&command).map(drop)
+    }
+
+    /// Presses keys together, and lets go of them after `hold`.
+    pub(super) fn press(&mut self, keys: &[qmp::QKeyCode], hold: Duration) -> Result<()> {
+        let key = |data: &qmp::QKeyCode| qmp::KeyValue::qcode(qmp::QKeyCodeWrapper { data: *data });
+        let command = qmp::send_key {
+            hold_time: i64::try_from(hold.as_millis()).ok(),
+            keys: keys.iter().map(key).collect(),
+        };
+        self.execute(&command).map(drop)
+    }
+
     /// Ends the machine.
     pub(super) fn quit(&mut self) -> Result<()> {
         self.execute(&qmp::quit {}).map(drop)

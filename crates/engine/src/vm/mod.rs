@@ -1,11 +1,14 @@
 //! A virtual machine as its files describe it: what it is, which files make it, what state it is in.
 
 #[cfg(feature = "local")]
+pub mod adapters;
+#[cfg(feature = "local")]
 pub mod belongings;
 #[cfg(feature = "local")]
 mod claim;
 #[cfg(feature = "local")]
 pub mod config;
+mod device_call;
 #[cfg(feature = "local")]
 pub mod devices;
 #[cfg(feature = "local")]
@@ -36,6 +39,7 @@ use serde::{Deserialize, Serialize};
 pub use claim::Claim;
 #[cfg(feature = "local")]
 pub use config::{Firmware, VmConfig};
+pub use device_call::{Connection, DeviceCall};
 #[cfg(feature = "local")]
 pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
 #[cfg(feature = "local")]

@@ -7,7 +7,7 @@ use replix::guest::GuestCall;
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, SnapshotRef};
-use replix::vm::{Settings, Variable, VariableKind};
+use replix::vm::{Connection, DeviceCall, Settings, Variable, VariableKind};
 use replix::{Host, Job, Kind, Result};
 use replix_testkit::{Content, DiskType, TestVm, VmBuilder, same_content, tree_of};
 
@@ -162,6 +162,9 @@ fn life_of_a_vm_goes_through_the_service() {
         .wait()
         .unwrap();
     vm.upgrade_hardware().wait().unwrap();
+    let to = Connection::Nat;
+    vm.device(DeviceCall::AddAdapter { to }).wait().unwrap();
+    assert_eq!(vm.info().unwrap().nics.len(), 1);
     vm.delete(whole).wait().unwrap();
     assert!(!test_vm.vmx.exists());
 }

@@ -132,6 +132,7 @@ pub(crate) fn target(operation: &Operation) -> &Path {
         | Operation::Unpause { vm }
         | Operation::Suspend { vm, .. }
         | Operation::UpgradeHardware { vm }
+        | Operation::Device { vm, .. }
         | Operation::Guest { vm, .. } => vm,
     }
 }

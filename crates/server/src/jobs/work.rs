@@ -44,6 +44,7 @@ pub(crate) fn run(host: &dyn Provider, operation: &Operation, job: &Job) -> Resu
         Operation::Unpause { vm } => host.unpause(vm, job).map(done),
         Operation::Suspend { vm, mode } => host.suspend(vm, *mode, job).map(done),
         Operation::UpgradeHardware { vm } => host.upgrade_hardware(vm, job).map(done),
+        Operation::Device { vm, call } => host.device(vm, call, job).map(done),
         Operation::Guest { vm, login, call } => {
             host.guest(vm, login.as_ref(), call, job).map(Answer::Guest)
         }

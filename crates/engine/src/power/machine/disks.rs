@@ -75,10 +75,11 @@ impl Machine {
     }
 
     fn drive(&mut self, index: usize, drive: &Image, slots: &Slots, boot: usize) {
+        let image = drive.node.map_or(format!("image{index}"), drive_name);
         let medium = match &drive.path {
             Some(path) => {
-                self.image(&format!("image{index}"), path);
-                format!(",drive=image{index}")
+                self.image(&image, path);
+                format!(",drive={image}")
             }
             None => String::new(),
         };
@@ -90,7 +91,7 @@ impl Machine {
                     "piix3-ide" | "ich9-ahci" => "ide-cd",
                     _ => "scsi-cd",
                 };
-                format!("{device},{place}{medium},bootindex={boot}")
+                format!("{device},id={image},{place}{medium},bootindex={boot}")
             }
         };
         self.arg("-device", line);
@@ -174,6 +175,11 @@ impl Machine {
             }
         }
     }
+}
+
+/// What QEMU calls a CD drive, and the image that it starts with: names there have no colon.
+pub(crate) fn drive_name(node: Node) -> String {
+    format!("cd-{}", node.to_string().replace(':', "-"))
 }
 
 /// Which devices share a controller.

@@ -1,5 +1,8 @@
 //! Whole calls of `vmrun` against a host that remembers.
 
+mod devices;
+mod guest;
+
 use std::ffi::OsString;
 
 use replix::Kind;
@@ -71,6 +74,7 @@ fn commands_do_what_they_say_and_print_nothing() {
     stop Soft
     stop Hard
     delete DeleteSpec { disks: true, force: false }
+    unregister /vms/web/web.vmx
     "#);
 }
 
@@ -134,7 +138,7 @@ fn wrong_calls_are_told_so() {
         failed(&fake, &["snapshot", VM]),
         failed(&fake, &["clone", VM, "/clones/a.vmx", "thin"]),
         failed(&fake, &["clone", VM, "/clones/a.vmx", "full", "-snapshot"]),
-        failed(&fake, &["pause", VM]),
+        failed(&fake, &["beginReplay", VM, "x"]),
         failed(&fake, &["-h", "esx1", "list"]),
     ];
     insta::assert_snapshot!(lines.concat(), @"
