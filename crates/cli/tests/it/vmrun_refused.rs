@@ -399,7 +399,7 @@ fn space_is_taken_by_others_meanwhile() {
     assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     let said = clone.go_on();
     insta::assert_snapshot!(said, @r#"
-    Error: There is not enough space for the operation: cannot write "/vms/small/.new.replix-*/base-cl1.vmdk": no space left on device
+    Error: There is not enough space for the operation: cannot write "/vms/small/.new-new.replix-*/base-cl1.vmdk": no space left on device
     --- exit 255
     "#);
     fs::remove_file(filler).unwrap();
@@ -509,8 +509,8 @@ fn folders_may_not_be_used() {
     insta::assert_snapshot!(lines.concat(), @r#"
     Error: cannot find "/vms/base/base.vmx": permission denied
     Error: cannot create folder "/vms/base/base.vmx.lck": permission denied
-    Error: cannot create folder "/vms/.new.replix-*": permission denied
-    Error: cannot create folder "/vms/.new.replix-*": permission denied
+    Error: cannot create folder "/vms/.new-new.replix-*": permission denied
+    Error: cannot create folder "/vms/.new-new.replix-*": permission denied
     "#);
 }
 
