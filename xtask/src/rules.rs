@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["clone"],
     &["snapshot"],
     &["power", "guest"],
+    &["network"],
     &["vm"],
     &["disk"],
     &["job"],
