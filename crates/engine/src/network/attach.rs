@@ -146,7 +146,10 @@ mod tests {
     use crate::vm::VmConfig;
 
     fn nic(lines: &str) -> Nic {
-        let lines = lines.replace("_", "ethernet0.");
+        let lines = format!(
+            "config.version = \"8\"\n{}",
+            lines.replace('_', "ethernet0.")
+        );
         VmConfig::parse(lines.as_bytes()).unwrap().nic(0)
     }
 
