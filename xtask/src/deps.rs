@@ -36,6 +36,9 @@ pub const GUEST: &[&str] = &[
 /// What running VMs needs; `qemu-utils` brings `qemu-img`, `qemu-io` and `qemu-storage-daemon`.
 pub const QEMU: &[&str] = &["ovmf", "qemu-system-x86", "qemu-utils"];
 
+/// What virtual networks need, and tests of them in a network namespace of their own.
+pub const NETWORK: &[&str] = &["dnsmasq-base", "iproute2", "nftables", "util-linux"];
+
 /// What the tests need besides; those of the C library compile clients and run them under valgrind.
 pub const TESTS: &[&str] = &[
     "bzip2",

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["snapshot"],
     &["guest"],
     &["power"],
+    &["network"],
     &["vm"],
     &["disk"],
     &["job"],

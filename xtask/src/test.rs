@@ -87,7 +87,7 @@ impl<'a> Runner<'a> {
     fn prepare(workspace: &'a Workspace, stages: &[&Stage]) -> Result<Self> {
         let needs = |wanted: &[Stage]| stages.iter().any(|stage| wanted.contains(stage));
         stage("tools", || {
-            deps::install(&[deps::GUEST, deps::QEMU, deps::TESTS])?;
+            deps::install(&[deps::GUEST, deps::QEMU, deps::NETWORK, deps::TESTS])?;
             if needs(&[Stage::Unit, Stage::Integration, Stage::Com]) {
                 deps::install_nextest()
             } else {

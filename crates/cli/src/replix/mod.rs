@@ -11,7 +11,9 @@ mod exit;
 mod failure;
 mod graph;
 mod info;
+mod ip;
 mod list;
+mod network;
 mod place;
 mod screen;
 mod serve;
@@ -72,6 +74,8 @@ enum Command {
     Start(start::Args),
     Stop(stop::Args),
     List(list::Args),
+    Ip(ip::Args),
+    Network(network::Args),
     Delete(delete::Args),
     Serve(serve::Args),
 }
@@ -87,6 +91,8 @@ impl Command {
             Self::Start(args) => start::run(args, session),
             Self::Stop(args) => stop::run(args, session),
             Self::List(args) => list::run(args, session),
+            Self::Ip(args) => ip::run(args, session),
+            Self::Network(args) => network::run(args, session),
             Self::Delete(args) => delete::run(args, session),
             Self::Serve(args) => serve::run(args, session),
         }

@@ -9,6 +9,7 @@ mod paused;
 mod running;
 mod said;
 
+mod networks;
 mod replix_calls;
 mod replix_clone;
 mod replix_delete;

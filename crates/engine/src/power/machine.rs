@@ -8,6 +8,7 @@ mod ports;
 
 use std::path::{Path, PathBuf};
 
+use crate::network::Attachment;
 use crate::vm::identity::Uuid;
 use crate::vm::{Firmware, Nic, Node, Port, VmConfig};
 
@@ -29,6 +30,8 @@ pub(super) struct Parts<'a> {
     pub(super) drives: Vec<Image>,
     /// Serial and parallel ports with the host path at their other end.
     pub(super) ports: Vec<(Port, PathBuf)>,
+    /// The network adapters, and what each is connected to.
+    pub(super) nics: Vec<(Nic, Attachment)>,
     /// The socket through which the machine is spoken to.
     pub(super) control: &'a Path,
     /// The socket whose other end is the port of the agent in the guest.
@@ -44,7 +47,12 @@ pub(super) struct Machine {
     pub(super) args: Vec<String>,
     /// What is substituted or missing, each with its cure.
     pub(super) remarks: Vec<String>,
+    /// The bridges to which taps are needed, open in QEMU as [`FIRST_TAP`] and the numbers after it.
+    pub(super) taps: Vec<String>,
 }
+
+/// The descriptors before are the standard ones, and one that the keeper uses.
+pub(super) const FIRST_TAP: i32 = 4;
 
 impl Machine {
     /// Builds the machine.
@@ -52,7 +60,7 @@ impl Machine {
         let mut machine = Self::default();
         machine.board(parts);
         machine.disks(parts);
-        machine.networks(&parts.config.nics());
+        machine.networks(&parts.nics);
         machine.ports(parts);
         machine.comforts(parts.config);
         machine.agent(parts.agent);
@@ -132,8 +140,8 @@ impl Machine {
         }
     }
 
-    fn networks(&mut self, nics: &[Nic]) {
-        for nic in nics {
+    fn networks(&mut self, nics: &[(Nic, Attachment)]) {
+        for (nic, attachment) in nics {
             let (device, substituted) = match nic.model.to_ascii_lowercase().as_str() {
                 "e1000" => ("e1000-82545em", false),
                 "e1000e" => ("e1000e", false),
@@ -148,21 +156,42 @@ impl Machine {
                     nic.model
                 ));
             }
-            let network = format!("net{}", nic.number);
             let mut line = format!("{device},id={name}");
             if let Some(mac) = nic.mac.as_ref().filter(|mac| is_mac(mac)) {
                 line += &format!(",mac={mac}");
             }
             if nic.start_connected {
-                self.arg("-netdev", format!("user,id={network}"));
-                line += &format!(",netdev={network}");
-                self.remark(format!(
-                    "{name} ({}) is on QEMU's user-mode network: the guest reaches out, nothing reaches it",
-                    nic.connection
-                ));
+                line += &format!(",netdev=net{}", nic.number);
+                self.connect(nic, attachment);
             }
             self.arg("-device", line);
         }
+    }
+
+    fn connect(&mut self, nic: &Nic, attachment: &Attachment) {
+        let id = format!("id=net{}", nic.number);
+        let isolated = match attachment {
+            Attachment::Bridge(bridge) => {
+                let descriptor = FIRST_TAP + self.taps.len() as i32;
+                self.arg("-netdev", format!("tap,{id},fd={descriptor}"));
+                return self.taps.push(bridge.clone());
+            }
+            Attachment::User { isolated } => isolated,
+        };
+        let (restrict, what) = match isolated {
+            true => (",restrict=on", "alone on a network"),
+            false => ("", "on QEMU's user-mode network: the guest reaches out"),
+        };
+        self.arg("-netdev", format!("user,{id}{restrict}"));
+        let cure = match nic.connection.as_str() {
+            "nat" | "hostonly" => "replix network setup makes a real one",
+            _ => "no bridge of this host has the name that its configuration gives",
+        };
+        self.remark(format!(
+            "{} ({}) is {what}, nothing reaches it; {cure}",
+            nic.device(),
+            nic.connection
+        ));
     }
 
     fn comforts(&mut self, config: &VmConfig) {
@@ -224,6 +253,14 @@ mod tests {
                 .collect(),
             drives: Vec::new(),
             ports: Vec::new(),
+            nics: config
+                .nics()
+                .into_iter()
+                .map(|nic| match nic.network.clone() {
+                    Some(bridge) => (nic, Attachment::Bridge(bridge)),
+                    None => (nic, Attachment::User { isolated: true }),
+                })
+                .collect(),
             control: Path::new("/run/x"),
             agent: Path::new("/run/y"),
             uefi: None,
@@ -270,6 +307,18 @@ mod tests {
             &machine,
             "vmxnet3,id=ethernet1,mac=00:0c:29:d6:ed:98,netdev=net1"
         ));
+    }
+
+    #[test]
+    fn bridges_get_taps_in_order() {
+        let nic =
+            |n, vnet| format!("ethernet{n}.present = \"TRUE\"\nethernet{n}.vnet = \"{vnet}\"\n");
+        let lines = nic(0, "vmnet8") + &nic(1, "br0");
+        let machine = machine(&(lines + "ethernet2.present = \"TRUE\"\n"), vec![]);
+        assert_eq!(machine.taps, ["vmnet8", "br0"]);
+        assert!(has(&machine, "tap,id=net0,fd=4") && has(&machine, "tap,id=net1,fd=5"));
+        assert!(has(&machine, "user,id=net2,restrict=on"));
+        assert_eq!(machine.remarks.len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::machine::{Machine, Parts};
 use super::media;
 use super::runtime::Runtime;
 use super::start::find_program;
+use crate::network::Attachment;
 use crate::vm::{Env, VmFolder};
 
 /// What can be said about starting a VM here.
@@ -23,6 +24,13 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
         remarks.push(error.to_string());
         Vec::new()
     });
+    let mut nics = Vec::new();
+    for nic in vm.config.nics() {
+        match Attachment::of(&nic) {
+            Ok(to) => nics.push((nic, to)),
+            Err(error) => remarks.push(format!("{error}: {}", error.advice().unwrap_or_default())),
+        }
+    }
     let machine = Machine::of(&Parts {
         config: &vm.config,
         name: "",
@@ -36,6 +44,7 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
             .collect(),
         drives: media::drives(env, vm, &mut remarks),
         ports,
+        nics,
         control: &Runtime::of(vm.vmx()).socket(),
         agent: &Runtime::of(vm.vmx()).agent_socket(),
         uefi: None,

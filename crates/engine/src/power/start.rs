@@ -10,17 +10,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use command_fds::{CommandFdExt, FdMapping};
+
 use super::StartSpec;
 use super::accelerator::Choice;
-use super::machine::{Machine, Parts};
+use super::machine::{FIRST_TAP, Machine, Parts};
 use super::media;
 use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
+use crate::network::{Attachment, tap};
 use crate::store::{Access, LockMode, Store, machine, read_small, replace};
-use crate::vm::{Claim, Env, Firmware, Node, PowerState, VmFolder, identity, lock};
+use crate::vm::{Claim, Env, Firmware, Nic, Node, PowerState, VmFolder, identity, lock};
 
 /// QEMU's program for PCs.
 const QEMU: &str = "qemu-system-x86_64";
@@ -35,7 +38,8 @@ const OURS: &str = " In(05) vmx ";
 const LOG_LIMIT: u64 = 1 << 20;
 
 /// Arguments: the log, the folder of the running VM, the lock folder, QEMU's command line. Starts
-/// when it reads a line, after printing the process that becomes QEMU.
+/// when it reads a line, after printing the process that becomes QEMU. From 4 on, the descriptors are
+/// QEMU's alone: a tap goes with the last who has it. A shell closes those of one digit.
 const KEEPER: &str = r#"
 exec 3<&0 0</dev/null
 ulimit -n "$(ulimit -H -n)"
@@ -44,7 +48,7 @@ shift 3
 ( read -r go <&3 && exec "$@" 3<&- ) >>"$log" 2>&1 &
 pid=$!
 echo "$pid"
-exec 3<&- >/dev/null 2>&1
+exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&- >/dev/null 2>&1
 trap '' HUP INT TERM
 wait "$pid"
 rm -rf "$run"
@@ -170,12 +174,20 @@ fn build(
         disks,
         drives: media::drives(env, vm, &mut remarks),
         ports: media::ports(env, vm, &mut remarks)?,
+        nics: attach(vm)?,
         control: &run.socket(),
         agent: &run.agent_socket(),
         uefi: uefi(env, vm)?,
     };
     remarks.iter().for_each(|remark| job.warn(remark));
     Ok(Machine::of(&parts))
+}
+
+/// What each network adapter is connected to.
+fn attach(vm: &VmFolder) -> Result<Vec<(Nic, Attachment)>> {
+    let nics = vm.config.nics().into_iter();
+    nics.map(|nic| Attachment::of(&nic).map(|to| (nic, to)))
+        .collect()
 }
 
 /// A window needs a display and a QEMU that can draw on it.
@@ -245,6 +257,9 @@ fn launch(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
+    keeper
+        .fd_mappings(taps(&machine.taps)?)
+        .map_err(|_| Error::new(Kind::Internal, "two taps have one number"))?;
     let mut child = keeper
         .spawn()
         .map_err(|e| Error::io("start", Path::new("setsid"), e))?;
@@ -263,6 +278,18 @@ fn launch(
     run.remember(store, &record)?;
     go.write_all(b"go\n").map_err(cannot)?;
     Ok(record)
+}
+
+/// Makes a tap on each bridge, to be open in QEMU under the numbers that its arguments name.
+fn taps(bridges: &[String]) -> Result<Vec<FdMapping>> {
+    let numbered = bridges.iter().zip(FIRST_TAP..);
+    let mapping = |(bridge, child_fd): (&String, i32)| {
+        tap(bridge).map(|parent_fd| FdMapping {
+            parent_fd,
+            child_fd,
+        })
+    };
+    numbered.map(mapping).collect()
 }
 
 /// Reads the number of the process that becomes QEMU when it gets a line.

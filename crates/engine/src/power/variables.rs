@@ -1,7 +1,8 @@
 //! Variables of a VM: what its configuration holds, below what was written since it was powered on.
 //!
 //! What was written stands in the folder of the running VM: every process of the user sees it there,
-//! and it goes with the machine. A guest variable is the entry `guestinfo.NAME` of the configuration.
+//! and it goes with the machine. A guest variable is the entry `guestinfo.NAME` of the configuration;
+//! `ip`, which VMware Tools write otherwise, is the address that the guest has on a network of this host.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::runtime::{Runtime, require_running};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
+use crate::network;
 use crate::store::{LockMode, Store, read_small, replace};
 use crate::vm::{Env, Variable, VariableKind, VmLock};
 
@@ -35,7 +37,13 @@ pub(crate) fn read_variable(env: &Env, vmx: &Path, variable: &Variable) -> Resul
         None => None,
     };
     let stored = || vm.config.dict().get(&name);
-    Ok(written.or_else(stored).unwrap_or_default())
+    match written.or_else(stored) {
+        None if name == "guestinfo.ip" => {
+            let address = network::address_of(&vm.config)?;
+            Ok(address.map_or(String::new(), |address| address.to_string()))
+        }
+        value => Ok(value.unwrap_or_default()),
+    }
 }
 
 /// Gives a variable of the VM at `vmx` a value.
