@@ -1,11 +1,14 @@
-//! Power: VMs started, paused, reset and stopped on QEMU.
+//! Power: VMs started, paused, reset, suspended and stopped on QEMU.
 //!
 //! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
 //! the process; `runtime` remembers it for every other process of the user, `variables` what they
-//! write about it.
+//! write about it. `halted` holds a running VM still, `seam` exchanges its disks meanwhile, `saved`
+//! is its memory in a file.
 
 #[cfg(feature = "local")]
 mod accelerator;
+#[cfg(feature = "local")]
+mod halted;
 #[cfg(feature = "local")]
 mod machine;
 #[cfg(feature = "local")]
@@ -19,9 +22,15 @@ mod qmp;
 #[cfg(feature = "local")]
 mod runtime;
 #[cfg(feature = "local")]
+mod saved;
+#[cfg(feature = "local")]
+mod seam;
+#[cfg(feature = "local")]
 mod start;
 #[cfg(feature = "local")]
 mod stop;
+#[cfg(feature = "local")]
+mod suspend;
 #[cfg(feature = "local")]
 mod variables;
 
@@ -29,11 +38,13 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "local")]
 pub(crate) use {
-    pause::{pause, reset, suspend, unpause},
+    halted::{Halted, require_savable},
+    pause::{pause, reset, unpause},
     preview::preview,
     runtime::{running, state},
     start::start,
     stop::stop,
+    suspend::suspend,
     variables::{read_variable, write_variable},
 };
 

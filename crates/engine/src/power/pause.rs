@@ -1,26 +1,21 @@
 //! What is done to a VM that runs without ending it: pause, unpause, reset.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::StopMode;
+use super::halted::Held;
 use super::qmp::Control;
-use super::runtime::{Runtime, require_running};
-use super::stop::await_end;
+use super::runtime::require_running;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
-use crate::vm::{Env, VmFolder};
-
-/// A machine that hung up because it ends is gone by then.
-const HANGING_UP: Duration = Duration::from_secs(1);
+use crate::vm::Env;
 
 /// Stops the execution of the VM at `vmx`.
 ///
 /// # Errors
 /// `VmNotRunning`.
 pub(crate) fn pause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
-    job.check()?;
-    tell(env, &env.open(vmx)?, Control::pause)
+    Held::take(env, &env.open(vmx)?, job)?.ask(Control::pause)
 }
 
 /// Lets the VM at `vmx` execute again.
@@ -28,8 +23,7 @@ pub(crate) fn pause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
 /// # Errors
 /// `VmNotRunning`.
 pub(crate) fn unpause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
-    job.check()?;
-    tell(env, &env.open(vmx)?, Control::resume)
+    Held::take(env, &env.open(vmx)?, job)?.go_on()
 }
 
 /// Resets the VM at `vmx`. One that is paused runs again: whoever resets a VM waits for its guest.
@@ -48,36 +42,7 @@ pub(crate) fn reset(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<
         let hint = "reset it hard, as its reset button does";
         return Err(Error::new(Kind::NotSupported, text).at(vm.vmx()).hint(hint));
     }
-    tell(env, &vm, |control| {
-        control.reset()?;
-        control.resume()
-    })
-}
-
-/// Refuses to suspend the VM at `vmx`.
-///
-/// # Errors
-/// `VmNotRunning`; else `NotSupported`.
-pub(crate) fn suspend(env: &Env, vmx: &Path) -> Result<()> {
-    let vm = env.open(vmx)?;
-    require_running(&*env.store, &vm)?;
-    let text = format!(
-        "{} cannot be suspended: that is not supported yet",
-        quoted(vm.vmx())
-    );
-    Err(Error::new(Kind::NotSupported, text)
-        .at(vm.vmx())
-        .hint("pause it, or stop it"))
-}
-
-/// Tells the machine of a VM to do something.
-fn tell(env: &Env, vm: &VmFolder, what: impl FnOnce(&mut Control) -> Result<()>) -> Result<()> {
-    let record = require_running(&*env.store, vm)?;
-    let control = Control::connect(&Runtime::of(vm.vmx()).socket());
-    let told = control.and_then(|mut control| what(&mut control));
-    told.map_err(|error| {
-        // A machine that ends hangs up first. Whether it is gone then, `explain` says.
-        let _ = await_end(&record, HANGING_UP, &Job::new());
-        record.explain(error)
-    })
+    let held = Held::take(env, &vm, job)?;
+    held.ask(Control::reset)?;
+    held.go_on()
 }

@@ -27,6 +27,7 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
         config: &vm.config,
         name: "",
         accelerator: choice.word(),
+        resumed: None,
         display: "none",
         disks: vm
             .config

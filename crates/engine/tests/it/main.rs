@@ -4,6 +4,7 @@
 
 mod clone_linked;
 mod clone_refused;
+mod console;
 mod disk_chain;
 mod disk_check;
 mod disk_copy;
@@ -26,6 +27,7 @@ mod running;
 mod sample_vms;
 mod samples;
 mod snapshots;
+mod suspended;
 mod tools;
 mod vms;
 mod windows;
