@@ -94,7 +94,7 @@ impl<'a> Held<'a> {
             return Ok(());
         }
         // Somebody saved it and was killed before it ended: what is saved is about to be outdated.
-        let saved = saved::of(self.env, &vm)?;
+        let saved = saved::of(self.env, &vm).ok().flatten();
         vm.config.forget_suspended();
         replace(store, vm.vmx(), &vm.config.to_bytes())?;
         saved.map_or(Ok(()), |saved| saved.consume(self.env))

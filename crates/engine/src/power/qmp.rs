@@ -217,16 +217,6 @@ impl Control {
         self.execute(&qmp::query_migrate {})
     }
 
-    /// Writes `size_bytes` of the guest's physical memory from address `from` to `file`.
-    pub(super) fn dump(&mut self, from: u64, size_bytes: u64, file: &Path) -> Result<()> {
-        let dump = qmp::pmemsave {
-            filename: file.to_string_lossy().into_owned(),
-            size: size_bytes,
-            val: from,
-        };
-        self.with_limit(WRITING, |control| control.execute(&dump).map(drop))
-    }
-
     /// Waits longer than usual for the answer.
     fn with_limit<T>(
         &mut self,

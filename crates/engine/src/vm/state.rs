@@ -26,8 +26,8 @@ pub fn new_memory(vm_stem: &str) -> String {
 }
 
 /// Returns the name of the memory that belongs to a snapshot, by that of its `.vmsn`.
-pub fn memory_beside(file_name: &str) -> PathBuf {
-    Path::new(file_name).with_extension(MEMORY_ENDING)
+pub fn memory_beside(file_name: impl AsRef<Path>) -> PathBuf {
+    file_name.as_ref().with_extension(MEMORY_ENDING)
 }
 
 /// The state of a VM, and who is the cause of it.

@@ -21,6 +21,7 @@ mod from_windows;
 mod guests;
 mod hostile_vms;
 mod inventory;
+mod live_snapshots;
 mod locks;
 mod matrix;
 mod running;
