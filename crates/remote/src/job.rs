@@ -27,6 +27,8 @@ pub(crate) fn run(link: &Link, operation: &Operation, job: &Job) -> Result<Answe
         job,
     };
     let session = remote.start(operation)?;
+    // From here on it is done, whatever becomes of this process.
+    job.phase("begun by the host");
     let report = remote.follow(session)?;
     for warning in report.warnings {
         job.warn(warning);

@@ -5,7 +5,7 @@
 //! - `listen`: connections
 //! - `routes`: the guard and the routes; `request` what is asked, `answer` what is said
 //! - `service`: what requests are answered from
-//! - `jobs`: what takes long
+//! - `jobs`: what takes long; `memory` gives back what they used
 //! - `journal`: what is cleared after a crash
 //! - `stop`: the end
 //!
@@ -15,16 +15,19 @@ mod answer;
 mod jobs;
 mod journal;
 mod listen;
+mod memory;
 mod place;
 mod request;
 mod routes;
 mod service;
 mod stop;
 
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{dup2_stderr, dup2_stdout};
 use replix::vm::Settings;
 use replix::{Error, Host, Kind, Result};
 use replix_remote::place::service_file;
@@ -86,7 +89,11 @@ pub fn serve(host: Host, options: &Options, tell: &mut dyn FnMut(&str)) -> Resul
     let Some(place) = Place::take(service_file()?)? else {
         return Ok(End::Another);
     };
+    if options.unused.is_some() {
+        let_go_of_output().map_err(|error| internal("let go of the output", &error))?;
+    }
     raise_file_limit();
+    memory::share_heap();
     let journal = Journal::open(place.journal())?;
     // Before any client finds the service: what it sees then is whole.
     journal.clear(&Settings::load()?, tell)?;
@@ -101,6 +108,15 @@ pub fn serve(host: Host, options: &Options, tell: &mut dyn FnMut(&str)) -> Resul
     // A question that still waits for a lock is nobody's any more.
     runtime.shutdown_background();
     served.map(|()| End::Served)
+}
+
+/// Lets go of the output of whoever started this process on demand, and whose reader waits for its end:
+/// a program of the host that is started within Wine has standard error from there, whatever is asked for.
+fn let_go_of_output() -> std::io::Result<()> {
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    dup2_stdout(&nowhere)?;
+    dup2_stderr(&nowhere)?;
+    Ok(())
 }
 
 async fn run(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -12,6 +12,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::Refusal;
+
+/// No body is larger, in bytes.
+pub(crate) const MOST_BODY: usize = 1 << 20;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -113,6 +116,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        if request.body().size_hint().lower() > MOST_BODY as u64 {
+            let text = "the body is too large";
+            return Err(Refusal::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Kind::Argument,
+                text,
+            ));
+        }
         let late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, Kind::Timeout, "no body came");
         let read = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state));
         let body = read.await.map_err(late)?.map_err(|error| {

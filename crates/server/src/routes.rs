@@ -18,14 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Refusal, json};
 use crate::jobs::events;
-use crate::request::{Asked, JobId, Json, OfDisk, OfVm, check};
+use crate::request::{Asked, JobId, Json, MOST_BODY, OfDisk, OfVm, check};
 use crate::service::Service;
 
 /// Where a client asks who the service is.
 const HELLO: &str = "/v1/hello";
-
-/// No body is larger, in bytes.
-const MOST_BODY: usize = 1 << 20;
 
 /// No text that is to be proved to is longer.
 const MOST_NONCE: usize = 256;

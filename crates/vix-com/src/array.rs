@@ -11,7 +11,7 @@ use windows::Win32::System::Variant::*;
 use windows_core::Result;
 
 use crate::script;
-use crate::variant::{self, Payload, integer, of_value, payload, resolve, vt};
+use crate::variant::{self, Payload, integer, of_value, payload, resolve};
 
 /// The most ids in one call; more than there are properties.
 const MOST: i32 = 4096;
@@ -34,12 +34,12 @@ pub(crate) fn ids(list: &VARIANT) -> Result<Vec<i32>> {
 
 /// Returns the array in a variant, `None` where it holds something else.
 fn array(list: &VARIANT) -> Result<Option<*const SAFEARRAY>> {
-    if vt(list).0 & VT_ARRAY.0 == 0 {
+    if list.vt().0 & VT_ARRAY.0 == 0 {
         return Ok(None);
     }
     // SAFETY: by the type, it is an array, or with VT_BYREF the address of one.
     let array = unsafe {
-        match vt(list).0 & VT_BYREF.0 {
+        match list.vt().0 & VT_BYREF.0 {
             0 => payload(list).parray,
             _ => *payload(list).pparray.as_ref().ok_or(DISP_E_TYPEMISMATCH)?,
         }
@@ -98,10 +98,11 @@ fn ids_of_object(object: &IDispatch) -> Result<Vec<i32>> {
         .collect()
 }
 
-/// Returns the elements of an array of variants.
+/// Returns the elements of an array of variants; of anything else, itself, and of nothing, none.
 pub(crate) fn elements(list: &VARIANT) -> Result<Vec<VARIANT>> {
     let Some(array) = array(list)? else {
-        return Ok(Vec::new());
+        let one = (!list.is_empty()).then(|| list.clone());
+        return Ok(one.into_iter().collect());
     };
     // SAFETY: it is an array.
     let last = unsafe { SafeArrayGetUBound(array, 1)? };
@@ -231,7 +232,7 @@ mod tests {
             of_text("3010"),
             VARIANT::default(),
         ] {
-            assert!(ids(&wrong).is_err(), "{:?}", vt(&wrong));
+            assert!(ids(&wrong).is_err(), "{:?}", wrong.vt());
         }
         assert!(ids(&texts).unwrap().is_empty());
     }
@@ -248,7 +249,7 @@ mod tests {
         ];
         let results = of_values(&[0; 6], values).unwrap();
         let elements = elements(&results).unwrap();
-        let types: Vec<_> = elements.iter().map(vt).collect();
+        let types: Vec<_> = elements.iter().map(VARIANT::vt).collect();
         let bytes = VT_ARRAY | VT_UI1;
         assert_eq!(types, [VT_I4, VT_BSTR, VT_BOOL, VT_I8, VT_DISPATCH, bytes]);
         assert_eq!(ids(&elements[5]).unwrap(), [1, 2, 3]);

@@ -17,7 +17,7 @@ use windows_core::{GUID, HRESULT, Interface, PCWSTR, Result, implement};
 use crate::guard::{done, guarded};
 use crate::handle::{Held, Job, List};
 use crate::interfaces::{ICallback, ICallback_Impl, IHeld, IJob, IVixHandle, IVixHandle2};
-use crate::process::Lock;
+use crate::process::Use;
 use crate::types::In;
 use crate::variant::{integer, of_integer, of_object};
 use crate::{dispatch, script};
@@ -41,7 +41,7 @@ pub(crate) fn of(client: In<ICallback>) -> Result<Option<Callback>> {
     };
     let cookie = Cookie::new(Listener {
         client: RefCell::new(Some(client)),
-        _lock: Lock::new(),
+        _use: Use::new(),
     })?;
     Ok(Some(Box::new(move |job, event, info| {
         // A client that is gone, or its apartment, is told nothing.
@@ -81,7 +81,7 @@ impl ICallback_Impl for Adapter_Impl {
 struct Listener {
     /// Until it was told of the job's end, which is the last event.
     client: RefCell<Option<ICallback>>,
-    _lock: Lock,
+    _use: Use,
 }
 
 impl Listener {
@@ -93,12 +93,14 @@ impl Listener {
         let Some(client) = client else {
             return Ok(());
         };
-        let info =
-            (info != VIX_INVALID_HANDLE).then(|| IVixHandle2::from(List::new(Held::shared(info))));
-        let shared = IJob::from(Job::new(Held::shared(job)));
-        let (shared, info) = (In::lend(Some(&shared)), In::lend(info.as_deref()));
-        // SAFETY: what is lent lives as long as the call.
-        vix::in_callback(job, || unsafe { client.OnVixEvent(shared, event, info) }).ok()
+        vix::in_callback(job, || {
+            let info = (info != VIX_INVALID_HANDLE).then(|| List::new(Held::shared(info)));
+            let info = info.map(IVixHandle2::from);
+            let shared = IJob::from(Job::new(Held::shared(job)));
+            let (shared, info) = (In::lend(Some(&shared)), In::lend(info.as_deref()));
+            // SAFETY: what is lent lives as long as the call.
+            unsafe { client.OnVixEvent(shared, event, info) }.ok()
+        })
     }
 }
 

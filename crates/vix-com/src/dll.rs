@@ -12,7 +12,7 @@ use crate::guard::{done, guarded};
 use crate::interfaces::IVixLib;
 use crate::library::VixLib;
 use crate::names::Names;
-use crate::process::{Lock, is_unused, lock};
+use crate::process::{Use, count, is_unused};
 use crate::registry;
 
 /// `VixCOM.VixLib`.
@@ -25,7 +25,7 @@ pub(crate) const VIX_NAMES: GUID = GUID::from_u128(0x6e1f3c0b_4b0b_4b57_9c55_6b7
 #[implement(IClassFactory)]
 struct Class {
     new: fn() -> IUnknown,
-    _lock: Lock,
+    _use: Use,
 }
 
 impl Class {
@@ -37,7 +37,7 @@ impl Class {
         };
         Ok(Self {
             new,
-            _lock: Lock::new(),
+            _use: Use::new(),
         })
     }
 }
@@ -62,7 +62,7 @@ impl IClassFactory_Impl for Class_Impl {
     }
 
     fn LockServer(&self, more: BOOL) -> Result<()> {
-        lock(more.as_bool());
+        count(more.as_bool());
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! What every method goes through: a panic ends here, a VIX error becomes a number or an `HRESULT`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
-use vix::constants::{VIX_OK, VIXCOM_E_VIX_ERROR};
+use vix::constants::{VIX_INVALID_HANDLE, VIX_OK, VIXCOM_E_VIX_ERROR};
 use vix::{Callback, Fault, Handle, Library};
 use windows::Win32::Foundation::{E_OUTOFMEMORY, E_UNEXPECTED};
 use windows_core::{Error, HRESULT, Result};
@@ -15,6 +16,9 @@ use crate::types::{In, Out, OutObject};
 
 /// The `HRESULT` of a VIX error where the method has no other way to tell it.
 const VIX_ERROR: HRESULT = HRESULT(VIXCOM_E_VIX_ERROR.cast_signed());
+
+/// How long a host may take to take a job over, which is a request and its answer.
+const HANDOVER: Duration = Duration::from_secs(1);
 
 /// Returns what `call` does, `E_UNEXPECTED` when it panics.
 ///
@@ -70,9 +74,23 @@ pub(crate) fn job(
     answer(out, || {
         let callback = callback::of(client)?;
         match start(library(), callback)? {
-            vix::constants::VIX_INVALID_HANDLE => Err(E_OUTOFMEMORY.into()),
+            VIX_INVALID_HANDLE => Err(E_OUTOFMEMORY.into()),
             job => Ok(Some(Job::new(Held::new(job)).into())),
         }
+    })
+}
+
+/// Starts a job that changes something, and returns when the host has it in hand: the client's process may
+/// end with the next instruction.
+pub(crate) fn order(
+    client: In<ICallback>,
+    out: OutObject<IJob>,
+    start: impl FnOnce(&Library, Option<Callback>) -> Result<Handle>,
+) -> HRESULT {
+    job(client, out, |library, callback| {
+        let job = start(library, callback)?;
+        library.await_begun(job, HANDOVER);
+        Ok(job)
     })
 }
 

@@ -15,14 +15,14 @@ use crate::interfaces::{
     IHeld, IHeld_Impl, IVixHandle, IVixHandle_Impl, IVixHandle2, IVixHandle2_Impl,
 };
 use crate::interfaces::{IHost2, IJob, ISnapshot, IVM2};
-use crate::process::{Alive, library};
+use crate::process::{Use, library};
 use crate::types::{In, InVariant, Out, Results};
 
 /// One reference to an object of the object model. The number stays after the end, and is then nobody's.
 pub(crate) struct Held {
     handle: Handle,
     is_closed: AtomicBool,
-    _alive: Alive,
+    _use: Use,
 }
 
 impl Held {
@@ -31,7 +31,7 @@ impl Held {
         Self {
             handle,
             is_closed: AtomicBool::new(false),
-            _alive: Alive::new(),
+            _use: Use::new(),
         }
     }
 

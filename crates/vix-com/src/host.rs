@@ -3,7 +3,7 @@
 use vix::constants::{VIX_INVALID_HANDLE, VIX_VMOPEN_NORMAL};
 use windows_core::HRESULT;
 
-use crate::guard::{done, job};
+use crate::guard::{done, job, order};
 use crate::handle::Host_Impl;
 use crate::interfaces::{ICallback, IHost_Impl, IHost2_Impl, IJob, IVixHandle};
 use crate::path::to_host;
@@ -38,7 +38,7 @@ impl IHost_Impl for Host_Impl {
         callback: In<ICallback>,
         out: OutObject<IJob>,
     ) -> HRESULT {
-        job(callback, out, |library, callback| {
+        order(callback, out, |library, callback| {
             Ok(library.register_vm(self.handle(), to_host(path), callback))
         })
     }
@@ -49,7 +49,7 @@ impl IHost_Impl for Host_Impl {
         callback: In<ICallback>,
         out: OutObject<IJob>,
     ) -> HRESULT {
-        job(callback, out, |library, callback| {
+        order(callback, out, |library, callback| {
             Ok(library.unregister_vm(self.handle(), to_host(path), callback))
         })
     }

@@ -8,16 +8,16 @@ use windows_core::{BSTR, HRESULT, implement};
 use crate::dispatch::dispatched;
 use crate::guard::{answer, job};
 use crate::interfaces::{ICallback, IJob, IVixHandle, IVixLib, IVixLib_Impl};
-use crate::process::Alive;
+use crate::process::Use;
 use crate::types::{In, InText, Out, OutObject};
 
 /// The object that clients create.
 #[implement(IVixLib)]
-pub(crate) struct VixLib(Alive);
+pub(crate) struct VixLib(Use);
 
 impl VixLib {
     pub(crate) fn new() -> Self {
-        Self(Alive::new())
+        Self(Use::new())
     }
 }
 

@@ -11,14 +11,14 @@ use windows_core::{GUID, PCWSTR, Result, implement};
 
 use crate::dispatch::give;
 use crate::guard::guarded;
-use crate::process::Alive;
+use crate::process::Use;
 use crate::variant::{of_integer, of_object};
 
 /// What answers the names.
 #[implement(IDispatch)]
 pub(crate) struct Names {
     what: What,
-    _alive: Alive,
+    _use: Use,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ impl Names {
     fn new(what: What) -> Self {
         Self {
             what,
-            _alive: Alive::new(),
+            _use: Use::new(),
         }
     }
 

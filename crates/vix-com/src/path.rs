@@ -1,6 +1,7 @@
 //! Paths of the host, in its convention: under Wine the host is the Linux machine below.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
+use std::fs;
 
 use vix::Text;
 use vix::constants::*;
@@ -23,9 +24,7 @@ pub(crate) fn property(id: i32, text: String) -> String {
     match id {
         VIX_PROPERTY_VM_VMX_PATHNAME
         | VIX_PROPERTY_FOUND_ITEM_LOCATION
-        | VIX_PROPERTY_JOB_RESULT_SHARED_FOLDER_HOST => Wine::find()
-            .and_then(|wine| wine.dos(&text))
-            .unwrap_or(text),
+        | VIX_PROPERTY_JOB_RESULT_SHARED_FOLDER_HOST => client_path(&text).unwrap_or(text),
         _ => text,
     }
 }
@@ -35,9 +34,33 @@ fn host_path(path: &str) -> String {
         return path.to_owned();
     }
     let path = single(path);
-    Wine::find()
-        .and_then(|wine| unix(&wine, &path))
-        .unwrap_or(path)
+    let unix = Wine::find().and_then(|wine| along(&path, '/', |there| wine.unix(there)));
+    unix.unwrap_or(path)
+}
+
+/// Returns the Windows path of a Linux path.
+fn client_path(path: &str) -> Option<String> {
+    Wine::find()?;
+    along(path, '\\', |there| {
+        // By Wine's name for a Linux path; its function for this garbles others than ASCII in the locale C.
+        let there = format!(r"\\?\unix{}", there.replace('/', r"\"));
+        let resolved = fs::canonicalize(there).ok()?.into_os_string();
+        let resolved = resolved.into_string().ok()?;
+        Some(resolved.trim_start_matches(r"\\?\").to_owned())
+    })
+}
+
+/// Returns another form of a path: that of the deepest folder that has one, and the rest.
+fn along(path: &str, separator: char, form: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let (mut there, mut rest) = (path, String::new());
+    loop {
+        if let Some(form) = form(there) {
+            return Some(form + &rest);
+        }
+        let at = there.rfind(['\\', '/'])?;
+        rest = format!("{separator}{}{rest}", &there[at + 1..]);
+        there = &there[..at];
+    }
 }
 
 /// Tells whether a path is one of Windows, from a drive or a share.
@@ -61,88 +84,45 @@ fn single(path: &str) -> String {
     single
 }
 
-/// Returns the Linux path of a Windows path: that of the deepest folder that is there, and the rest.
-fn unix(wine: &Wine, path: &str) -> Option<String> {
-    let mut rest = String::new();
-    let mut there = path;
-    loop {
-        if let Some(folder) = wine.unix(there) {
-            return Some(folder + &rest);
-        }
-        let at = there.rfind(['\\', '/'])?;
-        let name = &there[at + 1..];
-        rest = format!("/{name}{rest}");
-        there = &there[..at];
-    }
-}
-
-type ToUnix = unsafe extern "C" fn(*const u16) -> *mut u8;
-type ToDos = unsafe extern "C" fn(*const u8) -> *mut u16;
+type ToUnix = unsafe extern "C" fn(*const u16) -> *mut c_char;
 
 /// What Wine's kernel32 has besides that of Windows.
-#[derive(Clone, Copy)]
 struct Wine {
     to_unix: ToUnix,
-    to_dos: ToDos,
 }
 
 impl Wine {
     /// Returns it where this is Wine.
     fn find() -> Option<Self> {
-        let kernel = w!("kernel32.dll");
-        let (unix, dos) = (s!("wine_get_unix_file_name"), s!("wine_get_dos_file_name"));
-        // SAFETY: functions of these names have these types; source: Wine's dlls/kernel32/path.c.
-        unsafe {
-            Some(Self {
-                to_unix: std::mem::transmute::<*const c_void, ToUnix>(export(kernel, unix)?),
-                to_dos: std::mem::transmute::<*const c_void, ToDos>(export(kernel, dos)?),
-            })
-        }
+        let to_unix = export(w!("kernel32.dll"), s!("wine_get_unix_file_name"))?;
+        // SAFETY: a function of this name has this type; source: Wine's dlls/kernel32/path.c.
+        let to_unix = unsafe { std::mem::transmute::<*const c_void, ToUnix>(to_unix) };
+        Some(Self { to_unix })
     }
 
     /// Returns the Linux path of a file; the file need not be there, its folder must.
-    fn unix(self, path: &str) -> Option<String> {
+    fn unix(&self, path: &str) -> Option<String> {
         let path: Vec<_> = path.encode_utf16().chain([0]).collect();
-        // SAFETY: a text with its end; the answer is null or one on the process' heap, for us to free.
+        // SAFETY: a text with its end; the answer is null, or one on the process' heap for us to free.
         unsafe {
             let unix = (self.to_unix)(path.as_ptr());
-            let text = (!unix.is_null())
-                .then(|| std::ffi::CStr::from_ptr(unix.cast()).to_bytes().to_vec());
-            free(unix.cast());
-            String::from_utf8(text?).ok()
+            let text = (!unix.is_null()).then(|| CStr::from_ptr(unix).to_owned());
+            let _ = HeapFree(GetProcessHeap().ok()?, HEAP_FLAGS(0), Some(unix.cast()));
+            text?.into_string().ok()
         }
     }
-
-    /// Returns the Windows path of a file.
-    fn dos(self, path: &str) -> Option<String> {
-        let path: Vec<_> = path.bytes().chain([0]).collect();
-        // SAFETY: as above.
-        unsafe {
-            let dos = (self.to_dos)(path.as_ptr());
-            let text = (!dos.is_null()).then(|| windows_core::PCWSTR(dos).to_string());
-            free(dos.cast());
-            text?.ok()
-        }
-    }
-}
-
-/// # Safety
-/// `block` is null, or from the process' heap.
-unsafe fn free(block: *mut c_void) {
-    // SAFETY: by the contract.
-    let _ = unsafe { GetProcessHeap().and_then(|heap| HeapFree(heap, HEAP_FLAGS(0), Some(block))) };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wine() -> Option<Wine> {
-        let wine = Wine::find();
-        if wine.is_none() {
+    fn is_wine() -> bool {
+        let is_wine = Wine::find().is_some();
+        if !is_wine {
             eprintln!("skipped: this is no Wine");
         }
-        wine
+        is_wine
     }
 
     #[test]
@@ -161,21 +141,22 @@ mod tests {
 
     #[test]
     fn missing_folders_follow_the_one_that_is_there() {
-        let Some(wine) = wine() else {
-            return;
-        };
-        let windows = unix(&wine, r"c:\windows").unwrap();
-        let below = unix(&wine, r"c:\windows\none\such\a.vmx").unwrap();
-        assert_eq!(below, format!("{windows}/none/such/a.vmx"));
-        assert!(windows.starts_with('/'), "{windows}");
+        if is_wine() {
+            let windows = host_path(r"c:\windows");
+            let below = host_path(r"c:\windows\none\such\a.vmx");
+            assert_eq!(below, format!("{windows}/none/such/a.vmx"));
+            assert!(windows.starts_with('/'), "{windows}");
+        }
     }
 
     #[test]
-    fn a_path_comes_back_as_it_went() {
-        let Some(wine) = wine() else {
-            return;
-        };
-        let dos = wine.dos("/tmp/a.vmx").unwrap();
-        assert_eq!(unix(&wine, &dos).as_deref(), Some("/tmp/a.vmx"));
+    fn path_comes_back_as_it_went() {
+        if is_wine() {
+            for path in [r"C:\windows", r"C:\windows\none\such\grün.vmx"] {
+                assert_eq!(client_path(&host_path(path)).as_deref(), Some(path));
+            }
+            let dos = client_path("/tmp/none/a.vmx");
+            assert_eq!(dos.as_deref(), Some(r"Z:\tmp\none\a.vmx"));
+        }
     }
 }

@@ -24,11 +24,6 @@ pub(crate) fn new(vt: VARENUM, payload: Payload) -> VARIANT {
     variant
 }
 
-/// Returns the type.
-pub(crate) fn vt(variant: &VARIANT) -> VARENUM {
-    variant.vt()
-}
-
 /// Returns the payload; which of its fields there is, the type tells.
 pub(crate) fn payload(variant: &VARIANT) -> &Payload {
     // SAFETY: every variant but a decimal's has this form, and that one overlaps it by plain bytes.
@@ -37,7 +32,7 @@ pub(crate) fn payload(variant: &VARIANT) -> &Payload {
 
 /// Returns the variant that one stands for: itself, or what it refers to.
 pub(crate) fn resolve(variant: &VARIANT) -> &VARIANT {
-    match vt(variant) == VT_BYREF | VT_VARIANT {
+    match variant.vt() == VT_BYREF | VT_VARIANT {
         // SAFETY: by the type, it is the address of a variant, or null.
         true => unsafe { payload(variant).pvarVal.as_ref() }.unwrap_or(variant),
         false => variant,
@@ -49,7 +44,7 @@ pub(crate) fn object(variant: &VARIANT) -> Option<IDispatch> {
     let (variant, held) = (resolve(variant), payload(resolve(variant)));
     // SAFETY: each field is read where the type tells that it is there; an address may be null.
     unsafe {
-        match vt(variant) {
+        match variant.vt() {
             VT_DISPATCH => (*held.pdispVal).clone(),
             VT_UNKNOWN => (*held.punkVal).as_ref().and_then(|it| it.cast().ok()),
             it if it == VT_BYREF | VT_DISPATCH => held.ppdispVal.as_ref().cloned().flatten(),
@@ -65,7 +60,7 @@ pub(crate) fn object(variant: &VARIANT) -> Option<IDispatch> {
 pub(crate) fn integer(variant: &VARIANT) -> Result<i32> {
     let variant = resolve(variant);
     let (VT_I1 | VT_I2 | VT_I4 | VT_I8 | VT_INT | VT_UI1 | VT_UI2 | VT_UI4 | VT_UI8 | VT_UINT
-    | VT_R4 | VT_R8) = VARENUM(vt(variant).0 & !VT_BYREF.0)
+    | VT_R4 | VT_R8) = VARENUM(variant.vt().0 & !VT_BYREF.0)
     else {
         return Err(DISP_E_TYPEMISMATCH.into());
     };

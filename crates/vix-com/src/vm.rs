@@ -1,13 +1,13 @@
-//! VMs: power, the guest, variables, snapshots, shared folders, clones.
+//! VMs, as `IVM` has them: power, the guest, variables, snapshots, shared folders.
 
 use vix::constants::VIX_INVALID_HANDLE as NO_LIST;
-use vix::{Callback, CloneRequest, GuestCall, Handle, Library};
+use vix::{Callback, GuestCall, Handle, Library};
 use windows::Win32::Foundation::VARIANT_BOOL;
 use windows_core::{HRESULT, Result};
 
-use crate::guard::{job, store};
+use crate::guard::{order, store};
 use crate::handle::Vm_Impl;
-use crate::interfaces::{ICallback, IJob, ISnapshot, IVM_Impl, IVM2_Impl, IVixHandle};
+use crate::interfaces::{ICallback, IJob, ISnapshot, IVM_Impl, IVixHandle};
 use crate::path::to_host;
 use crate::process::library;
 use crate::snapshot::snapshot_of;
@@ -15,13 +15,13 @@ use crate::types::{In, InText, Out, OutObject};
 
 impl Vm_Impl {
     /// Starts a job of this VM's.
-    fn start(
+    pub(crate) fn start(
         &self,
         client: In<ICallback>,
         out: OutObject<IJob>,
         start: impl FnOnce(&Library, Handle, Option<Callback>) -> Result<Handle>,
     ) -> HRESULT {
-        job(client, out, |library, callback| {
+        order(client, out, |library, callback| {
             start(library, self.handle(), callback)
         })
     }
@@ -572,129 +572,6 @@ impl IVM_Impl for Vm_Impl {
     ) -> HRESULT {
         self.start(callback, out, |library, vm, callback| {
             Ok(library.install_tools(vm, options, command_line_args.read(), callback))
-        })
-    }
-}
-
-impl IVM2_Impl for Vm_Impl {
-    unsafe fn Pause(
-        &self,
-        options: i32,
-        list: In<IVixHandle>,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            Ok(library.pause(vm, options, list.number()?, callback))
-        })
-    }
-
-    unsafe fn Unpause(
-        &self,
-        options: i32,
-        list: In<IVixHandle>,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            Ok(library.unpause(vm, options, list.number()?, callback))
-        })
-    }
-
-    unsafe fn Clone(
-        &self,
-        snapshot: In<ISnapshot>,
-        clone_type: i32,
-        dest_config_path_name: InText,
-        clone_options: i32,
-        list: In<IVixHandle>,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            let request = CloneRequest {
-                snapshot: snapshot.number()?,
-                kind: clone_type,
-                destination: to_host(dest_config_path_name),
-                options: clone_options,
-                list: list.number()?,
-            };
-            Ok(library.clone_vm(vm, request, callback))
-        })
-    }
-
-    unsafe fn BeginRecording(
-        &self,
-        _name: InText,
-        _description: InText,
-        _options: i32,
-        _list: In<IVixHandle>,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            Ok(library.refuse_removed(vm, callback))
-        })
-    }
-
-    unsafe fn EndRecording(
-        &self,
-        _options: i32,
-        _list: In<IVixHandle>,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            Ok(library.refuse_removed(vm, callback))
-        })
-    }
-
-    unsafe fn BeginReplay(
-        &self,
-        _recording: In<ISnapshot>,
-        _options: i32,
-        _list: In<IVixHandle>,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            Ok(library.refuse_removed(vm, callback))
-        })
-    }
-
-    unsafe fn EndReplay(
-        &self,
-        _options: i32,
-        _list: In<IVixHandle>,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            Ok(library.refuse_removed(vm, callback))
-        })
-    }
-
-    unsafe fn GetFileInfoInGuest(
-        &self,
-        path_name: InText,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            let make = |path| GuestCall::FileInfo { path };
-            Ok(library.ask_of(vm, path_name.read(), 0, NO_LIST, make, callback))
-        })
-    }
-
-    unsafe fn CaptureScreenImage(
-        &self,
-        capture_type: i32,
-        additional_properties: In<IVixHandle>,
-        callback: In<ICallback>,
-        out: OutObject<IJob>,
-    ) -> HRESULT {
-        self.start(callback, out, |library, vm, callback| {
-            Ok(library.capture_screen(vm, capture_type, additional_properties.number()?, callback))
         })
     }
 }

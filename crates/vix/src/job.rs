@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use crate::constants::*;
 use crate::error::{Fault, Result};
@@ -53,10 +53,12 @@ struct Signal {
     changed: Condvar,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     #[default]
-    Running,
+    Started,
+    /// The work has told of its progress: whoever does it is at it.
+    Begun,
     /// The results are there.
     Ended,
     /// The completion event was delivered, or nobody wanted it.
@@ -65,7 +67,9 @@ enum Phase {
 
 impl Signal {
     fn reach(&self, phase: Phase) {
-        *lock(&self.phase) = phase;
+        let mut now = lock(&self.phase);
+        *now = phase.max(*now);
+        drop(now);
         self.changed.notify_all();
     }
 
@@ -75,12 +79,11 @@ impl Signal {
         drop(woken.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits for the results, no longer than until `deadline`.
-    fn await_end(&self, deadline: Instant) {
-        let limit = deadline.saturating_duration_since(Instant::now());
-        let is_running = |now: &mut Phase| *now < Phase::Ended;
-        let woken = (self.changed).wait_timeout_while(lock(&self.phase), limit, is_running);
-        drop(woken.unwrap_or_else(PoisonError::into_inner));
+    /// Waits no longer than `limit`, and tells whether the phase is reached.
+    fn await_for(&self, phase: Phase, limit: Duration) -> bool {
+        let is_before = |now: &mut Phase| *now < phase;
+        let woken = (self.changed).wait_timeout_while(lock(&self.phase), limit, is_before);
+        *woken.unwrap_or_else(PoisonError::into_inner).0 >= phase
     }
 }
 
@@ -193,13 +196,11 @@ impl Jobs {
     }
 }
 
-/// Returns a control block that tells the caller of progress, where one wants events.
-fn control(caller: &Arc<Caller>) -> replix::Job {
-    if lock(&caller.callback).is_none() {
-        return replix::Job::new();
-    }
-    let caller = Arc::downgrade(caller);
+/// Returns a control block that tells of progress: those who wait, and then the caller.
+fn control(progress: &Arc<Signal>, caller: &Arc<Caller>) -> replix::Job {
+    let (progress, caller) = (Arc::clone(progress), Arc::downgrade(caller));
     replix::Job::observed(move |_| {
+        progress.reach(Phase::Begun);
         if let Some(caller) = caller.upgrade() {
             caller.tell(VIX_EVENTTYPE_JOB_PROGRESS, VIX_INVALID_HANDLE);
         }
@@ -231,7 +232,7 @@ impl Job {
             job: handle,
             callback: Mutex::new(callback),
         });
-        let control = control(&caller);
+        let control = control(&self.progress, &caller);
         lock(&jobs.running).insert(handle, control.clone());
         let run = Run { control, caller };
         let result = catch_unwind(AssertUnwindSafe(|| work(&run)));
@@ -269,7 +270,7 @@ impl Job {
             while !self.is_done() && pump.run_one() {}
         }
         let phase = match (own, calling) {
-            (true, _) => Phase::Running,
+            (true, _) => Phase::Started,
             (false, true) => Phase::Ended,
             (false, false) => Phase::Told,
         };
@@ -277,15 +278,12 @@ impl Job {
         move || progress.await_phase(phase)
     }
 
-    /// Waits for the end until `deadline`, and tells whether it came. Work that waits for the client's
-    /// thread is not waited for.
-    pub(crate) fn settle(&self, deadline: Instant) -> bool {
+    /// Waits up to `limit` for whoever does the work to be at it, and tells whether they are. Work that
+    /// waits for the client's thread is not waited for.
+    pub(crate) fn await_begun(&self, limit: Duration) -> bool {
         match self.queue {
-            Queue::Pool(_) => {
-                self.progress.await_end(deadline);
-                self.is_done()
-            }
-            Queue::Pump(_) => true,
+            Queue::Pool(_) => self.progress.await_for(Phase::Begun, limit),
+            Queue::Pump(_) => false,
         }
     }
 
@@ -366,7 +364,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Duration;
 
     use super::*;
     use crate::pool::{Pool, Pump};
@@ -528,22 +525,22 @@ mod tests {
     }
 
     #[test]
-    fn settling_waits_for_threads_and_no_longer() {
+    fn work_has_begun_with_its_first_progress() {
         let jobs = Arc::new(Jobs::default());
         let (open, gate) = gate();
-        let handle = jobs.start(&threads(), None, move |_| {
+        let handle = jobs.start(&threads(), None, move |run| {
+            run.control.phase("at it");
             gate.recv().unwrap();
             Ok(Vec::new())
         });
         let job = job_of(&jobs, handle);
-        jobs.table.release(handle);
-        assert!(!job.settle(Instant::now()), "it cannot have ended");
-        let opener = std::thread::spawn(move || open.send(()));
-        assert!(job.settle(Instant::now() + Duration::from_secs(60)));
-        opener.join().unwrap().unwrap();
-        let pump = Queue::Pump(Arc::default());
-        let pumped = jobs.start(&pump, None, |_| Ok(Vec::new()));
-        assert!(job_of(&jobs, pumped).settle(Instant::now() + Duration::from_secs(60)));
+        let limit = Duration::from_secs(60);
+        assert!(job.await_begun(limit));
+        assert!(!job.is_done());
+        open.send(()).unwrap();
+        job.wait(handle).unwrap();
+        let silent = jobs.start(&threads(), None, |_| Ok(Vec::new()));
+        assert!(job_of(&jobs, silent).await_begun(limit));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! What is done with hosts, VMs, snapshots and guests is in the modules of these names.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::argument::refuse;
 use crate::constants::*;
@@ -161,12 +161,12 @@ impl Library {
         Ok(self.job(job)?.waiter(job))
     }
 
-    /// Gives the jobs that run on threads of ours up to `limit` to end, for a face whose process may end
-    /// without notice. Tells whether all have.
-    pub fn settle(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        let jobs = self.jobs.table.unfinished();
-        jobs.iter().all(|job| job.settle(deadline))
+    /// Waits up to `limit` until whoever does the work of a job is at it: a host elsewhere then goes on
+    /// with it whatever becomes of this process.
+    pub fn await_begun(&self, job: Handle, limit: Duration) {
+        if let Ok(job) = self.job(job) {
+            job.await_begun(limit);
+        }
     }
 
     /// Tells whether a job has ended.

@@ -117,16 +117,6 @@ impl Table {
         });
     }
 
-    /// Returns the jobs that have not ended.
-    pub(crate) fn unfinished(&self) -> Vec<Arc<Job>> {
-        let live = self.read();
-        let jobs = live.values().filter_map(|entry| match &entry.object {
-            Object::Job(job) if !job.is_done() => Some(Arc::clone(job)),
-            _ => None,
-        });
-        jobs.collect()
-    }
-
     /// Returns how many objects live.
     pub(crate) fn len(&self) -> usize {
         self.read().len()

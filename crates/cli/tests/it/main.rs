@@ -15,6 +15,7 @@ mod replix_delete;
 mod replix_disk;
 mod replix_info;
 mod replix_power;
+mod replix_serve;
 mod replix_snapshot;
 mod replix_tree;
 mod vmrun_calls;

@@ -79,6 +79,7 @@ fn help_is_no_failure() {
       stop      Power a VM off: its guest is asked to shut down
       list      List the VMs that run here
       delete    Delete a VM: its own files, never the disks that it shares
+      serve     Serve this user's programs that cannot use the engine themselves, VixCOM above all
       help      Print this message or the help of the given subcommand(s)
 
     Options:

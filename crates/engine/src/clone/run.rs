@@ -36,10 +36,11 @@ pub(crate) fn plan(env: &Env, vmx: &Path, spec: &CloneSpec) -> Result<ClonePlan>
 pub(crate) fn run(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<CloneReport> {
     let mut ready = prepare(env, vmx, spec, job)?;
     let mut undo = Undo::new(env.store.clone());
+    // The hidden folder comes first: as long as it is there, the clone is known to be unfinished.
+    let stage = Stage::prepare(&env.store, &ready.destination, &mut undo)?;
     if spec.kind == CloneKind::Linked {
         enter_in_parent(env, &mut ready, &mut undo, job)?;
     }
-    let stage = Stage::prepare(&env.store, &ready.destination, &mut undo)?;
     job.expect_bytes(ready.plan.bytes);
     let bytes = make_disks(env, &ready, stage.dir(), job)?;
     let warnings = make_small_files(env, &mut ready, spec, stage.dir())?;

@@ -7,8 +7,11 @@ use super::naming::Names;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::store::{
     FileKind, Held, LockMode, Store, UNFINISHED, Undo, create_dirs, folder_of, hidden_sibling,
-    remove_tree,
+    hidden_siblings, remove_tree,
 };
+
+/// How often a hidden folder is made that others take for one left over.
+const TRIES: usize = 100;
 
 /// A folder beside (or in) the destination in which the clone's files are written.
 ///
@@ -30,25 +33,16 @@ impl Stage {
     pub(super) fn prepare(store: &Arc<dyn Store>, vmx: &Path, undo: &mut Undo) -> Result<Self> {
         refuse_existing(&**store, vmx)?;
         let target = folder_of(vmx).to_path_buf();
-        let around = if store.exists(&target) {
-            &target
-        } else {
-            folder_of(&target)
+        let named = match store.exists(&target) {
+            true => inside(vmx),
+            false => beside(vmx),
         };
+        let around = folder_of(&named);
         for made in create_dirs(&**store, around)? {
             undo.made_dir(&made);
         }
         sweep(&**store, around);
-        let dir = hidden_sibling(&around.join(vmx.file_stem().unwrap_or_default()));
-        store.create_dir(&dir)?;
-        undo.made_tree(&dir);
-        let lock = store.try_lock_dir(&dir, LockMode::Exclusive)?;
-        let lock = lock.ok_or_else(|| {
-            Error::new(
-                Kind::FileLocked,
-                format!("{} is held by another process", quoted(&dir)),
-            )
-        })?;
+        let (dir, lock) = make(&**store, &named, undo)?;
         let vmx_name = vmx.file_name().unwrap_or_default().into();
         Ok(Self {
             store: Arc::clone(store),
@@ -94,6 +88,54 @@ impl Stage {
         self.store.sync_dir(&self.target)?;
         self.store.remove_dir(&self.dir)
     }
+}
+
+/// What the hidden folder of the clone at `vmx` is called after where the clone's folder is there.
+fn inside(vmx: &Path) -> PathBuf {
+    folder_of(vmx).join(vmx.file_stem().unwrap_or_default())
+}
+
+/// The same where that is to be made.
+fn beside(vmx: &Path) -> PathBuf {
+    let folder = folder_of(vmx);
+    let mut name = folder.file_name().unwrap_or_default().to_os_string();
+    name.push("-");
+    name.push(vmx.file_stem().unwrap_or_default());
+    folder.with_file_name(name)
+}
+
+/// Returns the hidden folders of clones at `vmx`; nobody works on one that is not locked.
+pub(super) fn hidden_folders(store: &dyn Store, vmx: &Path) -> Vec<PathBuf> {
+    let mut found = hidden_siblings(store, &inside(vmx));
+    found.extend(hidden_siblings(store, &beside(vmx)));
+    found.retain(|path| {
+        store
+            .meta(path)
+            .is_ok_and(|meta| meta.kind == FileKind::Dir)
+    });
+    found
+}
+
+/// Makes a hidden folder beside `path` and locks it.
+///
+/// Before it is locked it looks left over to others that sweep, who may take it away: then the next
+/// one has better luck.
+fn make(store: &dyn Store, path: &Path, undo: &mut Undo) -> Result<(PathBuf, Box<dyn Held>)> {
+    for _ in 0..TRIES {
+        let dir = hidden_sibling(path);
+        store.create_dir(&dir)?;
+        undo.made_tree(&dir);
+        match store.try_lock_dir(&dir, LockMode::Exclusive) {
+            Ok(Some(lock)) if store.exists(&dir) => return Ok((dir, lock)),
+            Err(error) if error.kind() != Kind::FileNotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let text = format!(
+        "other processes take away what is made beside {}",
+        quoted(path)
+    );
+    Err(Error::new(Kind::FileLocked, text).at(path))
 }
 
 /// Fails where something stands at the destination already, or a file where its folder should be.
@@ -154,9 +196,8 @@ pub(super) fn taken_names(store: &dyn Store, vmx: &Path) -> Names {
     names
 }
 
-/// Removes what killed processes left unfinished in `dir`; tells whether there was something.
-pub(super) fn sweep(store: &dyn Store, dir: &Path) -> bool {
-    let mut found = false;
+/// Removes what killed processes left unfinished in `dir`.
+fn sweep(store: &dyn Store, dir: &Path) {
     for entry in store.list(dir).unwrap_or_default() {
         let name = entry.name.to_string_lossy();
         if entry.kind != FileKind::Dir || !name.starts_with('.') || !name.contains(UNFINISHED) {
@@ -164,10 +205,9 @@ pub(super) fn sweep(store: &dyn Store, dir: &Path) -> bool {
         }
         let path = dir.join(&entry.name);
         if let Ok(Some(_lock)) = store.try_lock_dir(&path, LockMode::Exclusive) {
-            found |= remove_tree(store, &path).is_ok();
+            let _ = remove_tree(store, &path);
         }
     }
-    found
 }
 
 #[cfg(test)]
@@ -232,5 +272,25 @@ mod tests {
         let (undo, stage) = staged(&mem, "/y/b.vmx");
         assert!(!mem.exists(Path::new("/.old.replix-00")));
         drop((stage, undo));
+    }
+
+    #[test]
+    fn folders_of_others_are_not_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(crate::store::Local);
+        let prepare = &|thread: usize| {
+            for number in 0..50 {
+                let vmx = folder.path().join(format!("{thread}-{number}/a.vmx"));
+                let mut undo = Undo::new(Arc::clone(&store));
+                let stage = Stage::prepare(&store, &vmx, &mut undo).unwrap();
+                write_new(&*store, &stage.dir().join("a.vmx"), b"x").unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                scope.spawn(move || prepare(thread));
+            }
+        });
+        assert_eq!(store.list(folder.path()).unwrap(), []);
     }
 }

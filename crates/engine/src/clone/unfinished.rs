@@ -1,9 +1,10 @@
 //! What is left of a clone whose process was killed: taken back by who knows that it was being made.
 //!
 //! What is not certainly the clone's stays: a snapshot that does nothing is better than one that is
-//! missed. Killed while it took the snapshot, the source may run on a longer chain, which is a whole
-//! one.
+//! missed. As long as its hidden folder is there, the clone was not finished; without one nothing of
+//! the source is touched.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,19 @@ use serde::{Deserialize, Serialize};
 use super::plan::{BASE_DESCRIPTION, BASE_NAME};
 use super::{CloneKind, CloneSpec, naming, stage};
 use crate::error::Result;
-use crate::format::{SnapshotEntry, Vmsd};
+use crate::format::Vmsd;
 use crate::job::Job;
 use crate::snapshot::{self, SnapshotRef};
-use crate::store::{Local, LockMode, Store, folder_of, replace};
-use crate::vm::{Claim, Env, Settings, Standing, clone_standing};
+use crate::store::{
+    Entry, FileKind, Local, LockMode, Store, folder_of, read_small, remove_tree, replace,
+};
+use crate::vm::{Claim, Env, Settings, VmConfig, files};
 
 /// How long a VM is waited for that another process holds: that one may be at work for long.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// No configuration that we wrote is larger.
+const CONFIG_LIMIT: u64 = 16 << 20;
 
 /// A clone that was being made when its process ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,74 +60,103 @@ fn clear(env: &Env, clone: &Unfinished) -> Result<bool> {
     let store = &*env.store;
     let destination = naming::checked_destination(&clone.spec.destination)?;
     let destination = stage::resolved(store, &destination);
-    let swept = sweep(store, &destination);
-    if clone.spec.kind != CloneKind::Linked || store.exists(&destination) {
-        return Ok(swept);
+    // Without its hidden folder the clone was finished, wherever it is now, or hardly begun.
+    let is_unfinished = sweep(store, &destination, clone.started_us);
+    // Taken also for a full clone: letting go of it takes away what the ended process held it by.
+    let mut claim = Claim::take(env, &clone.vm, LockMode::Exclusive, &Job::new())?;
+    if !is_unfinished || clone.spec.kind != CloneKind::Linked {
+        return Ok(is_unfinished);
     }
     let entry = destination.to_string_lossy();
-    let (listed, made) = take_out(env, clone, &entry, swept)?;
-    if let Some(uid) = made {
-        snapshot::remove(env, &clone.vm, &SnapshotRef::Uid(uid), false, &Job::new())?;
-    }
-    Ok(swept || listed)
-}
-
-/// Removes hidden folders that nobody works on, in the two places where the clone's may be.
-fn sweep(store: &dyn Store, destination: &Path) -> bool {
-    let folder = folder_of(destination);
-    let mut swept = false;
-    for around in [folder, folder_of(folder)] {
-        swept |= stage::sweep(store, around);
-    }
-    swept
-}
-
-/// Takes the clone out of the parent's list; returns whether it was there, and the number of the
-/// snapshot that is of no use any more.
-///
-/// Where the clone would be must be seen, which `is_seen` says: on a disk that is not there it
-/// may be whole.
-fn take_out(
-    env: &Env,
-    clone: &Unfinished,
-    entry: &str,
-    is_seen: bool,
-) -> Result<(bool, Option<u32>)> {
-    let claim = Claim::take(env, &clone.vm, LockMode::Exclusive, &Job::new())?;
     let mut vmsd = env.vmsd(&claim.vm)?;
-    let is_gone = is_seen || clone_standing(env, &claim.vm, entry) == Standing::Gone;
-    let Some(uid) = vmsd.base_of_clone(entry).filter(|_| is_gone) else {
-        return Ok((false, None));
+    let Some(uid) = vmsd.base_of_clone(&entry) else {
+        snapshot::clear_unfinished(env, &mut claim, clone.started_us)?;
+        return Ok(true);
     };
     vmsd.remove_clones(|path| path == entry);
-    replace(
-        &*env.store,
-        &claim.vm.vmsd_path(&*env.store),
-        &vmsd.to_bytes(),
-    )?;
-    Ok((true, base_of(&vmsd, uid, clone)))
+    replace(store, &claim.vm.vmsd_path(store), &vmsd.to_bytes())?;
+    drop(claim);
+    if is_base(&vmsd, uid, clone) {
+        snapshot::remove(env, &clone.vm, &SnapshotRef::Uid(uid), false, &Job::new())?;
+    }
+    Ok(true)
 }
 
-/// The snapshot, if it was made for the clone and nothing else stands on it.
-fn base_of(vmsd: &Vmsd, uid: u32, clone: &Unfinished) -> Option<u32> {
-    let is_for_clone = |entry: &&SnapshotEntry| {
+/// Removes the hidden folder of the clone, if nobody works on it, and what had been moved out of it;
+/// tells whether there was one and the clone was not finished.
+fn sweep(store: &dyn Store, destination: &Path, since_us: i64) -> bool {
+    let is_finished = store.exists(destination);
+    let mut found = false;
+    for stage in stage::hidden_folders(store, destination) {
+        let Ok(Some(_lock)) = store.try_lock_dir(&stage, LockMode::Exclusive) else {
+            continue;
+        };
+        if !is_finished {
+            for path in moved(store, &stage, destination, since_us) {
+                // What stays is without its configuration: nothing runs on it.
+                let _ = store.remove_file(&path);
+            }
+        }
+        found |= remove_tree(store, &stage).is_ok();
+    }
+    found && !is_finished
+}
+
+/// The files that were moved from the hidden folder `stage` to the folder of the clone, whose
+/// configuration, which names them, would have been the last.
+fn moved(store: &dyn Store, stage: &Path, destination: &Path, since_us: i64) -> Vec<PathBuf> {
+    let name = destination.file_name().unwrap_or_default();
+    let config = read_small(store, &stage.join(name), CONFIG_LIMIT);
+    let Some(config) = config.ok().and_then(|bytes| VmConfig::parse(&bytes).ok()) else {
+        return Vec::new();
+    };
+    let folder = folder_of(destination);
+    let is_moved = |entry: &Entry| {
+        let meta = store.meta(&folder.join(&entry.name));
+        entry.kind == FileKind::File
+            && is_part(&config, name, &entry.name.to_string_lossy())
+            && !store.exists(&stage.join(&entry.name))
+            && meta.is_ok_and(|meta| meta.modified_us >= since_us)
+    };
+    let entries = store.list(folder).unwrap_or_default().into_iter();
+    let moved = entries.filter(is_moved);
+    moved.map(|entry| folder.join(entry.name)).collect()
+}
+
+/// Whether a file is called as one of the clone whose configuration is called `vmx`.
+fn is_part(config: &VmConfig, vmx: &OsStr, name: &str) -> bool {
+    let vmx = vmx.to_string_lossy();
+    let small = ["nvram", "vmsd", "vmxf"].map(|ending| format!("{}.{ending}", files::stem(&vmx)));
+    let is_of = |disk: &str| {
+        // "web-cl1-flat.vmdk" of "web-cl1.vmdk"
+        let rest = name.strip_prefix(files::stem(disk));
+        name == disk || rest.is_some_and(|rest| rest.starts_with('-') && rest.ends_with(".vmdk"))
+    };
+    let mut disks = config.disks().into_iter();
+    small.iter().any(|own| own == name) || disks.any(|slot| is_of(&slot.file_name))
+}
+
+/// Whether a snapshot was made for the clone, and nothing else stands on it.
+fn is_base(vmsd: &Vmsd, uid: u32, clone: &Unfinished) -> bool {
+    vmsd.snapshot(uid).is_some_and(|entry| {
         clone.spec.snapshot.is_none()
             && entry.display_name == BASE_NAME
             && entry.description == BASE_DESCRIPTION
             && entry.created_us >= clone.started_us
             && entry.clones.is_empty()
-    };
-    vmsd.snapshot(uid)
-        .filter(is_for_clone)
-        .map(|entry| entry.uid)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::clone::run;
+    use crate::disk::{NewDisk, create, set_content_id};
+    use crate::format::vmdk::CreateType;
     use crate::snapshot::{NewSnapshot, SnapshotTree};
-    use crate::store::{Mem, create_dirs, remove_tree, write_new};
+    use crate::store::{Mem, create_dirs, write_new};
 
     const BASE: &str = "/vms/base/base.vmx";
 
@@ -169,7 +204,7 @@ mod tests {
     fn killed_linked_clone_leaves_nothing() {
         let (mem, env) = env();
         let clone = made(&env, CloneKind::Linked, "/vms/web/web.vmx");
-        hide(&mem, "/vms/web", "/vms/.web.replix-00");
+        hide(&mem, "/vms/web", "/vms/.web-web.replix-00");
         assert!(clear(&env, &clone).unwrap());
         assert_eq!(names(&mem, "/vms"), ["base"]);
         assert_eq!(snapshots(&env), SnapshotTree::default());
@@ -180,7 +215,7 @@ mod tests {
     fn killed_full_clone_leaves_nothing() {
         let (mem, env) = env();
         let clone = made(&env, CloneKind::Full, "/vms/web/web.vmx");
-        hide(&mem, "/vms/web", "/vms/.web.replix-00");
+        hide(&mem, "/vms/web", "/vms/.web-web.replix-00");
         assert!(clear(&env, &clone).unwrap());
         assert_eq!(names(&mem, "/vms"), ["base"]);
     }
@@ -198,7 +233,7 @@ mod tests {
     fn snapshot_that_was_there_before_stays() {
         let (mem, env) = env();
         let mut clone = made(&env, CloneKind::Linked, "/vms/web/web.vmx");
-        remove_tree(&mem, Path::new("/vms/web")).unwrap();
+        hide(&mem, "/vms/web", "/vms/.web-web.replix-00");
         clone.started_us = i64::MAX;
         assert!(clear(&env, &clone).unwrap());
         let left = snapshots(&env).snapshots;
@@ -212,7 +247,7 @@ mod tests {
         let mut second = CloneSpec::new(CloneKind::Linked, "/vms/db/db.vmx");
         second.snapshot = Some(SnapshotRef::Uid(1));
         run(&env, Path::new(BASE), &second, &Job::new()).unwrap();
-        remove_tree(&mem, Path::new("/vms/web")).unwrap();
+        hide(&mem, "/vms/web", "/vms/.web-web.replix-00");
         assert!(clear(&env, &clone).unwrap());
         assert_eq!(snapshots(&env).snapshots[0].clones, ["/vms/db/db.vmx"]);
     }
@@ -226,21 +261,126 @@ mod tests {
         };
         snapshot::create(&env, Path::new(BASE), &new, &Job::new()).unwrap();
         let clone = made(&env, CloneKind::Linked, "/vms/web/web.vmx");
-        remove_tree(&mem, Path::new("/vms/web")).unwrap();
+        hide(&mem, "/vms/web", "/vms/.web-web.replix-00");
         assert!(clear(&env, &clone).unwrap());
         let left = snapshots(&env).snapshots;
         assert_eq!((left.len(), left[0].uid), (1, 1));
     }
 
     #[test]
-    fn clone_out_of_sight_stays_listed() {
+    fn finished_clone_may_be_anywhere_by_now() {
         let (mem, env) = env();
-        create_dirs(&mem, Path::new("/mnt/usb")).unwrap();
-        let clone = made(&env, CloneKind::Linked, "/mnt/usb/web/web.vmx");
-        remove_tree(&mem, Path::new("/mnt/usb/web")).unwrap();
-        remove_tree(&mem, Path::new("/mnt/usb")).unwrap();
-        create_dirs(&mem, Path::new("/mnt/usb")).unwrap();
+        let clone = made(&env, CloneKind::Linked, "/vms/web/web.vmx");
+        hide(&mem, "/vms/web", "/vms/moved");
         assert!(!clear(&env, &clone).unwrap());
-        assert_eq!(snapshots(&env).snapshots.len(), 1);
+        assert_eq!(snapshots(&env).snapshots[0].clones, ["/vms/web/web.vmx"]);
+    }
+
+    /// Every file, but locks and the bookkeeping, which remembers the numbers of snapshots.
+    fn tree(mem: &Mem, dir: &Path) -> BTreeSet<PathBuf> {
+        let mut tree = BTreeSet::new();
+        for entry in mem.list(dir).unwrap() {
+            let path = dir.join(entry.name);
+            match entry.kind {
+                FileKind::Dir => tree.extend(self::tree(mem, &path)),
+                _ if path.ends_with("base.vmsd") => {}
+                _ => drop(tree.insert(path)),
+            }
+        }
+        tree
+    }
+
+    /// A linked clone that is killed when it has made so many changes; `None` where it was faster.
+    fn killed(changes: usize, destination: &str) -> Option<(Mem, Env, Unfinished)> {
+        let (mem, env) = env();
+        add_disk(&mem);
+        create_dirs(&mem, Path::new("/vms/full")).unwrap();
+        write_new(&mem, Path::new("/vms/full/new-notes"), b"mine").unwrap();
+        let clone = Unfinished {
+            vm: BASE.into(),
+            spec: CloneSpec::new(CloneKind::Linked, destination),
+            started_us: 0,
+        };
+        mem.limit_changes(Some(changes));
+        let done = run(&env, Path::new(BASE), &clone.spec, &Job::new());
+        mem.limit_changes(None);
+        // It says that this process holds the VM, which it does no more.
+        let _ = remove_tree(&mem, Path::new("/vms/base/base.vmx.lck"));
+        done.is_err().then_some((mem, env, clone))
+    }
+
+    /// Kills a linked clone at each of its changes in turn; returns how many there are.
+    fn kill_at_each_change(destination: &str) -> usize {
+        let (untouched, ..) = killed(0, destination).unwrap();
+        let before = tree(&untouched, Path::new("/"));
+        let mut changes = 0;
+        while let Some((mem, env, clone)) = killed(changes, destination) {
+            changes += 1;
+            clear(&env, &clone).unwrap();
+            if mem.exists(Path::new(destination)) {
+                // All that was left to do is to remove the empty hidden folder.
+                assert_eq!(snapshots(&env).snapshots[0].clones, [destination]);
+                continue;
+            }
+            assert_eq!(tree(&mem, Path::new("/")), before, "change {changes}");
+            assert_eq!(disk_of_base(&env), "base.vmdk");
+            assert_eq!(snapshots(&env), SnapshotTree::default());
+            run(&env, Path::new(BASE), &clone.spec, &Job::new()).unwrap();
+        }
+        changes
+    }
+
+    fn disk_of_base(env: &Env) -> String {
+        let vm = env.open(Path::new(BASE)).unwrap();
+        vm.config.disks()[0].file_name.clone()
+    }
+
+    fn add_disk(mem: &Mem) {
+        let disk = NewDisk {
+            path: "/vms/base/base.vmdk".into(),
+            create_type: CreateType::MonolithicSparse,
+            sectors: 2048,
+            cut: None,
+            adapter: "lsilogic".into(),
+            hardware_version: 19,
+            uuid: None,
+        };
+        create(mem, &disk).unwrap();
+        let vmx = b"config.version = \"8\"\nvirtualHW.version = \"19\"\n\
+                    scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"base.vmdk\"\n";
+        replace(mem, Path::new(BASE), vmx).unwrap();
+    }
+
+    #[test]
+    fn linked_clone_may_be_killed_at_any_change() {
+        assert!(kill_at_each_change("/vms/web/web.vmx") > 20);
+    }
+
+    #[test]
+    fn clone_in_a_full_folder_may_be_killed_too() {
+        assert!(kill_at_each_change("/vms/full/new.vmx") > 20);
+    }
+
+    #[test]
+    fn disk_that_was_written_to_stays() {
+        let mut met = 0;
+        for changes in 0.. {
+            let Some((mem, env, clone)) = killed(changes, "/vms/web/web.vmx") else {
+                break;
+            };
+            if disk_of_base(&env) == "base.vmdk" || !snapshots(&env).snapshots.is_empty() {
+                continue;
+            }
+            // It went on to new disks, and nobody knows of a snapshot: then its user started it.
+            let vm = env.open(Path::new(BASE)).unwrap();
+            let disk = Path::new("/vms/base/base-000001.vmdk");
+            let link = env.opener(&vm).unwrap().open_link(disk).unwrap();
+            set_content_id(&mem, &link, 77, None).unwrap();
+            clear(&env, &clone).unwrap();
+            assert_eq!(disk_of_base(&env), "base-000001.vmdk");
+            assert!(mem.exists(disk));
+            met += 1;
+        }
+        assert!(met > 0);
     }
 }

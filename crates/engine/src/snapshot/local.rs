@@ -117,7 +117,7 @@ pub(crate) fn unchanged_since(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Option<S
 }
 
 /// A child keeps its parent's content id until the first write.
-fn is_fresh_child(chain: &Chain, parent: &Path) -> bool {
+pub(super) fn is_fresh_child(chain: &Chain, parent: &Path) -> bool {
     let paths: Vec<PathBuf> = chain
         .links()
         .iter()

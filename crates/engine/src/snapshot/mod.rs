@@ -15,6 +15,8 @@ mod revert;
 #[cfg(feature = "local")]
 mod take;
 mod tree;
+#[cfg(feature = "local")]
+mod unfinished;
 
 #[cfg(feature = "local")]
 pub(crate) use {
@@ -23,6 +25,7 @@ pub(crate) use {
     remove::remove,
     revert::revert,
     take::take,
+    unfinished::clear as clear_unfinished,
 };
 
 use serde::{Deserialize, Serialize};

@@ -145,6 +145,7 @@ impl Store for Local {
             kind: kind_of(meta.file_type()),
             len: meta.len(),
             allocated_bytes: meta.blocks() * 512,
+            modified_us: meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000,
             stamp: [
                 meta.dev(),
                 meta.ino(),

@@ -23,6 +23,8 @@ struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
     locks: BTreeMap<PathBuf, i32>,
     last_id: u64,
+    /// How many changes are still made; `None` is all.
+    left: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ enum Node {
 }
 
 struct MemFile {
+    tree: Arc<Mutex<Tree>>,
     content: Content,
     path: PathBuf,
     access: Access,
@@ -49,8 +52,21 @@ impl Mem {
         Self::default()
     }
 
+    /// Makes only so many more changes, as when a process is killed then: each further one fails,
+    /// until there is another limit, or none.
+    pub fn limit_changes(&self, left: Option<usize>) {
+        self.tree().left = left;
+    }
+
     fn tree(&self) -> MutexGuard<'_, Tree> {
         locked(&self.0)
+    }
+
+    /// The tree, for one change.
+    fn changing(&self, path: &Path) -> Result<MutexGuard<'_, Tree>> {
+        let mut tree = self.tree();
+        tree.count_change(path)?;
+        Ok(tree)
     }
 }
 
@@ -63,6 +79,17 @@ fn missing(doing: &str, path: &Path) -> Error {
 }
 
 impl Tree {
+    fn count_change(&mut self, path: &Path) -> Result<()> {
+        match &mut self.left {
+            Some(0) => Err(Error::io("change", path, io::ErrorKind::Other.into())),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn is_dir(&self, path: &Path) -> bool {
         path == Path::new("/") || matches!(self.nodes.get(path), Some(Node::Dir))
     }
@@ -139,6 +166,7 @@ impl Bytes for MemFile {
                 io::ErrorKind::PermissionDenied.into(),
             ));
         }
+        locked(&self.tree).count_change(&self.path)?;
         let mut content = locked(&self.content);
         let (start, end) = (offset as usize, offset as usize + buf.len());
         if content.len() < end {
@@ -149,6 +177,7 @@ impl Bytes for MemFile {
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
+        locked(&self.tree).count_change(&self.path)?;
         locked(&self.content).resize(len as usize, 0);
         Ok(())
     }
@@ -193,6 +222,7 @@ impl Store for Mem {
             Some(Node::File { content, .. }) => {
                 let content = Arc::clone(content);
                 Ok(Box::new(MemFile {
+                    tree: Arc::clone(&self.0),
                     content,
                     path: path.to_path_buf(),
                     access,
@@ -204,7 +234,7 @@ impl Store for Mem {
 
     fn create(&self, path: &Path) -> Result<Box<dyn Bytes>> {
         let content = Content::default();
-        let mut tree = self.tree();
+        let mut tree = self.changing(path)?;
         tree.last_id += 1;
         let node = Node::File {
             content: Arc::clone(&content),
@@ -212,6 +242,7 @@ impl Store for Mem {
         };
         tree.insert(path, node, "create")?;
         Ok(Box::new(MemFile {
+            tree: Arc::clone(&self.0),
             content,
             path: path.to_path_buf(),
             access: Access::Write,
@@ -229,6 +260,7 @@ impl Store for Mem {
             kind,
             len,
             allocated_bytes: len,
+            modified_us: 0,
             stamp: [0, id, len, 0, 0],
         })
     }
@@ -250,11 +282,11 @@ impl Store for Mem {
     }
 
     fn create_dir(&self, dir: &Path) -> Result<()> {
-        self.tree().insert(dir, Node::Dir, "create folder")
+        self.changing(dir)?.insert(dir, Node::Dir, "create folder")
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
-        let mut tree = self.tree();
+        let mut tree = self.changing(path)?;
         match tree.nodes.get(path) {
             Some(Node::File { .. }) => tree.nodes.remove(path).map_or(Ok(()), |_| Ok(())),
             _ => Err(missing("remove", path)),
@@ -262,7 +294,7 @@ impl Store for Mem {
     }
 
     fn remove_dir(&self, dir: &Path) -> Result<()> {
-        let mut tree = self.tree();
+        let mut tree = self.changing(dir)?;
         if !tree.is_dir(dir) {
             return Err(missing("remove folder", dir));
         }
@@ -278,11 +310,11 @@ impl Store for Mem {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.tree().relocate(from, to)
+        self.changing(to)?.relocate(from, to)
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> Result<()> {
-        let mut tree = self.tree();
+        let mut tree = self.changing(to)?;
         if tree.nodes.contains_key(to) {
             return Err(Error::io("create", to, io::ErrorKind::AlreadyExists.into()));
         }

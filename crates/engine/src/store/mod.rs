@@ -55,6 +55,8 @@ pub struct Meta {
     pub len: u64,
     /// Bytes that the file occupies on its disk.
     pub allocated_bytes: u64,
+    /// When it was last written: microseconds since 1970 UTC.
+    pub modified_us: i64,
     /// Changes whenever the file is replaced or written: device, inode, length, time of change.
     pub stamp: [u64; 5],
 }
@@ -358,8 +360,22 @@ pub const UNFINISHED: &str = ".replix-";
 
 /// Returns a new hidden name beside `path`, for something that becomes `path` when it is whole.
 pub fn hidden_sibling(path: &Path) -> PathBuf {
+    let unique: u64 = rand::random();
+    folder_of(path).join(format!("{}{unique:016x}", hidden_prefix(path)))
+}
+
+/// Returns what [`hidden_sibling`] named for `path` and is there.
+pub fn hidden_siblings(store: &dyn Store, path: &Path) -> Vec<PathBuf> {
+    let (dir, prefix) = (folder_of(path), hidden_prefix(path));
+    let entries = store.list(dir).unwrap_or_default().into_iter();
+    entries
+        .filter(|entry| entry.name.to_string_lossy().starts_with(&prefix))
+        .map(|entry| dir.join(entry.name))
+        .collect()
+}
+
+fn hidden_prefix(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let short: String = name.chars().take(60).collect();
-    let unique: u64 = rand::random();
-    folder_of(path).join(format!(".{short}{UNFINISHED}{unique:016x}"))
+    format!(".{short}{UNFINISHED}")
 }

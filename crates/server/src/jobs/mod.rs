@@ -19,13 +19,14 @@ use registry::{Admitted, Registry};
 
 use crate::answer::Refusal;
 use crate::journal::Journal;
+use crate::memory::give_back;
 use crate::request::JobId;
 
 /// The jobs of a service.
 pub(crate) struct Jobs {
     host: Host,
     journal: Arc<Journal>,
-    registry: Mutex<Registry>,
+    registry: Arc<Mutex<Registry>>,
 }
 
 impl Jobs {
@@ -34,7 +35,7 @@ impl Jobs {
         Self {
             host,
             journal: Arc::new(journal),
-            registry: Mutex::default(),
+            registry: Arc::default(),
         }
     }
 
@@ -60,7 +61,7 @@ impl Jobs {
 
     fn launch(&self, entry: &Arc<Entry>, id: JobId, operation: Operation) {
         let (host, journal) = (self.host.clone(), Arc::clone(&self.journal));
-        let own = Arc::clone(entry);
+        let (own, registry) = (Arc::clone(entry), Arc::clone(&self.registry));
         let work = move || {
             let work = || {
                 let _page = journal.note(id, &operation)?;
@@ -68,6 +69,9 @@ impl Jobs {
             };
             let panicked = |_| Err(Error::new(Kind::Internal, "the operation ended in a panic"));
             own.end(catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked));
+            if locked(&registry).is_idle() {
+                give_back();
+            }
         };
         let thread = std::thread::Builder::new().name("replix-job".into());
         if let Err(error) = thread.spawn(work) {
@@ -105,7 +109,7 @@ impl Jobs {
 
     /// Tells whether no job runs.
     pub(crate) fn is_idle(&self) -> bool {
-        self.registry().running().next().is_none()
+        self.registry().is_idle()
     }
 
     /// Starts no job any more; returns those that run.
@@ -116,6 +120,10 @@ impl Jobs {
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.registry)
     }
+}
+
+fn locked(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
 }

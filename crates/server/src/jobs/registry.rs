@@ -85,6 +85,11 @@ impl Registry {
             .filter(|entry| entry.ended_at().is_none())
     }
 
+    /// Tells whether no job runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running().next().is_none()
+    }
+
     /// Forgets a job that has ended.
     ///
     /// # Errors

@@ -136,6 +136,18 @@ static void snapshot_acts(const Vm &vm)
     line("IVixHandle2.Close", "done");
 }
 
+/* What a VM with a living linked clone refuses. */
+static void parent_acts(const Vm &vm, const std::string &folder)
+{
+    std::string path = folder + "/clone-2/clone.vmx";
+    Snapshot base;
+    VM(Delete, VIX_VMDELETE_DISK_FILES, NO_CALLBACK);
+    show("IVM.GetNamedSnapshot", VM_GET(vm, GetNamedSnapshot, T("one/Clone"), base.out()));
+    VM(RemoveSnapshot, base, 0, NO_CALLBACK);
+    VM2(Clone, NO_SNAPSHOT, VIX_CLONETYPE_LINKED, T(path.c_str()), 0, NO_LIST, NO_CALLBACK);
+    show("IVM.GetNamedSnapshot", VM_GET(vm, GetNamedSnapshot, T("Clone"), base.out()));
+}
+
 static void clone_acts(const Host &host, const Vm &vm, const std::string &folder)
 {
     for (int type : {VIX_CLONETYPE_FULL, VIX_CLONETYPE_LINKED}) {
@@ -144,6 +156,9 @@ static void clone_acts(const Host &host, const Vm &vm, const std::string &folder
         show_job("IVM2.Clone", job, {VIX_PROPERTY_JOB_RESULT_HANDLE});
         Vm clone = result_of<Vm>(job);
         line("IVM2.Clone", property(clone, VIX_PROPERTY_VM_VMX_PATHNAME));
+        if (type == VIX_CLONETYPE_LINKED) {
+            parent_acts(vm, folder);
+        }
         show_job("IVM.Delete", VM_JOB(clone, Delete, VIX_VMDELETE_DISK_FILES, NO_CALLBACK));
         show_job("IVM.Delete", VM_JOB(clone, Delete, VIX_VMDELETE_DISK_FILES, NO_CALLBACK));
         show_job("IHost.OpenVM", HOST_JOB(host, OpenVM, T(path.c_str()), NO_CALLBACK));

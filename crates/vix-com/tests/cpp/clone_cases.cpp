@@ -3,6 +3,8 @@
  *
  * clone_cases PROVIDER VMX CASE...
  *
+ * A VM that cannot be opened has one line, of how that ends.
+ *
  * A case is TYPE,SNAPSHOT,OPTIONS,DESTINATION: two numbers, the name of a snapshot, or `-` for the present
  * state, or `of PATH` for the first of another VM; a destination `-` is none.
  */
@@ -58,7 +60,12 @@ int main(int argc, char **argv)
         return 2;
     }
     Host host = made_by<Host>("connect", connecting(atoi(argv[1]), 0, NO_CALLBACK));
-    Vm vm = open_vm(host, argv[2]);
+    Job opening = HOST_JOB(host, OpenVM, T(argv[2]), NO_CALLBACK);
+    if (wait(opening) != 0) {
+        printf("open: %llu\n", wait(opening));
+        return 0;
+    }
+    Vm vm = made_by<Vm>("open", opening);
     for (int i = 3; i < argc; i++) {
         try_case(host, vm, argv[i]);
     }

@@ -172,6 +172,18 @@ fn running_vm_is_refused_as_in_c() {
 }
 
 #[test]
+fn encrypted_vm_is_refused_as_in_c() {
+    let Some(stage) = Stage::new() else { return };
+    let vm = stage.vm("encrypted", &[]);
+    set(&vm, "encryption.keySafe", "vmware:key/list");
+    set(&vm, "encryption.data", "AAAA");
+    let expected = [format!("open: {}", code("VIX_E_CRYPTO_NEED_PASSWORD"))];
+    let (vmx, name) = (vm.vmx.to_str().unwrap(), stage.wine.name_of(&vm.vmx));
+    assert_eq!(stage.c.run(&stage.wine, &[WORKSTATION, vmx]), expected);
+    assert_eq!(stage.com.run(&stage.wine, &[WORKSTATION, &name]), expected);
+}
+
+#[test]
 fn unfit_disks_are_refused_as_in_c() {
     let Some(stage) = Stage::new() else { return };
     let both = ["-", "later"];

@@ -65,6 +65,10 @@ fn example_in_jscript() {
     stage.greets("script", |args| {
         assert_eq!(stage.wine.script("reference_page.js", &args[1..]), [""; 0]);
     });
+    stage.greets("named", |args| {
+        let args = [args[1], args[2], "golden"];
+        assert_eq!(stage.wine.script("reference_page.js", &args), [""; 0]);
+    });
 }
 
 #[test]

@@ -51,6 +51,18 @@ fn functions_of_jscript_are_called() {
 }
 
 #[test]
+fn service_is_started_by_who_needs_it() {
+    let Some(wine) = Wine::without_service() else {
+        return;
+    };
+    let vm = with_snapshots(&wine.machines(), &["golden"]);
+    let clone = wine.machines().join("clone/clone.vmx");
+    let args = ["named", &wine.name_of(&vm.vmx), &wine.name_of(&clone)];
+    assert_eq!(wine.script("snapshots.vbs", &args), [""; 0]);
+    assert!(clone.exists());
+}
+
+#[test]
 fn vbscript_may_leave_things_out() {
     let Some(stage) = Stage::new() else { return };
     let expected = [

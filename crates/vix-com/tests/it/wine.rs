@@ -26,12 +26,19 @@ pub struct Wine {
     /// The user.
     pub user: User,
     programs: PathBuf,
-    service: Child,
+    service: Option<Child>,
 }
 
 impl Wine {
     /// Sets all up; `None`, said, where this machine lacks something.
     pub fn new() -> Option<Self> {
+        let mut wine = Self::without_service()?;
+        wine.service = Some(wine.serve());
+        Some(wine)
+    }
+
+    /// The same, but for the service.
+    pub fn without_service() -> Option<Self> {
         let Some(registered) = folder_in("REPLIX_WINEPREFIX") else {
             skip("no VixCOM.dll in Wine ($REPLIX_WINEPREFIX; cargo xtask com)");
             return None;
@@ -42,12 +49,33 @@ impl Wine {
         };
         let user = User::new();
         share(&registered, &user.path("wine"));
-        let service = serve(&user, &programs);
         Some(Self {
             user,
             programs,
-            service,
+            service: None,
         })
+    }
+
+    /// Starts the user's service and waits until it can be found.
+    fn serve(&self) -> Child {
+        let mut command = Command::new(self.programs.join("replix"));
+        command.arg("serve").stdout(Stdio::null());
+        let mut service = self.surround(&mut command).spawn().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !self.user.path(SERVICE).exists() {
+            let ended = service.try_wait().unwrap();
+            assert_eq!(ended, None, "the service has ended");
+            assert!(Instant::now() < deadline, "the service does not come up");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        service
+    }
+
+    fn surround<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        self.user
+            .surround(command)
+            .env("REPLIX_SERVICE", self.user.path(SERVICE))
+            .env("REPLIX_PROGRAM", self.programs.join("replix"))
     }
 
     /// Where `c:\Virtual Machines` is.
@@ -69,7 +97,7 @@ impl Wine {
             .arg(program)
             .env("WINEPREFIX", self.user.path("wine"))
             .env("WINEDEBUG", CHANNELS);
-        surround(&self.user, &mut command);
+        self.surround(&mut command);
         command
     }
 
@@ -82,9 +110,14 @@ impl Wine {
 
     /// Runs a script of `tests/scripts`, which must come to its end; returns the lines before that.
     pub fn script(&self, name: &str, args: &[&str]) -> Vec<String> {
+        self.script_in(&sources().join("scripts"), name, args)
+    }
+
+    /// The same for a script in another folder.
+    pub fn script_in(&self, folder: &Path, name: &str, args: &[&str]) -> Vec<String> {
         let mut command = self.command("cscript".as_ref());
         // By its name: what begins with `/` is a switch.
-        command.current_dir(sources().join("scripts"));
+        command.current_dir(folder);
         let output = command.args(["//nologo", name]).args(args).output();
         let output = output.unwrap();
         let mut lines = lines_of(&output);
@@ -96,17 +129,35 @@ impl Wine {
         );
         lines
     }
+
+    /// Ends what runs in this user's Wine, whose registry is on disk then.
+    pub fn end(&self) {
+        for how in ["--kill", "--wait"] {
+            let mut server = Command::new("wineserver");
+            // Where none runs there is none to kill.
+            let _ = server
+                .arg(how)
+                .env("WINEPREFIX", self.user.path("wine"))
+                .status();
+        }
+    }
+
+    /// The registry on disk.
+    pub fn registry(&self) -> String {
+        let files = ["system.reg", "user.reg"];
+        let texts =
+            files.map(|file| fs::read_to_string(self.user.path("wine").join(file)).unwrap());
+        texts.concat()
+    }
 }
 
 impl Drop for Wine {
     fn drop(&mut self) {
-        let mut end = Command::new("wineserver");
-        let end = end.arg("--kill").env("WINEPREFIX", self.user.path("wine"));
-        // A test that failed early has no Wine running.
-        let _ = end.status();
-        let pid = self.service.id().to_string();
-        let _ = Command::new("kill").arg(pid).status();
-        let _ = self.service.wait();
+        self.end();
+        if let Some(service) = &mut self.service {
+            let _ = Command::new("kill").arg(service.id().to_string()).status();
+            let _ = service.wait();
+        }
     }
 }
 
@@ -127,11 +178,6 @@ fn folder_in(variable: &str) -> Option<PathBuf> {
     folder.map(PathBuf::from)
 }
 
-fn surround<'c>(user: &User, command: &'c mut Command) -> &'c mut Command {
-    user.surround(command)
-        .env("REPLIX_SERVICE", user.path(SERVICE))
-}
-
 /// Makes the prefix `own` as `registered` is, of which it shares all big folders, with VMs of its own.
 fn share(registered: &Path, own: &Path) {
     let drive = own.join("drive_c");
@@ -148,21 +194,6 @@ fn share(registered: &Path, own: &Path) {
     fs::create_dir(&devices).unwrap();
     symlink("../drive_c", devices.join("c:")).unwrap();
     symlink("/", devices.join("z:")).unwrap();
-}
-
-/// Starts the user's service and waits until it can be found.
-fn serve(user: &User, programs: &Path) -> Child {
-    let mut command = Command::new(programs.join("replix"));
-    command.arg("serve").stdout(Stdio::null());
-    let mut service = surround(user, &mut command).spawn().unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while !user.path(SERVICE).exists() {
-        let ended = service.try_wait().unwrap();
-        assert_eq!(ended, None, "the service has ended");
-        assert!(Instant::now() < deadline, "the service does not come up");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    service
 }
 
 /// Runs a program to its end, which must be well; returns its lines.
