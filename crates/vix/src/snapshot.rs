@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use replix::power::StartSpec;
 use replix::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef, SnapshotTree};
 
 use crate::argument::{Text, no_list, options, refuse};
@@ -206,6 +207,11 @@ impl Library {
             let spec = RevertSpec {
                 snapshot: snapshot?.of(vm)?,
                 without_memory: bits == STAY_OFF,
+                suspended: false,
+                start: StartSpec {
+                    gui: bits & VIX_VMPOWEROP_LAUNCH_GUI != 0,
+                    paused: bits & VIX_VMPOWEROP_START_VM_PAUSED != 0,
+                },
             };
             vm.provider().revert(&vm.path, &spec, &run.control)?;
             Ok(Vec::new())

@@ -122,8 +122,8 @@ fn list(args: &List, session: &mut Session) -> Result<Answer, Failure> {
 fn revert(args: &Revert, session: &mut Session) -> Result<Answer, Failure> {
     let path = session.vm(&args.vmx)?.path().to_path_buf();
     let spec = RevertSpec {
-        snapshot: place::snapshot(&args.snapshot),
         without_memory: args.without_memory,
+        ..RevertSpec::from(place::snapshot(&args.snapshot))
     };
     session.run(move |host, job| host.revert(&path, &spec, job))?;
     let name = quoted(&args.snapshot);

@@ -81,7 +81,7 @@ fn commands_ask_for_what_they_say() {
     insta::assert_snapshot!(asked.join("\n"), @r#"
     create NewSnapshot { name: "base", description: "", with_memory: true }
     create NewSnapshot { name: "base", description: "x", with_memory: true }
-    revert RevertSpec { snapshot: Uid(2), without_memory: false }
+    revert RevertSpec { snapshot: Uid(2), without_memory: false, suspended: false, start: StartSpec { gui: false, paused: false } }
     remove Name("a/b"), children: true
     start /vms/web/web.vmx StartSpec { gui: true, paused: false }
     stop Soft

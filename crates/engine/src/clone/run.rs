@@ -70,7 +70,7 @@ fn enter_in_parent(env: &Env, ready: &mut Prepared, undo: &mut Undo, job: &Job) 
         description: BASE_DESCRIPTION.into(),
         with_memory: false,
     };
-    let made = snapshot::take(env, &mut source.claim, &new, vec![clone], undo, job)?;
+    let made = snapshot::take(env, &mut source.claim, &new, None, vec![clone], undo, job)?;
     source.vmsd = env.vmsd(&source.claim.vm)?;
     source.snapshot = Some(snapshot::entry(&source.vmsd, made.uid)?);
     Ok(())

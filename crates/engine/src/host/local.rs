@@ -146,8 +146,8 @@ impl Provider for Machine {
         power::unpause(&self.env, vm, job)
     }
 
-    fn suspend(&self, vm: &Path, _: StopMode, _: &Job) -> Result<()> {
-        power::suspend(&self.env, vm)
+    fn suspend(&self, vm: &Path, _: StopMode, job: &Job) -> Result<()> {
+        power::suspend(&self.env, vm, job)
     }
 
     fn upgrade_hardware(&self, vm: &Path, job: &Job) -> Result<()> {

@@ -165,10 +165,12 @@ pub trait Provider: Send + Sync {
     /// `VmNotRunning`.
     fn unpause(&self, vm: &Path, job: &Job) -> Result<()>;
 
-    /// Saves the memory of a running VM in a file and powers it off.
+    /// Saves the memory of a running VM in a file and powers it off; one that was paused runs again
+    /// when it is resumed.
     ///
     /// # Errors
-    /// `VmNotRunning`, also for a VM that is suspended; else `NotSupported`, for now.
+    /// `VmNotRunning`, also for a VM that is suspended; `NotSupported` naming a device that cannot be
+    /// saved; `NoSpace`. The VM then goes on.
     fn suspend(&self, vm: &Path, mode: StopMode, job: &Job) -> Result<()>;
 
     /// Raises the hardware version of a VM to the newest that is known; one that has it, or a newer

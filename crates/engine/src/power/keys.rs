@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use qapi::qmp::QKeyCode;
 
-use super::pause::tell;
+use super::halted::Held;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::vm::{Env, state};
@@ -46,7 +46,7 @@ pub(crate) fn type_text(env: &Env, vmx: &Path, text: &str, job: &Job) -> Result<
         return Err(Error::new(Kind::Argument, text));
     }
     let strokes: Vec<_> = text.chars().map(stroke).collect::<Result<_>>()?;
-    tell(env, &vm, |control| {
+    Held::take(env, &vm, job)?.ask(|control| {
         for keys in &strokes {
             job.check()?;
             control.press(keys, STROKE)?;

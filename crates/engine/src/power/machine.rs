@@ -12,7 +12,7 @@ use crate::network::Attachment;
 use crate::vm::identity::Uuid;
 use crate::vm::{Firmware, Nic, Node, Port, VmConfig};
 
-pub(super) use disks::{Image, drive_name};
+pub(super) use disks::{Image, drive_name, link_name, link_node, seam_name, seam_node};
 
 /// What a machine is made of besides its configuration.
 pub(super) struct Parts<'a> {
@@ -22,6 +22,8 @@ pub(super) struct Parts<'a> {
     pub(super) name: &'a str,
     /// `kvm` or `tcg`.
     pub(super) accelerator: &'a str,
+    /// For a machine that goes on with what was saved: QEMU's name of its type then.
+    pub(super) resumed: Option<&'a str>,
     /// QEMU's display: `none`, `gtk`.
     pub(super) display: &'a str,
     /// The hard disks, the links of each from the disk itself down to its base.
@@ -81,7 +83,11 @@ impl Machine {
         self.args
             .extend(["-nodefaults", "-no-user-config", "-S"].map(String::from));
         self.arg("-name", format!("guest={}", escape(parts.name)));
-        self.arg("-machine", format!("pc,accel={}", parts.accelerator));
+        let kind = parts.resumed.map_or("pc".into(), escape);
+        self.arg("-machine", format!("{kind},accel={}", parts.accelerator));
+        if parts.resumed.is_some() {
+            self.arg("-incoming", "defer");
+        }
         // The host's own processor under KVM; under emulation all that it can do.
         self.arg(
             "-cpu",
@@ -246,6 +252,7 @@ mod tests {
             config: &config,
             name: "a,b",
             accelerator: "tcg",
+            resumed: None,
             display: "none",
             disks: disks
                 .into_iter()
@@ -290,7 +297,7 @@ mod tests {
             "scsi0.present = \"TRUE\"\nscsi0.virtualDev = \"pvscsi\"\n",
             vec![("scsi0:3", vec!["/v/c.vmdk", "/v/b.vmdk"])],
         );
-        assert!(has(&machine, "\"backing\":\"disk0-1\""));
+        assert!(has(&machine, "\"backing\":\"disk0-0\""));
         assert!(has(&machine, "\"backing\":null"));
         assert!(has(&machine, "pvscsi,id=scsi0"));
         assert!(has(&machine, "scsi-hd,drive=disk0,bus=scsi0.0,scsi-id=3"));

@@ -1,13 +1,16 @@
-//! Power: VMs started, paused, reset and stopped on QEMU.
+//! Power: VMs started, paused, reset, suspended and stopped on QEMU.
 //!
 //! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
 //! the process; `runtime` remembers it for every other process of the user, `variables` what they
-//! write about it.
+//! write about it. `halted` holds a running VM still, `seam` exchanges its disks meanwhile, `saved`
+//! is its memory in a file.
 
 #[cfg(feature = "local")]
 mod accelerator;
 #[cfg(feature = "local")]
 mod agent;
+#[cfg(feature = "local")]
+mod halted;
 #[cfg(feature = "local")]
 mod keys;
 #[cfg(feature = "local")]
@@ -25,11 +28,17 @@ mod qmp;
 #[cfg(feature = "local")]
 mod runtime;
 #[cfg(feature = "local")]
+mod saved;
+#[cfg(feature = "local")]
 mod screen;
+#[cfg(feature = "local")]
+mod seam;
 #[cfg(feature = "local")]
 mod start;
 #[cfg(feature = "local")]
 mod stop;
+#[cfg(feature = "local")]
+mod suspend;
 #[cfg(feature = "local")]
 mod variables;
 
@@ -38,14 +47,16 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "local")]
 pub(crate) use {
     agent::{Channel, LARGE, shown},
+    halted::{Halted, require_savable},
     keys::type_text,
-    pause::{pause, reset, suspend, unpause},
+    pause::{pause, reset, unpause},
     plug::connect,
     preview::preview,
     runtime::{running, state},
     screen::capture_screen,
     start::start,
     stop::stop,
+    suspend::suspend,
     variables::{read_variable, write_variable},
 };
 

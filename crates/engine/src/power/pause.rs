@@ -7,15 +7,12 @@ use qapi::qga::GuestShutdownMode;
 
 use super::StopMode;
 use super::agent::Channel;
+use super::halted::Held;
 use super::qmp::Control;
-use super::runtime::{Runtime, require_running};
-use super::stop::await_end;
+use super::runtime::require_running;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
 use crate::vm::{Env, VmFolder};
-
-/// A machine that hung up because it ends is gone by then.
-const HANGING_UP: Duration = Duration::from_secs(1);
 
 /// A guest that was told to reboot has left its agent by then.
 const GOING_DOWN: Duration = Duration::from_secs(60);
@@ -25,8 +22,7 @@ const GOING_DOWN: Duration = Duration::from_secs(60);
 /// # Errors
 /// `VmNotRunning`.
 pub(crate) fn pause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
-    job.check()?;
-    tell(env, &env.open(vmx)?, Control::pause)
+    Held::take(env, &env.open(vmx)?, job)?.ask(Control::pause)
 }
 
 /// Lets the VM at `vmx` execute again.
@@ -34,8 +30,7 @@ pub(crate) fn pause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
 /// # Errors
 /// `VmNotRunning`.
 pub(crate) fn unpause(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
-    job.check()?;
-    tell(env, &env.open(vmx)?, Control::resume)
+    Held::take(env, &env.open(vmx)?, job)?.go_on()
 }
 
 /// Resets the VM at `vmx`. One that is paused runs again: whoever resets a VM waits for its guest.
@@ -48,10 +43,9 @@ pub(crate) fn reset(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<
     if mode == StopMode::Soft {
         return reboot(env, &vm, job);
     }
-    tell(env, &vm, |control| {
-        control.reset()?;
-        control.resume()
-    })
+    let held = Held::take(env, &vm, job)?;
+    held.ask(Control::reset)?;
+    held.go_on()
 }
 
 /// Has the agent in the guest reboot it; returns once the guest has gone down.
@@ -70,36 +64,4 @@ fn reboot(env: &Env, vm: &VmFolder, job: &Job) -> Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
-}
-
-/// Refuses to suspend the VM at `vmx`.
-///
-/// # Errors
-/// `VmNotRunning`; else `NotSupported`.
-pub(crate) fn suspend(env: &Env, vmx: &Path) -> Result<()> {
-    let vm = env.open(vmx)?;
-    require_running(&*env.store, &vm)?;
-    let text = format!(
-        "{} cannot be suspended: that is not supported yet",
-        quoted(vm.vmx())
-    );
-    Err(Error::new(Kind::NotSupported, text)
-        .at(vm.vmx())
-        .hint("pause it, or stop it"))
-}
-
-/// Tells the machine of a VM to do something.
-pub(super) fn tell(
-    env: &Env,
-    vm: &VmFolder,
-    what: impl FnOnce(&mut Control) -> Result<()>,
-) -> Result<()> {
-    let record = require_running(&*env.store, vm)?;
-    let control = Control::connect(&Runtime::of(vm.vmx()).socket());
-    let told = control.and_then(|mut control| what(&mut control));
-    told.map_err(|error| {
-        // A machine that ends hangs up first. Whether it is gone then, `explain` says.
-        let _ = await_end(&record, HANGING_UP, &Job::new());
-        record.explain(error)
-    })
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use super::halted::Held;
 use super::machine::drive_name;
 use super::media;
-use super::pause::tell;
 use super::qmp::Control;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
@@ -32,7 +32,7 @@ pub(crate) fn connect(
                 "was started without a network: set its startConnected, and start the VM again";
             return Err(refusal(&vm, device, why));
         }
-        return tell(env, &vm, |control| control.set_link(&name, connected));
+        return Held::take(env, &vm, job)?.ask(|control| control.set_link(&name, connected));
     }
     let drives = vm.config.cd_drives();
     let drive = drives.iter().find(|drive| drive.device == name);
@@ -45,7 +45,7 @@ pub(crate) fn connect(
             let image = image.map(|name| media::image(env, &vm, name, true));
             let image = image.transpose()?;
             let name = drive_name(node);
-            tell(env, &vm, |control| put_in(control, &name, image.as_deref()))
+            Held::take(env, &vm, job)?.ask(|control| put_in(control, &name, image.as_deref()))
         }
         None if knows(&vm, &name) => Err(refusal(&vm, device, "stays as it is while the VM runs")),
         None => {

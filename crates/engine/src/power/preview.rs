@@ -35,6 +35,7 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
         config: &vm.config,
         name: "",
         accelerator: choice.word(),
+        resumed: None,
         display: "none",
         disks: vm
             .config

@@ -1,20 +1,53 @@
 //! Speaking to a running QEMU: short conversations over its control socket.
+//!
+//! Short, because QEMU speaks to one client at a time: whoever asks how a VM is waits for the end of
+//! the conversation before.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use qapi::{Command, ExecuteError, Qmp, Stream, qmp};
+use qapi::{Command, Empty, ExecuteError, Qmp, Stream, qmp};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::{Error, Kind, Result, quoted};
 
 /// QEMU answers at once unless it hangs.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// What writes a guest's data to the host's disks takes as long as those take.
+const WRITING: Duration = Duration::from_secs(600);
+
+/// A block node as QEMU's documentation writes it.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct AddNode(Value);
+
+impl Command for AddNode {
+    type Ok = Empty;
+    const NAME: &'static str = "blockdev-add";
+    const ALLOW_OOB: bool = false;
+}
+
+/// Block nodes that get other options.
+#[derive(Serialize)]
+struct ReopenNodes {
+    options: [Value; 1],
+}
+
+impl Command for ReopenNodes {
+    type Ok = Empty;
+    const NAME: &'static str = "blockdev-reopen";
+    const ALLOW_OOB: bool = false;
+}
+
 /// A conversation with a running QEMU.
 pub(super) struct Control {
     qmp: Qmp<Stream<BufReader<UnixStream>, UnixStream>>,
+    /// The same connection; for its time limits.
+    stream: UnixStream,
     socket: std::path::PathBuf,
 }
 
@@ -28,15 +61,17 @@ impl Control {
         let stream = UnixStream::connect(socket).map_err(failed)?;
         stream.set_read_timeout(Some(ANSWER)).map_err(failed)?;
         stream.set_write_timeout(Some(ANSWER)).map_err(failed)?;
+        let writer = stream.try_clone().map_err(failed)?;
         let mut reader = BufReader::new(stream.try_clone().map_err(failed)?);
         // The client takes a greeting for granted; a QEMU that just ended sends none.
         if reader.fill_buf().map_err(failed)?.is_empty() {
             return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
         }
-        let mut qmp = Qmp::new(Stream::new(reader, stream));
+        let mut qmp = Qmp::new(Stream::new(reader, writer));
         qmp.handshake().map_err(|error| failed(error.into()))?;
         Ok(Self {
             qmp,
+            stream,
             socket: socket.to_path_buf(),
         })
     }
@@ -58,10 +93,11 @@ impl Control {
 
     /// Tells whether somebody stopped the guest's execution, or did not let it begin.
     pub(super) fn is_paused(&mut self) -> Result<bool> {
+        use qmp::RunState::{finish_migrate, inmigrate, paused, postmigrate, prelaunch};
         let status = self.execute(&qmp::query_status {})?.status;
         Ok(matches!(
             status,
-            qmp::RunState::paused | qmp::RunState::prelaunch
+            paused | prelaunch | inmigrate | finish_migrate | postmigrate
         ))
     }
 
@@ -84,9 +120,9 @@ impl Control {
         self.execute(&command).map(drop)
     }
 
-    /// Stops the execution of the guest.
+    /// Stops the execution of the guest, everything that it wrote being written.
     pub(super) fn pause(&mut self) -> Result<()> {
-        self.execute(&qmp::stop {}).map(drop)
+        self.with_limit(WRITING, |control| control.execute(&qmp::stop {}).map(drop))
     }
 
     /// Lets the guest execute.
@@ -152,5 +188,114 @@ impl Control {
     /// Ends the machine.
     pub(super) fn quit(&mut self) -> Result<()> {
         self.execute(&qmp::quit {}).map(drop)
+    }
+
+    /// Returns the names of the block nodes, with their sizes in bytes.
+    pub(super) fn nodes(&mut self) -> Result<Vec<(String, u64)>> {
+        let nodes = self.execute(&qmp::query_named_block_nodes { flat: Some(true) })?;
+        let named = |node: qmp::BlockDeviceInfo| {
+            let size = u64::try_from(node.image.base.virtual_size).unwrap_or_default();
+            Some((node.node_name?, size))
+        };
+        Ok(nodes.into_iter().filter_map(named).collect())
+    }
+
+    /// Adds a block node.
+    pub(super) fn add_node(&mut self, node: Value) -> Result<()> {
+        self.execute(&AddNode(node)).map(drop)
+    }
+
+    /// Gives a block node other options.
+    pub(super) fn reopen_node(&mut self, node: Value) -> Result<()> {
+        let options = [node];
+        self.with_limit(WRITING, |control| {
+            control.execute(&ReopenNodes { options }).map(drop)
+        })
+    }
+
+    /// Closes a block node and forgets it.
+    pub(super) fn remove_node(&mut self, name: &str) -> Result<()> {
+        let node_name = name.to_owned();
+        self.with_limit(WRITING, |control| {
+            control.execute(&qmp::blockdev_del { node_name }).map(drop)
+        })
+    }
+
+    /// Returns the release of QEMU, `10.0.2`.
+    pub(super) fn release(&mut self) -> Result<String> {
+        let version = self.execute(&qmp::query_version {})?.qemu;
+        Ok(format!(
+            "{}.{}.{}",
+            version.major, version.minor, version.micro
+        ))
+    }
+
+    /// Returns QEMU's name of the machine's type, `pc-i440fx-10.0`.
+    pub(super) fn machine(&mut self) -> Result<String> {
+        let answer = self.execute(&qmp::qom_get {
+            path: "/machine".into(),
+            property: "type".into(),
+        })?;
+        let name = answer.as_str().unwrap_or_default();
+        Ok(name.trim_end_matches("-machine").to_owned())
+    }
+
+    /// Begins to write memory and devices to whoever listens at the socket `to`, as fast as they
+    /// can be taken: all of the memory while QEMU still answers others.
+    pub(super) fn begin_saving(&mut self, to: &Path) -> Result<()> {
+        self.execute(&qmp::migrate_set_parameters(qmp::MigrateSetParameters {
+            max_bandwidth: Some(i64::MAX as u64),
+            downtime_limit: Some(0),
+            ..Default::default()
+        }))?;
+        let uri = Some(format!("unix:{}", to.display()));
+        let (channels, detach, resume) = (None, None, None);
+        self.execute(&qmp::migrate {
+            channels,
+            detach,
+            resume,
+            uri,
+        })
+        .map(drop)
+    }
+
+    /// Has the machine listen at the socket `at` for the memory and devices that it goes on with.
+    pub(super) fn begin_loading(&mut self, at: &Path) -> Result<()> {
+        let uri = Some(format!("unix:{}", at.display()));
+        let (channels, exit_on_error) = (None, None);
+        self.execute(&qmp::migrate_incoming {
+            channels,
+            exit_on_error,
+            uri,
+        })
+        .map(drop)
+    }
+
+    /// Gives up saving.
+    pub(super) fn cancel_saving(&mut self) -> Result<()> {
+        self.execute(&qmp::migrate_cancel {}).map(drop)
+    }
+
+    /// Tells how far saving or loading is, and what forbids it.
+    pub(super) fn transfer(&mut self) -> Result<qmp::MigrationInfo> {
+        self.execute(&qmp::query_migrate {})
+    }
+
+    /// Waits longer than usual for the answer.
+    fn with_limit<T>(
+        &mut self,
+        limit: Duration,
+        ask: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        self.set_limit(limit)?;
+        let answer = ask(self);
+        self.set_limit(ANSWER)?;
+        answer
+    }
+
+    fn set_limit(&mut self, limit: Duration) -> Result<()> {
+        self.stream
+            .set_read_timeout(Some(limit))
+            .map_err(|error| Error::io("speak to", &self.socket, error))
     }
 }

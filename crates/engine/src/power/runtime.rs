@@ -8,16 +8,20 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::machine::link_name;
 use super::qmp::Control;
-use crate::disk::Link;
+use crate::disk::{Chain, Link};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::store::{
-    Store, create_private_dir, link_to, machine, read_small, remove_tree, write_new,
+    Local, Store, create_private_dir, link_to, machine, read_small, remove_tree, write_new,
 };
 use crate::vm::{Env, PowerState, StateReport, VmFolder, lock};
 
 /// No record is larger.
 const RECORD_LIMIT: u64 = 64 << 10;
+
+/// What the descriptor of a link is called in its folder.
+const DESCRIPTOR: &str = "disk.vmdk";
 
 /// A running VM, as remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,8 @@ pub(super) struct Record {
     pub(super) pid: u32,
     /// When that started, in ticks: with the number, it is unique.
     pub(super) start: u64,
+    /// `kvm` or `tcg`.
+    pub(super) accelerator: String,
 }
 
 impl Record {
@@ -79,6 +85,11 @@ impl Runtime {
         self.dir.join("control")
     }
 
+    /// The socket over which memory and devices of the machine go.
+    pub(super) fn stream(&self) -> PathBuf {
+        self.dir.join("stream")
+    }
+
     /// The folder whose lock says whose turn it is to speak to the agent in the guest.
     pub(super) fn agent_dir(&self) -> PathBuf {
         self.dir.join("agent")
@@ -89,15 +100,35 @@ impl Runtime {
         self.agent_dir().join("port")
     }
 
-    /// Makes a folder `name` with links to the files of a disk's link; returns the name of its
-    /// descriptor there.
+    /// Gives each link of the disk with number `index` a folder of symbolic links, its extents called
+    /// there as the descriptor calls them: QEMU finds files of other case or another host's paths,
+    /// and sees no name that we did not choose. Returns the names of the descriptors, the disk first.
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn present(&self, name: &str, link: &Link) -> Result<PathBuf> {
+    pub(super) fn present_chain(&self, index: usize, chain: &Chain) -> Result<Vec<PathBuf>> {
+        let links = chain.links();
+        let numbered = links.iter().rev().enumerate();
+        let mut paths = numbered
+            .map(|(height, link)| self.present(&link_name(index, height), link))
+            .collect::<Result<Vec<_>>>()?;
+        paths.reverse();
+        Ok(paths)
+    }
+
+    /// Returns the link that was presented at this height of a disk, if one was.
+    pub(super) fn presented(&self, index: usize, height: usize) -> Option<PathBuf> {
+        let dir = self.dir.join(link_name(index, height));
+        std::fs::read_link(dir.join(DESCRIPTOR)).ok()
+    }
+
+    fn present(&self, name: &str, link: &Link) -> Result<PathBuf> {
         let dir = self.dir.join(name);
+        if dir.exists() {
+            remove_tree(&Local, &dir)?;
+        }
         create_private_dir(&dir)?;
-        let descriptor = dir.join("disk.vmdk");
+        let descriptor = dir.join(DESCRIPTOR);
         link_to(link.path(), &descriptor)?;
         if link.embedded().is_none() {
             for (name, extent) in link.named_extents() {

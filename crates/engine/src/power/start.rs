@@ -18,11 +18,13 @@ use super::machine::{FIRST_TAP, Machine, Parts};
 use super::media;
 use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget};
+use super::saved::{self, Saved};
+use super::stop::await_end;
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::network::{Attachment, tap};
-use crate::store::{Access, LockMode, Store, machine, read_small, replace};
+use crate::store::{Access, LockMode, Store, Undo, machine, read_small, replace};
 use crate::vm::{Claim, Env, Firmware, Nic, Node, PowerState, VmFolder, identity, lock};
 
 /// QEMU's program for PCs.
@@ -30,6 +32,12 @@ const QEMU: &str = "qemu-system-x86_64";
 
 /// A machine that has not answered by then will not.
 const READY: Duration = Duration::from_secs(60);
+
+/// A machine that does not take its memory ends by then.
+const HANGING_UP: Duration = Duration::from_secs(1);
+
+/// What helps where QEMU does not take what another one saved.
+const INCOMPATIBLE: &str = "the VM stays suspended; resume it with the QEMU and the configuration with which it was suspended";
 
 /// What tells our lines of a log from QEMU's; VMware's look like this.
 const OURS: &str = " In(05) vmx ";
@@ -64,7 +72,7 @@ rmdir "$lock"
 /// `VmRunning`, `NoHypervisor`, `CannotStart`; what is wrong with a disk.
 pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Result<()> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
-    require_startable(&claim)?;
+    let saved = require_startable(env, &claim)?;
     if claim.vm.config.is_template() {
         job.warn("this VM is a template: what it writes now is in every later clone of it");
     }
@@ -75,32 +83,81 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     let run = Runtime::of(claim.vm.vmx());
     run.create(store)?;
     let disks = present_disks(&run, &chains)?;
-    let control = run.socket();
-    let machine = build(env, &claim.vm, spec, disks, &run, job);
+    let machine = build(env, &claim.vm, spec, disks, &run, saved.as_ref(), job);
     let started = machine.and_then(|machine| {
         machine.remarks.iter().for_each(|remark| job.warn(remark));
         job.check()?;
         launch(env, &mut claim, &run, &program, &machine, job)
     });
     let record = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
+    if let Some(saved) = saved {
+        return resume(env, &mut claim.vm, &saved, &record, spec, job);
+    }
     let ready: fn(&mut Control) -> Result<()> = match spec.paused {
         true => |control| control.is_paused().map(drop),
         false => Control::resume,
     };
-    await_ready(store, &claim.vm, &control, &record, ready, job)
+    await_ready(store, &claim.vm, &record, ready, job)
 }
 
-fn require_startable(claim: &Claim) -> Result<()> {
-    if claim.state.state == PowerState::Suspended {
-        let vmx = claim.vm.vmx();
-        let text = format!(
-            "{} was suspended by VMware, whose memory format is its own",
-            quoted(vmx)
-        );
-        let hint = "resume it in VMware, or make a full clone, which starts from the disks";
-        return Err(Error::new(Kind::NotSupported, text).at(vmx).hint(hint));
+/// Returns the memory that the VM goes on with, if it is suspended.
+fn require_startable(env: &Env, claim: &Claim) -> Result<Option<Saved>> {
+    let saved = match claim.state.state {
+        PowerState::Suspended => saved::of(env, &claim.vm)?,
+        _ => None,
+    };
+    let Some(saved) = saved else {
+        claim.require_off()?;
+        return Ok(None);
+    };
+    claim.require_plain()?;
+    saved.require_fit(env, &claim.vm, Choice::of(&env.settings).word())?;
+    Ok(Some(saved))
+}
+
+/// Lets a machine that waits for its memory go on with it.
+///
+/// The configuration stops naming the memory before the guest executes, since from then on it is
+/// outdated; the file goes after that.
+fn resume(
+    env: &Env,
+    vm: &mut VmFolder,
+    saved: &Saved,
+    record: &Record,
+    spec: &StartSpec,
+    job: &Job,
+) -> Result<()> {
+    let store = &*env.store;
+    await_ready(
+        store,
+        vm,
+        record,
+        |control| control.is_paused().map(drop),
+        job,
+    )?;
+    let run = Runtime::of(vm.vmx());
+    let mut undo = Undo::new(env.store.clone());
+    let mut go_on = || {
+        job.phase("restoring the memory");
+        let mut control = Control::connect(&run.socket())?;
+        saved.load(env, &run, &mut control, job)?;
+        vm.config.forget_suspended();
+        undo.replace(vm.vmx(), &vm.config.to_bytes())?;
+        match spec.paused || saved.memory.paused {
+            true => Ok(()),
+            false => control.resume(),
+        }
+    };
+    if let Err(error) = go_on() {
+        let ended = await_end(record, HANGING_UP, &Job::new())?;
+        super::stop::cut(store, record)?;
+        return Err(match ended {
+            true => failure(store, vm).hint(INCOMPATIBLE),
+            false => error,
+        });
     }
-    claim.require_off()
+    undo.keep();
+    saved.consume(env)
 }
 
 /// Returns the path of a program.
@@ -140,19 +197,13 @@ fn open_disks(env: &Env, vm: &VmFolder) -> Result<Vec<(Node, Chain)>> {
     Ok(disks)
 }
 
-/// Gives each link a folder of symbolic links in the folder of the running VM, its extents called
-/// there as the descriptor calls them: QEMU finds files of other case or another host's paths, and
-/// sees no name that we did not choose.
+/// Shows each link to QEMU in the folder of the running VM.
 fn present_disks(run: &Runtime, chains: &[(Node, Chain)]) -> Result<Vec<(Node, Vec<PathBuf>)>> {
-    let mut disks = Vec::new();
-    for (index, (node, chain)) in chains.iter().enumerate() {
-        let mut links = Vec::new();
-        for (depth, link) in chain.links().iter().enumerate() {
-            links.push(run.present(&format!("disk{index}-{depth}"), link)?);
-        }
-        disks.push((*node, links));
-    }
-    Ok(disks)
+    let numbered = chains.iter().enumerate();
+    let present = |(index, (node, chain)): (usize, &(Node, Chain))| {
+        Ok((*node, run.present_chain(index, chain)?))
+    };
+    numbered.map(present).collect()
 }
 
 fn build(
@@ -161,6 +212,7 @@ fn build(
     spec: &StartSpec,
     disks: Vec<(Node, Vec<PathBuf>)>,
     run: &Runtime,
+    saved: Option<&Saved>,
     job: &Job,
 ) -> Result<Machine> {
     let choice = Choice::of(&env.settings);
@@ -170,6 +222,7 @@ fn build(
         config: &vm.config,
         name: &name,
         accelerator: choice.word(),
+        resumed: saved.map(|saved| saved.memory.machine.as_str()),
         display: display(spec, &mut remarks),
         disks,
         drives: media::drives(env, vm, &mut remarks),
@@ -272,6 +325,7 @@ fn launch(
         vmx: vm.vmx().to_path_buf(),
         pid,
         start: process.start,
+        accelerator: Choice::of(&env.settings).word().into(),
     };
     begin_log(store, &log, pid, &job.warnings())?;
     lock::lock_for_process(store, vm.vmx(), LockMode::Exclusive, pid, lock::RUNNER)?;
@@ -342,14 +396,14 @@ fn begin_log(store: &dyn Store, log: &Path, pid: u32, remarks: &[String]) -> Res
 fn await_ready(
     store: &dyn Store,
     vm: &VmFolder,
-    control: &Path,
     record: &Record,
     ready: fn(&mut Control) -> Result<()>,
     job: &Job,
 ) -> Result<()> {
+    let control = Runtime::of(vm.vmx()).socket();
     let deadline = Instant::now() + READY;
     loop {
-        let answer = Control::connect(control).and_then(|mut control| ready(&mut control));
+        let answer = Control::connect(&control).and_then(|mut control| ready(&mut control));
         if answer.is_ok() {
             return Ok(());
         }

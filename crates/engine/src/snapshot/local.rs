@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take};
 use crate::disk::Chain;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
+use crate::power::{self, Halted};
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, Env, VmConfig};
+use crate::vm::{Claim, Env, PowerState, VmConfig};
 
 /// Returns the snapshots of the VM at `vmx`.
 ///
@@ -18,17 +19,58 @@ pub(crate) fn list(env: &Env, vmx: &Path) -> Result<SnapshotTree> {
     Ok(take::tree_of(&env.vmsd(&env.open(vmx)?)?))
 }
 
-/// Takes a snapshot of the VM at `vmx`.
+/// Takes a snapshot of the VM at `vmx`. The guest of one that runs is halted meanwhile.
 ///
 /// # Errors
-/// `VmRunning`, `FileLocked`; what is wrong with a disk; `NoSpace`. Nothing is left then.
+/// `VmRunning` for a VM that is suspended or runs elsewhere; `FileLocked`; `NotSupported` where its
+/// memory cannot be saved; what is wrong with a disk; `NoSpace`. Nothing is left then.
 pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
-    claim.require_off()?;
+    let is_on = matches!(claim.state.state, PowerState::On | PowerState::Paused);
+    if is_on && new.with_memory {
+        refuse_independent(&claim)?;
+        power::require_savable(env, &claim.vm, job)?;
+    }
+    let halted = hold_still(env, &claim, job)?;
     let mut undo = Undo::new(env.store.clone());
-    let snapshot = take::take(env, &mut claim, new, Vec::new(), &mut undo, job)?;
+    let memory = halted.as_ref().filter(|_| new.with_memory);
+    let snapshot = take::take(env, &mut claim, new, memory, Vec::new(), &mut undo, job)?;
     undo.keep();
+    halted.map_or(Ok(()), Halted::go_on)?;
     Ok(snapshot)
+}
+
+/// Sees to it that the disks of a VM are still: those of one that runs here are let go of by its
+/// machine until what is returned ends.
+///
+/// # Errors
+/// Those of [`Claim::require_off`] where it neither runs here nor is off; those of halting.
+pub(super) fn hold_still<'a>(env: &'a Env, claim: &Claim, job: &Job) -> Result<Option<Halted<'a>>> {
+    if !matches!(claim.state.state, PowerState::On | PowerState::Paused) {
+        claim.require_off()?;
+        return Ok(None);
+    }
+    claim.require_plain()?;
+    let halted = Halted::take(env, &claim.vm, job)?;
+    halted.let_go()?;
+    Ok(Some(halted))
+}
+
+/// A memory needs all of its disks as they were.
+fn refuse_independent(claim: &Claim) -> Result<()> {
+    let disks = claim.vm.config.disks();
+    let independent = disks.iter().find(|slot| slot.mode.is_independent());
+    let Some(slot) = independent else {
+        return Ok(());
+    };
+    let vmx = claim.vm.vmx();
+    let text = format!(
+        "{}: {} is independent of snapshots, so that none with memory can be taken",
+        quoted(vmx),
+        slot.node
+    );
+    let hint = "take it without memory, or while the VM is off";
+    Err(Error::new(Kind::NotSupported, text).at(vmx).hint(hint))
 }
 
 /// Returns the entry of the snapshot with number `uid`.

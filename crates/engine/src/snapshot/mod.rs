@@ -30,6 +30,8 @@ pub(crate) use {
 
 use serde::{Deserialize, Serialize};
 
+use crate::power::StartSpec;
+
 /// One snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -74,6 +76,12 @@ pub struct RevertSpec {
     pub snapshot: SnapshotRef,
     /// Leave the VM off though the snapshot holds a running guest's memory, which is not used.
     pub without_memory: bool,
+    /// Leave the VM suspended to that memory, for whoever starts it to go on with.
+    #[serde(default)]
+    pub suspended: bool,
+    /// How a guest whose memory is restored goes on, besides being paused where it was then.
+    #[serde(default)]
+    pub start: StartSpec,
 }
 
 impl From<SnapshotRef> for RevertSpec {
@@ -81,6 +89,8 @@ impl From<SnapshotRef> for RevertSpec {
         Self {
             snapshot,
             without_memory: false,
+            suspended: false,
+            start: StartSpec::default(),
         }
     }
 }

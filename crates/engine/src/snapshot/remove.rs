@@ -1,4 +1,5 @@
-//! Removing snapshots of a VM that is off, with consolidation of their disks.
+//! Removing snapshots of a VM, with consolidation of their disks. The guest of one that runs is
+//! halted meanwhile: QEMU's own ways of merging disks end badly with VMDKs (docs/adr/0001).
 //!
 //! Order of what becomes durable: the `.vmsd` without the snapshots; the merged data, each merge
 //! followed by re-pointing the disks above; the `.vmsd` and the `.vmx` with the names that stay;
@@ -9,12 +10,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::links::{Links, Step};
+use super::local::hold_still;
 use super::{SnapshotRef, take};
 use crate::disk::{self, Chain};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
+use crate::power::Halted;
 use crate::store::{LockMode, folder_of, replace};
+use crate::vm::state::MEMORY_ENDING;
 use crate::vm::{Claim, Env, Standing, clone_standing, kin};
 
 /// Removes the snapshot `wanted` of the VM at `vmx`, and with `children` all that descend from it.
@@ -31,7 +35,6 @@ pub(crate) fn remove(
     job: &Job,
 ) -> Result<()> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
-    claim.require_off()?;
     let mut vmsd = env.vmsd(&claim.vm)?;
     let tree = take::tree_of(&vmsd);
     let uid = tree.find(wanted)?.uid;
@@ -46,6 +49,7 @@ pub(crate) fn remove(
     for entry in &entries {
         refuse_if_cloned(env, &claim, entry)?;
     }
+    let halted = hold_still(env, &claim, job)?;
     let mut links = Links::default();
     let mut freed = Vec::new();
     for entry in &entries {
@@ -71,6 +75,7 @@ pub(crate) fn remove(
     rename_disks(env, &mut claim, &mut vmsd, &merged.renames)?;
     settle_ids(env, &claim, &merged)?;
     clean_up(env, &claim, &steps, &merged, &entries)?;
+    halted.map_or(Ok(()), Halted::go_on)?;
     result.map_err(|error| {
         error.context("the snapshot is removed, but not all of its disks could be merged")
     })
@@ -271,7 +276,7 @@ fn clean_up(
     }
     let own = env.own_folders(&claim.vm);
     for entry in entries {
-        for ending in ["vmsn", "vmem"] {
+        for ending in ["vmsn", "vmem", MEMORY_ENDING] {
             let name = Path::new(&entry.file_name).with_extension(ending);
             let found = claim.vm.find(&*env.store, &name.to_string_lossy());
             if let Some(found) = found.filter(|f| own.hold(&*env.store, &f.path)) {

@@ -5,33 +5,46 @@ use std::path::{Path, PathBuf};
 use super::links::{Links, Step};
 use super::{RevertSpec, frozen, remove, take};
 use crate::error::{Error, Kind, Result, escaped};
-use crate::format::{SnapshotEntry, Vmsd};
+use crate::format::SnapshotEntry;
 use crate::job::Job;
 use crate::power::{self, StopMode};
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, DiskSlot, Env, PowerState, VmFolder};
+use crate::vm::{Claim, DiskSlot, Env, PowerState, VmFolder, state as vm_state};
 
 /// Puts the VM at `vmx` back to a snapshot: what was written since it was taken and since the last
-/// snapshot is lost. A VM that runs here is powered off first, once nothing speaks against it.
+/// snapshot is lost. A VM that runs here is powered off first, once nothing speaks against it. Where
+/// the snapshot has a memory of ours, the VM is then resumed from that.
 ///
 /// # Errors
-/// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; `NotSupported` where memory would have to be
-/// restored; what is wrong with the snapshot's disks.
+/// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; `NotSupported` where a memory of VMware's
+/// would have to be restored; what is wrong with the snapshot's disks. Those of resuming leave the
+/// VM at the snapshot, suspended.
 pub(crate) fn revert(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<()> {
     let vm = env.open(vmx)?;
-    wanted(&env.vmsd(&vm)?, spec)?;
+    wanted(env, &vm, spec)?;
     cut_power(env, &vm, job)?;
+    let with_memory = go_back(env, vm.vmx(), spec, job)?;
+    if !with_memory || spec.suspended {
+        return Ok(());
+    }
+    let resumed = power::start(env, vm.vmx(), &spec.start, job);
+    resumed.map_err(|error| error.context("the VM is back at the snapshot, but suspended"))
+}
+
+/// Puts a VM that does not run back to a snapshot, and tells whether it is suspended then.
+fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
-    claim.require_off()?;
+    let given_up = require_reverted(env, &claim)?;
+    let (entry, memory) = wanted(env, &claim.vm, spec)?;
     let mut vmsd = env.vmsd(&claim.vm)?;
-    let entry = wanted(&vmsd, spec)?;
     let mut undo = Undo::new(env.store.clone());
     let old: Vec<DiskSlot> = take::covered_disks(&claim).collect();
     let state = frozen::read(env, &claim, &entry);
     state.warnings.iter().for_each(|warning| job.warn(warning));
     claim.vm.config = state.config;
-    if entry.with_memory {
-        claim.vm.config.forget_suspended();
+    match &memory {
+        Some(name) => claim.vm.config.suspend_to(name),
+        None => claim.vm.config.forget_suspended(),
     }
     let frozen: Vec<DiskSlot> = take::covered_disks(&claim).collect();
     for slot in &frozen {
@@ -48,17 +61,50 @@ pub(crate) fn revert(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Res
     vmsd.set_current(Some(entry.uid));
     undo.replace(&claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
     undo.keep();
-    discard(env, &claim, &old, job)
+    if let Some(path) = given_up {
+        env.store.remove_file(&path)?;
+    }
+    discard(env, &claim, &old, job)?;
+    Ok(memory.is_some())
 }
 
-/// Returns the snapshot that is wanted, if it can be gone back to.
-fn wanted(vmsd: &Vmsd, spec: &RevertSpec) -> Result<SnapshotEntry> {
-    let entry = super::find(vmsd, &spec.snapshot)?;
+/// Demands that a VM is off, or suspended to a memory of ours; returns the file of that one, unless
+/// a snapshot needs it.
+fn require_reverted(env: &Env, claim: &Claim) -> Result<Option<PathBuf>> {
+    let vm = &claim.vm;
+    let suspended = vm
+        .config
+        .suspended_to()
+        .filter(|name| claim.state.state == PowerState::Suspended && vm_state::is_our_memory(name));
+    let Some(name) = suspended else {
+        claim.require_off()?;
+        return Ok(None);
+    };
+    claim.require_plain()?;
+    let vmsd = env.vmsd(vm)?;
+    let mut snapshots = vmsd.snapshots().iter();
+    let kept = snapshots.any(|entry| vm_state::memory_beside(&entry.file_name) == Path::new(&name));
+    match kept {
+        true => Ok(None),
+        false => env.own_file(vm, &name),
+    }
+}
+
+/// Returns the snapshot that is wanted, if it can be gone back to, and the memory to be restored.
+fn wanted(env: &Env, vm: &VmFolder, spec: &RevertSpec) -> Result<(SnapshotEntry, Option<String>)> {
+    let entry = super::find(&env.vmsd(vm)?, &spec.snapshot)?;
     if !entry.with_memory || spec.without_memory {
-        return Ok(entry);
+        return Ok((entry, None));
+    }
+    let memory = vm_state::memory_beside(&entry.file_name);
+    let memory = memory.to_string_lossy().into_owned();
+    if env.own_file(vm, &memory)?.is_some() {
+        return Ok((entry, Some(memory)));
     }
     let name = escaped(&entry.display_name);
-    let text = format!("snapshot \"{name}\" was taken with memory, which cannot be restored here");
+    let text = format!(
+        "snapshot \"{name}\" was taken with memory, which VMware saved and cannot be restored here"
+    );
     let hint = "replix snapshot revert --without-memory goes back to its disks";
     Err(Error::new(Kind::NotSupported, text).hint(hint))
 }

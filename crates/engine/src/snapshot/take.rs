@@ -1,6 +1,6 @@
-//! Taking a snapshot of a VM that is off.
+//! Taking a snapshot of a VM that is off, or whose guest is halted meanwhile.
 //!
-//! Order of what becomes durable: the new disks and the state file, which nobody names yet; the
+//! Order of what becomes durable: the new disks, the state file and the memory, which nobody names yet; the
 //! `.vmx`, which then runs on the new disks; the `.vmsd`. Power may fail between any two: the VM
 //! runs on a longer chain at worst, and never writes to a disk that the `.vmsd` says is frozen.
 
@@ -12,14 +12,16 @@ use crate::disk;
 use crate::error::{Kind, Result};
 use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
 use crate::job::Job;
+use crate::power::Halted;
 use crate::store::{Undo, folder_of, write_new};
-use crate::vm::{Claim, DiskSlot, Env, files};
+use crate::vm::{Claim, DiskSlot, Env, files, state as vm_state};
 
 /// No `.nvram` or `.vmxf` is larger; those with secure boot have some hundred KiB.
 const PART_LIMIT: u64 = 4 << 20;
 
-/// Takes a snapshot of the VM that `claim` holds alone and that is off, with the linked clones that
-/// are to stand on it: nothing sees it without them.
+/// Takes a snapshot of the VM that `claim` holds alone and that is off or has let go of its disks,
+/// with the memory of that one where it is given, and with the linked clones that are to stand on
+/// it: nothing sees it without them.
 ///
 /// # Errors
 /// What is wrong with a disk; `NoSpace`; what the system says. What was done is noted in `undo`.
@@ -27,13 +29,14 @@ pub(crate) fn take(
     env: &Env,
     claim: &mut Claim,
     new: &NewSnapshot,
+    memory: Option<&Halted>,
     clones: Vec<String>,
     undo: &mut Undo,
     job: &Job,
 ) -> Result<Snapshot> {
     let mut vmsd = env.vmsd(&claim.vm)?;
     let frozen: Vec<DiskSlot> = covered_disks(claim).collect();
-    let old_config = claim.vm.config.clone();
+    let old = claim.vm.clone();
     for slot in &frozen {
         job.check()?;
         let child = grow(env, claim, slot, undo)?;
@@ -48,7 +51,7 @@ pub(crate) fn take(
         parent: vmsd.current(),
         display_name: new.name.clone(),
         description: new.description.clone(),
-        with_memory: false,
+        with_memory: memory.is_some(),
         created_us: now_us(),
         disks: frozen.iter().map(frozen_disk).collect(),
         clones,
@@ -59,13 +62,18 @@ pub(crate) fn take(
         None => Ok(None),
     };
     let files = SnapshotFiles {
-        config: old_config.dict().to_lf_bytes(),
+        config: old.config.dict().to_lf_bytes(),
         nvram: part(claim.vm.config.nvram())?,
         extended_config: part(claim.vm.config.extended_config())?,
     };
     undo.made_file(&state);
     write_new(&*env.store, &state, &files.to_bytes())?;
     env.store.sync_dir(folder_of(&state))?;
+    if let Some(halted) = memory {
+        let file = vm_state::memory_beside(&state);
+        undo.made_file(&file);
+        halted.save(&old, &file, job)?;
+    }
     undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
     vmsd.add_snapshot(entry.clone()).map_err(broken)?;
     vmsd.set_current(Some(uid));

@@ -11,6 +11,7 @@ use super::env::{Env, OwnFolders};
 use super::files::{self, How, stem};
 use super::lock::lock_folder;
 use super::open::VmFolder;
+use super::state::MEMORY_ENDING;
 use crate::error::Result;
 use crate::format::Vmsd;
 use crate::store::{FileKind, Store};
@@ -28,7 +29,7 @@ pub enum Role {
     Nvram,
     /// A `.vmsn`, or the memory of a snapshot.
     SnapshotState,
-    /// A `.vmss`, or the memory of a suspended or running VM.
+    /// A `.vmss` or `.replixstate`, or the memory of a suspended or running VM.
     SuspendedState,
     /// A disk that the VM or a snapshot of it uses: its descriptor.
     Disk,
@@ -91,7 +92,7 @@ fn is_own(store: &dyn Store, own: &OwnFolders, file: &files::Found, role: Role) 
     let endings: &[&str] = match role {
         Role::Disk => return inside || file.how == How::AsNamed,
         Role::SnapshotState => &["vmsn"],
-        Role::SuspendedState => &["vmss", "vmsn"],
+        Role::SuspendedState => &["vmss", "vmsn", MEMORY_ENDING],
         Role::ExtendedConfig => &["vmxf"],
         Role::Nvram => &["nvram"],
         _ => &["scoreboard", "hlog"],
@@ -133,7 +134,9 @@ fn add(store: &dyn Store, found: &mut Found, path: PathBuf, role: Role) {
 /// A state file has the memory beside it, under the same name.
 fn add_with_memory(store: &dyn Store, found: &mut Found, path: PathBuf, role: Role) {
     if matches!(role, Role::SnapshotState | Role::SuspendedState) {
-        add(store, found, files::beside(store, &path, "vmem"), role);
+        for ending in ["vmem", MEMORY_ENDING] {
+            add(store, found, files::beside(store, &path, ending), role);
+        }
     }
     add(store, found, path, role);
 }
@@ -184,7 +187,7 @@ fn own_name(name: &str, own: &str, others: &[String]) -> Option<Role> {
         return None;
     }
     match rest.rsplit_once('.')?.1 {
-        "vmss" | "vmem" => Some(Role::SuspendedState),
+        "vmss" | "vmem" | MEMORY_ENDING => Some(Role::SuspendedState),
         "vswp" | "hlog" | "scoreboard" | "vmpl" | "log" => Some(Role::Leftover),
         _ => None,
     }

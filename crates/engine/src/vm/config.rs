@@ -204,6 +204,11 @@ impl VmConfig {
         self.dict.get_filled("checkpoint.vmState")
     }
 
+    /// Makes the VM one that is suspended to the file called `name`.
+    pub fn suspend_to(&mut self, name: &str) {
+        self.dict.set("checkpoint.vmState", name);
+    }
+
     /// Makes the VM one that is powered off: nothing is left to be resumed.
     pub fn forget_suspended(&mut self) {
         self.dict.set_existing("checkpoint.vmState", "");

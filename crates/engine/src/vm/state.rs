@@ -11,6 +11,25 @@ use super::open::VmFolder;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::store::{LockMode, Store};
 
+/// The ending of the files in which we save a guest's memory; VMware's are `.vmss` and `.vmsn`.
+pub const MEMORY_ENDING: &str = "replixstate";
+
+/// Tells whether a file that a VM is suspended to is one of ours, by its name.
+pub fn is_our_memory(name: &str) -> bool {
+    let ending = Path::new(name).extension().unwrap_or_default();
+    ending.eq_ignore_ascii_case(MEMORY_ENDING)
+}
+
+/// Returns a new name for the memory of a VM that is being suspended.
+pub fn new_memory(vm_stem: &str) -> String {
+    format!("{vm_stem}-{:08x}.{MEMORY_ENDING}", rand::random::<u32>())
+}
+
+/// Returns the name of the memory that belongs to a snapshot, by that of its `.vmsn`.
+pub fn memory_beside(file_name: impl AsRef<Path>) -> PathBuf {
+    file_name.as_ref().with_extension(MEMORY_ENDING)
+}
+
 /// The state of a VM, and who is the cause of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateReport {

@@ -17,7 +17,7 @@ use crate::example::clone_and_start;
 use crate::vms::*;
 
 /// A guest on a loaded machine, emulated.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A VM around one of the test guests' disks, its serial port in a file.
 pub fn guest(

@@ -215,8 +215,8 @@ fn memory_snapshot_is_gone_back_to_without_its_memory() {
     assert_eq!(refused.kind(), Kind::NotSupported);
     assert_eq!(disks(&vm), before);
     let spec = RevertSpec {
-        snapshot: SnapshotRef::Uid(uid),
         without_memory: true,
+        ..RevertSpec::from(SnapshotRef::Uid(uid))
     };
     vm.revert(spec).wait().unwrap();
     assert_ne!(disks(&vm), before);

@@ -66,7 +66,7 @@ fn commands_do_what_they_say_and_print_nothing() {
     ];
     insta::assert_snapshot!(asked.join("\n"), @r#"
     create NewSnapshot { name: "my base", description: "", with_memory: true }
-    revert RevertSpec { snapshot: Name("a/b"), without_memory: false }
+    revert RevertSpec { snapshot: Name("a/b"), without_memory: false, suspended: true, start: StartSpec { gui: false, paused: false } }
     remove Name("a"), children: false
     remove Name("a"), children: true
     start /vms/web/web.vmx StartSpec { gui: true, paused: false }

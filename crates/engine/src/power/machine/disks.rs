@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Machine, Parts};
 use crate::vm::{Bus, Firmware, Node, VmConfig};
@@ -19,6 +19,34 @@ pub(crate) struct Image {
 
 /// Places of an AHCI controller of QEMU's.
 const AHCI_PORTS: u8 = 6;
+
+/// What QEMU calls the disk with number `index`, as the devices see it.
+pub(crate) fn seam_name(index: usize) -> String {
+    format!("disk{index}")
+}
+
+/// What QEMU calls a link of that disk; the base has height 0, so that names stay when links are
+/// added above.
+pub(crate) fn link_name(index: usize, height: usize) -> String {
+    format!("{}-{height}", seam_name(index))
+}
+
+/// The node of a link. It names its parent by node, so that nothing depends on the hints in files.
+pub(crate) fn link_node(index: usize, height: usize, path: &Path, is_top: bool) -> Value {
+    let parent = height.checked_sub(1).map(|below| link_name(index, below));
+    json!({
+        "driver": "vmdk",
+        "node-name": link_name(index, height),
+        "read-only": !is_top,
+        "backing": parent,
+        "file": { "driver": "file", "filename": path.to_string_lossy(), "read-only": !is_top },
+    })
+}
+
+/// The node that the devices see, above the node `below`.
+pub(crate) fn seam_node(index: usize, below: &str) -> Value {
+    json!({ "driver": "raw", "node-name": seam_name(index), "file": below })
+}
 
 impl Machine {
     pub(super) fn disks(&mut self, parts: &Parts) {
@@ -54,23 +82,13 @@ impl Machine {
 
     /// The links of one disk as nodes, the base first, and `diskN` above them: a seam at which the
     /// disk can be exchanged while the machine runs (docs/adr/0001).
-    ///
-    /// Each link names its parent by node, so that nothing depends on the hints in the files.
     fn chain(&mut self, index: usize, links: &[PathBuf]) {
-        let name = |depth: usize| format!("disk{index}-{depth}");
-        for (depth, path) in links.iter().enumerate().rev() {
-            let parent = (depth + 1 < links.len()).then(|| name(depth + 1));
-            let read_only = depth > 0;
-            let node = json!({
-                "driver": "vmdk",
-                "node-name": name(depth),
-                "read-only": read_only,
-                "backing": parent,
-                "file": { "driver": "file", "filename": path.to_string_lossy(), "read-only": read_only },
-            });
+        for (height, path) in links.iter().rev().enumerate() {
+            let node = link_node(index, height, path, height + 1 == links.len());
             self.arg("-blockdev", node.to_string());
         }
-        let seam = json!({ "driver": "raw", "node-name": format!("disk{index}"), "file": name(0) });
+        let top = links.len().saturating_sub(1);
+        let seam = seam_node(index, &link_name(index, top));
         self.arg("-blockdev", seam.to_string());
     }
 

@@ -1,0 +1,224 @@
+//! A VM that runs here, held still while something is done to its files.
+//!
+//! Whoever holds it is alone: others wait who would let its guest execute. However the holding ends,
+//! the machine is first brought to the disks that the VM's configuration then names, and only then
+//! does its guest go on. So a command that was killed half-way leaves a paused VM, and the next one
+//! that lets it execute finishes the exchange.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::qmp::Control;
+use super::runtime::{Record, Runtime, require_running};
+use super::saved::{self, Memory};
+use super::seam;
+use super::stop::{await_end, cut};
+use crate::disk::Chain;
+use crate::error::Result;
+use crate::job::Job;
+use crate::store::{LockMode, replace};
+use crate::vm::{Bus, Env, VmFolder, VmLock};
+
+/// A machine that hung up because it ends is gone by then.
+const HANGING_UP: Duration = Duration::from_secs(1);
+
+/// A VM that runs here, in the hands of one operation.
+pub(crate) struct Held<'a> {
+    env: &'a Env,
+    run: Runtime,
+    record: Record,
+    _lock: VmLock,
+}
+
+impl<'a> Held<'a> {
+    /// Takes the VM in hand, waiting for others that have it.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; `FileLocked` where another operation holds it for too long.
+    pub(super) fn take(env: &'a Env, vm: &VmFolder, job: &Job) -> Result<Self> {
+        let store = &*env.store;
+        let record = require_running(store, vm)?;
+        let run = Runtime::of(vm.vmx());
+        let (mode, patience) = (LockMode::Exclusive, env.settings.patience);
+        let lock = VmLock::acquire(store, &run.dir, mode, job, patience);
+        let lock = lock.map_err(|error| record.explain(error))?;
+        Ok(Self {
+            env,
+            run,
+            record,
+            _lock: lock,
+        })
+    }
+
+    /// Speaks to the machine.
+    ///
+    /// # Errors
+    /// What `what` says; `VmNotRunning` where the machine has ended meanwhile.
+    pub(super) fn ask<T>(&self, what: impl FnOnce(&mut Control) -> Result<T>) -> Result<T> {
+        let control = Control::connect(&self.run.socket());
+        let told = control.and_then(|mut control| what(&mut control));
+        told.map_err(|error| {
+            // A machine that ends hangs up first. Whether it is gone then, `explain` says.
+            let _ = await_end(&self.record, HANGING_UP, &Job::new());
+            self.record.explain(error)
+        })
+    }
+
+    /// Lets the guest execute, on the disks that the VM's configuration names.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; what is wrong with a disk; what QEMU says.
+    pub(super) fn go_on(&self) -> Result<()> {
+        if self.ask(Control::is_running)? {
+            return Ok(());
+        }
+        self.settle()?;
+        self.ask(Control::resume)
+    }
+
+    /// Brings a machine whose guest does not execute to the disks that the VM's configuration names.
+    pub(super) fn settle(&self) -> Result<()> {
+        let store = &*self.env.store;
+        let mut vm = self.env.open(&self.record.vmx)?;
+        let mut chains: Vec<Chain> = Vec::new();
+        for slot in vm.config.disks() {
+            chains.push(self.env.disk(&vm, &slot.file_name)?);
+        }
+        self.ask(
+            |control| match seam::stands_on(control, &self.run, &chains)? {
+                true => Ok(()),
+                false => seam::take_up(control, &self.run, &chains),
+            },
+        )?;
+        if vm.config.suspended_to().is_none() {
+            return Ok(());
+        }
+        // Somebody saved it and was killed before it ended: what is saved is about to be outdated.
+        let saved = saved::of(self.env, &vm).ok().flatten();
+        vm.config.forget_suspended();
+        replace(store, vm.vmx(), &vm.config.to_bytes())?;
+        saved.map_or(Ok(()), |saved| saved.consume(self.env))
+    }
+}
+
+/// A VM that runs here, its guest halted; it goes on when this is dropped.
+pub(crate) struct Halted<'a> {
+    held: Held<'a>,
+    was_running: bool,
+    ended: bool,
+}
+
+impl<'a> Halted<'a> {
+    /// Halts the guest of a VM.
+    ///
+    /// # Errors
+    /// As [`Held::take`].
+    pub(crate) fn take(env: &'a Env, vm: &VmFolder, job: &Job) -> Result<Self> {
+        let held = Held::take(env, vm, job)?;
+        let was_running = held.ask(Control::is_running)?;
+        if was_running {
+            held.ask(Control::pause)?;
+        }
+        Ok(Self {
+            held,
+            was_running,
+            ended: false,
+        })
+    }
+
+    /// Closes the disks of the machine: their files are free to be worked on.
+    ///
+    /// # Errors
+    /// What QEMU says.
+    pub(crate) fn let_go(&self) -> Result<()> {
+        self.held.ask(seam::let_go)
+    }
+
+    /// Saves the guest's memory and the state of its devices to a new file at `path`, durable. The
+    /// disks must have been let go of; the file fits them as they are now.
+    ///
+    /// # Errors
+    /// `Cancelled`, `NoSpace`; what QEMU says. No file is left then.
+    pub(crate) fn save(&self, vm: &VmFolder, path: &Path, job: &Job) -> Result<()> {
+        let (release, machine) = self
+            .held
+            .ask(|control| Ok((control.release()?, control.machine()?)))?;
+        let memory = Memory {
+            qemu: release,
+            machine,
+            accelerator: self.held.record.accelerator.clone(),
+            paused: !self.was_running,
+            disks: saved::identify(self.held.env, vm)?,
+        };
+        saved::save(
+            self.held.env,
+            &self.held,
+            &self.held.run,
+            path,
+            &memory,
+            job,
+        )
+    }
+
+    /// Lets the guest go on as before, on the disks that the VM's configuration names now.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; what is wrong with a disk; what QEMU says.
+    pub(crate) fn go_on(mut self) -> Result<()> {
+        self.ended = true;
+        self.release()
+    }
+
+    /// Ends the machine.
+    ///
+    /// # Errors
+    /// `Timeout`.
+    pub(super) fn end(mut self) -> Result<()> {
+        self.ended = true;
+        cut(&*self.held.env.store, &self.held.record)
+    }
+
+    fn release(&self) -> Result<()> {
+        match self.was_running {
+            true => self.held.go_on(),
+            false => self.held.settle(),
+        }
+    }
+}
+
+impl Drop for Halted<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            // The error that brought us here is the one that matters.
+            let _ = self.release();
+        }
+    }
+}
+
+/// Refuses to save the memory of a VM with devices that cannot be saved.
+///
+/// # Errors
+/// `NotSupported` naming them.
+pub(crate) fn require_savable(env: &Env, vm: &VmFolder, job: &Job) -> Result<()> {
+    let disks = vm.config.disks();
+    let nvme = disks.iter().filter(|slot| slot.node.bus == Bus::Nvme);
+    let mut reasons: Vec<String> = nvme
+        .map(|slot| {
+            format!(
+                "{} is an NVMe disk, whose state QEMU cannot save",
+                slot.node
+            )
+        })
+        .collect();
+    if reasons.is_empty() {
+        let transfer = Held::take(env, vm, job)?.ask(Control::transfer)?;
+        // The disks are let go of before.
+        let others = |reason: &String| !reason.contains("vmdk");
+        reasons = transfer.blocked_reasons.unwrap_or_default();
+        reasons.retain(others);
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(saved::unsavable(vm, &reasons))
+}
