@@ -216,7 +216,11 @@ fn kvm_takes_a_processor() -> Result<(), String> {
     let output = qemu.wait_with_output().unwrap();
     match output.status.success() {
         true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_string()),
+        false => Err(String::from_utf8_lossy(&output.stderr)
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_string()),
     }
 }
 
