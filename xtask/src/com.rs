@@ -17,6 +17,7 @@ pub const PACKAGE: &str = "crates/vix-com";
 /// The C++ header of what the DLL has.
 pub const HEADER: &str = "crates/vix-com/include/VixCOM.h";
 const COMPILER: &str = "/usr/bin/rustc";
+const CLIPPY: &str = "/usr/bin/cargo-clippy";
 const TARGET: &str = "x86_64-win7-windows-gnu";
 
 /// What would have cargo use another compiler, or this one otherwise.
@@ -57,20 +58,45 @@ fn target(workspace: &Workspace) -> PathBuf {
 pub fn build(workspace: &Workspace) -> Result {
     deps::install(&[deps::COM])?;
     stage("VixCOM.dll", || {
-        let mut build = cargo(["build", "--release", "--target", TARGET]);
-        build
-            .arg("-Zbuild-std=std,panic_unwind")
-            .current_dir(workspace.root.join(PACKAGE));
-        for name in FOREIGN_SETTINGS {
-            build.env_remove(name);
-        }
-        build
-            .env("RUSTC", COMPILER)
-            // It is no nightly, and `build-std` is theirs.
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_TARGET_DIR", target(workspace))
+        for_windows(workspace, cargo(["build"])).run()
+    })
+}
+
+/// Checks the DLL as the other crates are checked; it is built already.
+///
+/// # Errors
+/// When clippy finds something.
+pub fn check(workspace: &Workspace) -> Result {
+    stage("clippy of VixCOM.dll", || {
+        let clippy = command(CLIPPY, ["clippy", "-q"]);
+        for_windows(workspace, clippy)
+            .args(["--all-targets", "--", "-D", "warnings"])
             .run()
     })
+}
+
+/// Returns the command that runs the DLL's unit tests in a Wine prefix.
+pub fn unit_tests(workspace: &Workspace, prefix: &Path) -> Command {
+    let mut tests = for_windows(workspace, cargo(["test", "-q", "--lib"]));
+    tests.env("CARGO_TARGET_X86_64_WIN7_WINDOWS_GNU_RUNNER", "wine");
+    quietly(tests, prefix)
+}
+
+/// Has a command of cargo's work on the DLL, by its compiler.
+fn for_windows(workspace: &Workspace, mut cargo: Command) -> Command {
+    cargo
+        .args(["--release", "--target", TARGET])
+        .arg("-Zbuild-std=std,panic_unwind,test")
+        .current_dir(workspace.root.join(PACKAGE));
+    for name in FOREIGN_SETTINGS {
+        cargo.env_remove(name);
+    }
+    cargo
+        .env("RUSTC", COMPILER)
+        // It is no nightly, and `build-std` is theirs.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_DIR", target(workspace));
+    cargo
 }
 
 /// Registers the DLL in a Wine prefix, which is made where there is none, and returns the prefix.
@@ -104,7 +130,10 @@ fn wine(prefix: &Path, program: &str, args: &[&Path]) -> Command {
 }
 
 /// Ends what runs in a prefix, which is whole on disk then.
-fn end(prefix: &Path) -> Result {
+///
+/// # Errors
+/// When it does not end.
+pub fn end(prefix: &Path) -> Result {
     // It fails where nothing runs any more.
     quietly(command("wineserver", ["--kill"]), prefix).succeeds();
     quietly(command("wineserver", ["--wait"]), prefix).quiet()

@@ -56,6 +56,7 @@ pub const CLIENTS: &[&str] = &["python3", "python3-venv", "util-linux"];
 pub const COM: &[&str] = &[
     "g++-mingw-w64-x86-64-posix",
     "gcc-mingw-w64-x86-64",
+    "rust-web-clippy",
     "rust-web-src",
     "rustc-web",
     "wine",

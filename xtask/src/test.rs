@@ -142,28 +142,33 @@ impl<'a> Runner<'a> {
             command.args(tests);
             command
         };
-        let mut counted =
-            |command| run_counted(self.with_environment(command), Tally::of_nextest, tally);
+        let mut counted = |command: &mut Command, count: fn(&str) -> Tally| {
+            run_counted(self.with_environment(command), count, tally)
+        };
         match stage {
             Stage::Check => check::run(self.workspace),
-            Stage::Unit => counted(&mut nextest(&["--workspace", "--lib", "--bins"])),
+            Stage::Unit => {
+                let tests = ["--workspace", "--lib", "--bins"];
+                counted(&mut nextest(&tests), Tally::of_nextest)
+            }
             Stage::Integration if !self.workspace.has_integration_tests => Ok(()),
             Stage::Integration => {
                 let tests = ["--workspace", "--exclude", COM_TESTS, "--test", "*"];
-                counted(&mut nextest(&tests))
+                counted(&mut nextest(&tests), Tally::of_nextest)
             }
             Stage::Com => {
                 com::build(self.workspace)?;
+                com::check(self.workspace)?;
                 let prefix = com::register(self.workspace)?;
-                counted(nextest(&["--package", COM_TESTS]).env("REPLIX_WINEPREFIX", prefix))
+                let mut unit = com::unit_tests(self.workspace, &prefix);
+                counted(&mut unit, Tally::of_cargo_test)?;
+                com::end(&prefix)?;
+                let mut tests = nextest(&["--package", COM_TESTS]);
+                counted(tests.env("REPLIX_WINEPREFIX", prefix), Tally::of_nextest)
             }
             Stage::Doc => {
                 let mut examples = cargo(["test", "-q", "--workspace", "--doc"]);
-                run_counted(
-                    self.with_environment(&mut examples),
-                    Tally::of_cargo_test,
-                    tally,
-                )?;
+                counted(&mut examples, Tally::of_cargo_test)?;
                 let mut pages = cargo(["doc", "-q", "--workspace", "--no-deps", "--lib"]);
                 pages.env("RUSTDOCFLAGS", "-D warnings").run()
             }

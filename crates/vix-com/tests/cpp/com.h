@@ -171,6 +171,9 @@ typedef Ref<IDispatch> Handle;
 
 /* ---- The library ---- */
 
+/* Which apartment the library is used from. */
+inline DWORD apartment = COINIT_APARTMENTTHREADED;
+
 /* The apartment of this thread, and the library in it. */
 class Apartment {
 public:
@@ -178,7 +181,7 @@ public:
     {
         CLSID class_id;
         IUnknown *made = nullptr;
-        CoInitialize(nullptr);
+        CoInitializeEx(nullptr, apartment);
         well("CLSIDFromProgID", CLSIDFromProgID(L"VixCOM.VixLib", &class_id));
         well("CoCreateInstance",
              CoCreateInstance(class_id, nullptr, CLSCTX_INPROC_SERVER, IID_IUnknown, (void **)&made));

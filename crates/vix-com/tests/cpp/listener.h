@@ -2,19 +2,25 @@
 #ifndef LISTENER_H
 #define LISTENER_H
 
+#include <atomic>
+
 /*
  * By slot, an object that answers to ICallback. By name, one that has nothing but IDispatch and knows its
  * one method by its name, as the objects of scripts are.
  */
 class Listener : public ICallback {
 public:
-    /* Waits for the job, within which all is told, and returns what was. */
+    /* In a single-threaded apartment all is told on its thread; else on others. */
+    explicit Listener(bool is_of_one_thread = true) : is_of_one_thread(is_of_one_thread) {}
+
+    /* Waits for the job, within which an apartment's thread is told all, and returns what was told. */
     Told await(const Job &job)
     {
         wait(job);
-        if (thread != GetCurrentThreadId()) {
-            told.wrong++;
+        for (int i = 0; !is_of_one_thread && !has_ended && i < MOST_MILLISECONDS; i++) {
+            Sleep(1);
         }
+        told.wrong += is_of_one_thread != (thread == GetCurrentThreadId());
         return told;
     }
 
@@ -59,10 +65,9 @@ public:
         return S_OK;
     }
 
-    ULONG references = 1;
-
 private:
     static const DISPID METHOD = 7;
+    static const int MOST_MILLISECONDS = 30000;
 
     void hear(const Job &job, LONG event, IDispatch *info)
     {
@@ -72,6 +77,7 @@ private:
         case VIX_EVENTTYPE_JOB_COMPLETED:
             told.completed++;
             told.error = job_error(job);
+            has_ended = true;
             break;
         case VIX_EVENTTYPE_JOB_PROGRESS:
             told.progress++;
@@ -84,6 +90,9 @@ private:
         }
     }
 
+    std::atomic<ULONG> references = 1;
+    std::atomic<bool> has_ended = false;
+    const bool is_of_one_thread;
     DWORD thread = 0;
     Told told;
 };

@@ -110,9 +110,14 @@ impl Wine {
 
     /// Runs a script of `tests/scripts`, which must come to its end; returns the lines before that.
     pub fn script(&self, name: &str, args: &[&str]) -> Vec<String> {
+        self.script_in(&sources().join("scripts"), name, args)
+    }
+
+    /// The same for a script in another folder.
+    pub fn script_in(&self, folder: &Path, name: &str, args: &[&str]) -> Vec<String> {
         let mut command = self.command("cscript".as_ref());
         // By its name: what begins with `/` is a switch.
-        command.current_dir(sources().join("scripts"));
+        command.current_dir(folder);
         let output = command.args(["//nologo", name]).args(args).output();
         let output = output.unwrap();
         let mut lines = lines_of(&output);
@@ -124,14 +129,31 @@ impl Wine {
         );
         lines
     }
+
+    /// Ends what runs in this user's Wine, whose registry is on disk then.
+    pub fn end(&self) {
+        for how in ["--kill", "--wait"] {
+            let mut server = Command::new("wineserver");
+            // Where none runs there is none to kill.
+            let _ = server
+                .arg(how)
+                .env("WINEPREFIX", self.user.path("wine"))
+                .status();
+        }
+    }
+
+    /// The registry on disk.
+    pub fn registry(&self) -> String {
+        let files = ["system.reg", "user.reg"];
+        let texts =
+            files.map(|file| fs::read_to_string(self.user.path("wine").join(file)).unwrap());
+        texts.concat()
+    }
 }
 
 impl Drop for Wine {
     fn drop(&mut self) {
-        let mut end = Command::new("wineserver");
-        let end = end.arg("--kill").env("WINEPREFIX", self.user.path("wine"));
-        // A test that failed early has no Wine running.
-        let _ = end.status();
+        self.end();
         if let Some(service) = &mut self.service {
             let _ = Command::new("kill").arg(service.id().to_string()).status();
             let _ = service.wait();
