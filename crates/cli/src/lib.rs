@@ -1,8 +1,10 @@
-//! The two programs of Replix: `vmrun`, compatible with VMware's, and `replix`, the native one.
+//! The two programs of Replix: `vmrun`, compatible with VMware's, and `replix`, the native one;
+//! beside them `companion`, which answers to the names of VMware's other programs.
 //!
 //! Both are thin: words come in, the engine is called, text goes out. Each has a folder with one
 //! file a command; what they share stands beside. No logic about virtual machines lives here.
 
+pub mod companion;
 pub mod host;
 mod interrupt;
 mod progress;

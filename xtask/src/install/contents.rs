@@ -23,6 +23,12 @@ const LIBRARY_LINKS: [(&str, &str); 2] = [
         "../libvixAllProducts.so",
     ),
 ];
+/// The programs that tell callers of `vmrun` which product is here: one file, known by three names.
+const COMPANION: &str = "vmware";
+const COMPANION_LINKS: [(&str, &str); 2] = [
+    ("bin/vmplayer", "vmware"),
+    ("lib/vmware/bin/vmware-vmx", "../../../bin/vmware"),
+];
 const HEADERS: &str = "crates/vix-c/include";
 
 /// A file or link to install.
@@ -85,6 +91,22 @@ pub fn of(workspace: &Workspace, place: &Place) -> Result<Vec<Item>> {
         Source::Text(pkg_config(place.prefix())),
     ));
     Ok(items)
+}
+
+/// Returns the programs that stand in for VMware's own, which go where those are not.
+pub fn companions(workspace: &Workspace, place: &Place) -> Vec<Item> {
+    let item = |below: String, source| Item {
+        name: place.prefix().join(below),
+        source,
+    };
+    let program = workspace.programs().join(COMPANION);
+    let mut items = vec![item(
+        format!("bin/{COMPANION}"),
+        Source::Copy(program, 0o755),
+    )];
+    let links = COMPANION_LINKS.into_iter();
+    items.extend(links.map(|(name, target)| item(name.to_string(), Source::Link(target))));
+    items
 }
 
 /// Returns what is to be installed of the COM library, built or not.
@@ -186,6 +208,32 @@ mod tests {
         );
         let library = Source::Copy("/t/release/libvixAllProducts.so".into(), 0o755);
         assert_eq!(items[2].source, library);
+    }
+
+    #[test]
+    fn companions_are_one_program() {
+        let workspace = Workspace {
+            root: "/w".into(),
+            target: "/t".into(),
+            has_integration_tests: false,
+        };
+        let place = Place::new(Path::new("/usr"), None).unwrap();
+        let items = companions(&workspace, &place);
+        assert_eq!(items[0].name, Path::new("/usr/bin/vmware"));
+        for item in &items[1..] {
+            let Source::Link(target) = item.source else {
+                panic!("{item:?} is no link");
+            };
+            let folder = item.name.parent().unwrap();
+            let mut path = PathBuf::new();
+            for part in folder.join(target).components() {
+                match part {
+                    std::path::Component::ParentDir => assert!(path.pop()),
+                    part => path.push(part),
+                }
+            }
+            assert_eq!(path, items[0].name);
+        }
     }
 
     #[test]

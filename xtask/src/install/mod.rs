@@ -50,6 +50,12 @@ pub fn run(workspace: &Workspace, args: &Args, with_com: bool) -> Result {
     if with_com {
         items.extend(contents::of_com(workspace, &place));
     }
+    let companions = contents::companions(workspace, &place);
+    if put::is_free(&place, &companions)? {
+        items.extend(companions);
+    } else {
+        say("vmware, vmplayer and vmware-vmx are here already: they stay as they are");
+    }
     // Before the build, which takes minutes; `put` looks again.
     put::refuse_foreign(&place, &items)?;
     stage("release programs and library", || {

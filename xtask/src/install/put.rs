@@ -31,6 +31,20 @@ pub fn put(place: &Place, items: &[Item]) -> Result<Vec<PathBuf>> {
     Ok(loaded.iter().map(|(name, _)| place.on_disk(name)).collect())
 }
 
+/// Tells whether nothing that is not ours is where the items are to go.
+///
+/// # Errors
+/// When that cannot be looked at.
+pub fn is_free(place: &Place, items: &[Item]) -> Result<bool> {
+    let old = Manifest::read(place)?.unwrap_or_default();
+    for item in items {
+        if old.state(place, &item.name)? == State::Foreign {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Returns the manifest of what is installed, an empty one if nothing is.
 ///
 /// # Errors

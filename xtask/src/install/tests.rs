@@ -74,6 +74,10 @@ impl Ground {
         ]
     }
 
+    fn is_free(&self, items: &[Item]) -> bool {
+        super::put::is_free(&self.place, items).unwrap()
+    }
+
     pub fn put(&self, items: &[Item]) -> Result<Vec<PathBuf>> {
         put(&self.place, items)
     }
@@ -392,4 +396,15 @@ fn installed_program_may_be_read_only() {
     fs::set_permissions(ground.path("bin/vmrun"), Permissions::from_mode(0o400)).unwrap();
     ground.put(&ground.items("2")).unwrap();
     assert_eq!(ground.tree()["d/bin/vmrun"], "vmrun 2");
+}
+
+#[test]
+fn only_foreign_files_are_in_the_way() {
+    let ground = Ground::live();
+    let items = ground.items("1");
+    assert!(ground.is_free(&items));
+    ground.put(&items).unwrap();
+    assert!(ground.is_free(&items));
+    ground.write("bin/vmrun", "another's");
+    assert!(!ground.is_free(&items));
 }
