@@ -6,19 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The engine's modules, from top to bottom. Each may use only what stands in a line below.
-const LAYERS: &[&[&str]] = &[
-    &["host"],
-    &["clone"],
-    &["snapshot"],
-    &["guest"],
-    &["power"],
-    &["network"],
-    &["vm"],
-    &["disk"],
-    &["job"],
-    &["format"],
-    &["store"],
-    &["error"],
+const LAYERS: &[&str] = &[
+    "host", "clone", "snapshot", "guest", "power", "network", "vm", "disk", "job", "format",
+    "store", "error",
 ];
 
 /// What the engine's root re-exports for use in every layer.
@@ -105,7 +95,7 @@ fn layer_of(path: &Path) -> Option<&str> {
 
 /// Returns what is wrong with a use of `crate::name` in the layer `own`.
 fn judge(own: &str, name: &str) -> Option<String> {
-    let rank = |name: &str| LAYERS.iter().position(|layer| layer.contains(&name));
+    let rank = |name: &str| LAYERS.iter().position(|layer| *layer == name);
     if name == own || ROOT_NAMES.contains(&name) {
         return None;
     }
@@ -239,12 +229,6 @@ mod tests {
             said[0].contains("`crate::Vm`, which is in no layer"),
             "{said:?}"
         );
-    }
-
-    #[test]
-    fn layers_of_one_line_keep_apart() {
-        let text = "//! x\nuse crate::power::Runner;\n";
-        assert_eq!(said("crates/engine/src/guest/login.rs", text).len(), 1);
     }
 
     #[test]
