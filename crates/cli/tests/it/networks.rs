@@ -59,12 +59,12 @@ fn is_inside(name: &str) -> bool {
         command.args(spaces).args(["sh", "-c", script]);
         command
     };
-    let tools = "for tool in ip nft dnsmasq; do command -v $tool; done; mount -t sysfs sysfs /sys";
+    let tools = "for tool in ip nft dnsmasq; do command -v $tool; done; : <>/dev/net/tun; mount -t sysfs sysfs /sys";
     if !unshare(&format!("set -e; {tools}"))
         .output()
         .is_ok_and(|out| out.status.success())
     {
-        skip("no network namespace can be made, or ip, nft or dnsmasq is missing");
+        skip("no network namespace can be made, or /dev/net/tun, ip, nft or dnsmasq is missing");
         return false;
     }
     let scratch = replix_testkit::folder();
