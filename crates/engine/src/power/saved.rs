@@ -326,6 +326,12 @@ impl Saved {
         Err(Error::new(Kind::DiskChanged, text).at(vm.vmx()).hint(hint))
     }
 
+    /// Tells whether the VM is to be paused again: a snapshot brings back what was, while a VM that is
+    /// suspended forgets that it was paused (VIX reference, `VixVM_Suspend`).
+    pub(super) fn is_of_paused(&self) -> bool {
+        self.kept && self.memory.paused
+    }
+
     /// Gives a machine that waits for it this memory.
     ///
     /// # Errors

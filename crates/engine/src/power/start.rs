@@ -143,7 +143,7 @@ fn resume(
         saved.load(env, &run, &mut control, job)?;
         vm.config.forget_suspended();
         undo.replace(vm.vmx(), &vm.config.to_bytes())?;
-        match spec.paused || saved.memory.paused {
+        match spec.paused || saved.is_of_paused() {
             true => Ok(()),
             false => control.resume(),
         }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use replix::Vm;
 use replix_testkit::TestVm;
 
-use crate::guests::{PATIENCE, guest};
+use crate::guests::{PATIENCE, guest, start};
+use crate::running::Stopped;
+use crate::vms::open;
 
 /// The serial port of a running VM.
 pub struct Console {
@@ -17,14 +19,30 @@ pub struct Console {
 }
 
 /// A VM around a test guest's disk whose serial port is a socket.
-pub fn talkative(library: &Path, name: &str, image: &Path, lines: &[(&str, &str)]) -> TestVm {
+fn talkative(library: &Path, image: &Path, node: &str, lines: &[(&str, &str)]) -> TestVm {
     let mut lines = lines.to_vec();
     lines.extend([
         ("serial0.fileType", "pipe"),
         ("serial0.fileName", "serial.socket"),
         ("serial0.pipe.endPoint", "server"),
     ]);
-    guest(library, name, image, "scsi0:0", &lines)
+    guest(library, "base", image, node, &lines)
+}
+
+/// Starts the VM `base` on a test guest's disk, and waits until its guest takes commands. It ends with
+/// the second value.
+pub fn ready(
+    library: &Path,
+    image: &Path,
+    node: &str,
+    lines: &[(&str, &str)],
+) -> (Vm, Stopped, Console) {
+    let vm = open(&talkative(library, image, node, lines));
+    start(&vm);
+    let stopped = Stopped(vm.clone());
+    let mut console = Console::of(&vm);
+    console.wait_for("guest-ready");
+    (vm, stopped, console)
 }
 
 impl Console {

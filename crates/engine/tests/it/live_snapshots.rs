@@ -8,9 +8,9 @@ use replix::snapshot::{NewSnapshot, RevertSpec, SnapshotRef};
 use replix::vm::PowerState;
 use replix_testkit::folder;
 
-use crate::console::{Console, talkative};
+use crate::console::{Console, ready};
 use crate::guests::{guest, skip, start, state, stop};
-use crate::running::{Stopped, start_paused};
+use crate::running::start_paused;
 use crate::vms::*;
 
 fn take(vm: &Vm, name: &str, with_memory: bool) -> replix::Result<u32> {
@@ -28,11 +28,7 @@ fn guest_goes_on_while_its_disks_are_frozen() {
         return;
     };
     let library = folder();
-    let vm = open(&talkative(library.path(), "base", &image, &[]));
-    start(&vm);
-    let _stopped = Stopped(vm.clone());
-    let mut console = Console::of(&vm);
-    console.wait_for("guest-ready");
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
     console.run(
         "word=kept; echo then >/disk/a; echo done-$word",
         "done-kept",
@@ -82,11 +78,7 @@ fn memory_comes_back_with_its_disks() {
         return;
     };
     let library = folder();
-    let vm = open(&talkative(library.path(), "base", &image, &[]));
-    start(&vm);
-    let _stopped = Stopped(vm.clone());
-    let mut console = Console::of(&vm);
-    console.wait_for("guest-ready");
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
     console.run(
         "word=then; echo disk-then >/disk/a; echo set-$word",
         "set-then",

@@ -7,9 +7,8 @@ use replix::power::StopMode;
 use replix::vm::PowerState;
 use replix_testkit::folder;
 
-use crate::console::{Console, talkative};
+use crate::console::{Console, ready};
 use crate::guests::{skip, start, state, stop};
-use crate::running::Stopped;
 use crate::vms::*;
 
 fn memories(dir: &Path) -> Vec<String> {
@@ -24,11 +23,7 @@ fn resumed_guest_goes_on_where_it_was() {
         return;
     };
     let library = folder();
-    let vm = open(&talkative(library.path(), "base", &image, &[]));
-    start(&vm);
-    let _stopped = Stopped(vm.clone());
-    let mut console = Console::of(&vm);
-    console.wait_for("guest-ready");
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
     console.run(
         "word=kept; echo on-disk >/disk/a; echo done-$word",
         "done-kept",
@@ -46,11 +41,13 @@ fn resumed_guest_goes_on_where_it_was() {
     start(&vm);
     assert_eq!(state(&vm), PowerState::On);
     let mut console = Console::of(&vm);
-    console.run("cat /disk/a; echo still-$word", "still-kept");
-    console.run(
+    let said = console.run("cat /disk/a; echo still-$word", "still-kept");
+    assert!(said.contains("on-disk"), "{said}");
+    let said = console.run(
         "sync; echo 3 >/proc/sys/vm/drop_caches; cat /disk/a; echo b >/disk/b; echo ok-$word",
         "ok-kept",
     );
+    assert!(said.contains("on-disk"), "{said}");
     assert!(memories(vm.path().parent().unwrap()).is_empty());
     vm.suspend(StopMode::Soft).wait().unwrap();
     start(&vm);
@@ -58,4 +55,54 @@ fn resumed_guest_goes_on_where_it_was() {
     stop(&vm);
     start(&vm);
     Console::of(&vm).wait_for("boots=2 ");
+}
+
+#[test]
+fn disks_on_every_controller_are_taken_up_again() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    for (node, lines) in [
+        ("ide0:0", vec![]),
+        ("sata0:0", vec![("sata0.present", "TRUE")]),
+        ("scsi0:0", vec![("scsi0.virtualDev", "lsilogic")]),
+        ("scsi0:0", vec![("scsi0.virtualDev", "lsisas1068")]),
+    ] {
+        let library = folder();
+        let (vm, _stopped, mut console) = ready(library.path(), &image, node, &lines);
+        console.run(
+            "word=kept; echo before >/disk/a; echo set-$word",
+            "set-kept",
+        );
+        vm.suspend(StopMode::Hard).wait().unwrap();
+        start(&vm);
+        let said = Console::of(&vm).run(
+            "sync; echo 3 >/proc/sys/vm/drop_caches; cat /disk/a; echo is-$word",
+            "is-kept",
+        );
+        assert!(said.contains("before"), "{node}: {said}");
+    }
+}
+
+#[test]
+fn paused_vm_is_suspended_and_then_runs() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
+    console.run("word=kept; echo set-$word", "set-kept");
+    vm.pause().wait().unwrap();
+    vm.suspend(StopMode::Hard).wait().unwrap();
+    start(&vm);
+    assert_eq!(state(&vm), PowerState::On);
+    Console::of(&vm).run("echo is-$word", "is-kept");
+
+    vm.suspend(StopMode::Hard).wait().unwrap();
+    let whole = replix::clone::DeleteSpec {
+        disks: true,
+        force: false,
+    };
+    vm.delete(whole).wait().unwrap();
+    assert!(!library.path().join("base").exists());
 }
