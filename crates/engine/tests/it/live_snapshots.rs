@@ -133,6 +133,25 @@ fn memory_comes_back_with_its_disks() {
 }
 
 #[test]
+fn snapshot_of_a_paused_vm_comes_back_paused() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
+    console.run("word=then; echo set-$word", "set-then");
+    vm.pause().wait().unwrap();
+    let uid = take(&vm, "still", true).unwrap();
+    assert_eq!(state(&vm), PowerState::Paused);
+    vm.unpause().wait().unwrap();
+    console.run("word=now; echo set-$word", "set-now");
+    vm.revert(SnapshotRef::Uid(uid)).wait().unwrap();
+    assert_eq!(state(&vm), PowerState::Paused);
+    vm.unpause().wait().unwrap();
+    Console::of(&vm).run("echo is-$word", "is-then");
+}
+
+#[test]
 fn what_cannot_be_saved_is_named() {
     let Some(image) = skip("boot.vmdk") else {
         return;

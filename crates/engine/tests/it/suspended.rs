@@ -9,7 +9,6 @@ use replix_testkit::folder;
 
 use crate::console::{Console, ready};
 use crate::guests::{skip, start, state, stop};
-use crate::vms::*;
 
 fn memories(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap();
