@@ -18,6 +18,9 @@ const PART: usize = 1 << 20;
 /// No folder of a guest has more in it, all levels together.
 const MOST_ENTRIES: usize = 1_000_000;
 
+/// No folder of a guest is deeper below its root: each level is a call of ours in the one above.
+const DEEPEST: usize = 256;
+
 const WRITE: &str = r#"exec tee -- "$1" >/dev/null"#;
 const APPEND: &str = r#"exec tee -a -- "$1" >/dev/null"#;
 const MAKE_FOLDER: &str = r#"exec mkdir -p -- "$1""#;
@@ -151,6 +154,10 @@ fn plan_guest(
     to: &Path,
     plan: &mut Plan<String, PathBuf>,
 ) -> Result<()> {
+    if from.matches('/').count() > DEEPEST {
+        let text = format!("folders of the guest are more than {DEEPEST} deep");
+        return Err(Error::new(Kind::Io, text));
+    }
     let entries = files::entries(session, from)?;
     plan.folders.push((from.into(), to.into()));
     for (name, facts) in entries {

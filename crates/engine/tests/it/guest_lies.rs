@@ -130,6 +130,19 @@ fn printed(out: &[u8]) -> Lie {
     Lie::Value(json!({ "exited": true, "exitcode": 0, "out-data": out }))
 }
 
+/// Claims that all that is asked for is a folder with `list` in it.
+fn folder_with(list: &[u8], command: &str, arguments: &Value) -> Lie {
+    const LISTING: u32 = 8;
+    match command {
+        "guest-exec" if arguments.to_string().contains("find .") => {
+            Lie::Value(json!({ "pid": LISTING }))
+        }
+        "guest-exec-status" if arguments["pid"] == LISTING => printed(list),
+        "guest-exec-status" => printed(b"41ed 5 7\n"),
+        _ => honest(command, arguments),
+    }
+}
+
 fn list(vm: &Vm) -> replix::Result<GuestAnswer> {
     ask_as(vm, "bob", GuestCall::ListDirectory { path: "/".into() })
 }
@@ -246,17 +259,22 @@ fn lying_agent_is_refused_soon_and_writes_nothing() {
 
 /// Copies of what the guest only claims to have.
 fn paths_and_sizes(vm: &Vm, library: &Path) {
-    let to = library.join("to");
-    let before = tree_of(library);
-    // Each answers all programs alike: first what stands there, then its list or its bytes.
-    let lies: [(&str, Kind, Liar); 6] = [
+    // The VM's own folder changes by itself: its guest goes on.
+    let around = library.join("around");
+    std::fs::create_dir_all(around.join("below")).unwrap();
+    let to = around.join("below/to");
+    let before = tree_of(&around);
+    // Most answer all programs alike: first what stands there, then its bytes.
+    let lies: [(&str, Kind, Liar); 7] = [
+        (
+            "a folder in itself, without end",
+            Kind::Io,
+            |command, args| folder_with(b"41ed 5 7 ./a\n", command, args),
+        ),
         (
             "a tree that leaves its folder",
             Kind::Io,
-            |command, args| match command {
-                "guest-exec-status" => printed(b"41ed 5 7\n81a4 5 7 ./../../escaped\n"),
-                _ => honest(command, args),
-            },
+            |command, args| folder_with(b"81a4 5 7 ./../../escaped\n", command, args),
         ),
         (
             "a file longer than it is",
@@ -303,7 +321,7 @@ fn paths_and_sizes(vm: &Vm, library: &Path) {
         let error = ask_as(vm, "bob", fetch("/x", &to)).unwrap_err();
         println!("{what}: {error}");
         assert_eq!(error.kind(), kind, "{what}: {error}");
-        assert_eq!(tree_of(library), before, "{what}");
+        assert_eq!(tree_of(&around), before, "{what}");
     }
 }
 
