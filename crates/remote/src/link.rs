@@ -116,7 +116,12 @@ impl Link {
             .uri(format!("{}{}", session.base, question.route))
             .header("authorization", format!("Bearer {}", session.secret));
         let answer = match question.body {
-            [] => request.body(()).map(|request| self.agent.run(request)),
+            [] => {
+                // Else an end of the body is sent on its own, and a service that does not wait for
+                // it closes the connection, under the next question.
+                let request = request.header("content-length", "0");
+                request.body(()).map(|request| self.agent.run(request))
+            }
             body => {
                 let request = request.header("content-type", "application/json");
                 request.body(body).map(|request| self.agent.run(request))

@@ -153,6 +153,8 @@ pub fn valgrind(command: &Command) -> Output {
     let mut watched = Command::new("valgrind");
     watched
         .args(["--quiet", "--leak-check=full", "--error-exitcode=99"])
+        // One thread runs at a time; taking turns, one that polls cannot starve those it waits for.
+        .arg("--fair-sched=yes")
         .args(["--errors-for-leak-kinds=definite,indirect,possible"])
         .args(["--show-leak-kinds=definite,indirect,possible"])
         .arg(command.get_program())

@@ -72,7 +72,12 @@ impl Client {
             .uri(format!("{}{route}", self.base))
             .header("authorization", &self.bearer);
         match body {
-            "" => self.agent.run(request.body(()).unwrap()).unwrap(),
+            // Said, lest its end is sent on its own and comes after the answer: the service then
+            // closes the connection.
+            "" => {
+                let request = request.header("content-length", "0");
+                self.agent.run(request.body(()).unwrap()).unwrap()
+            }
             body => self
                 .agent
                 .run(request.body(body.to_owned()).unwrap())

@@ -200,8 +200,14 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let mut said = String::new();
+            let _ = self.child.stderr.take().unwrap().read_to_string(&mut said);
+            eprintln!("the service had ended: {ended:?}; it said: {said}");
+        }
     }
 }
 

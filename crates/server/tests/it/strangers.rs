@@ -166,7 +166,8 @@ fn thousand_connections_are_bounded() {
             stream.shutdown(Shutdown::Both).ok();
         }
     }
-    assert!(open <= 512, "{open} connections are open");
+    // One more may have been accepted and not yet closed.
+    assert!(open <= 512 + 1, "{open} connections are open");
     let file = &service.file;
     let works = || answers(file).then_some(());
     eventually(Instant::now() + LIMIT, works);
