@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use replix::clone::{CloneKind, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use replix::clone::{LineageNode, PlannedDisk};
-use replix::disk::{CheckReport, DiskReport, LinkReport, MapEntry};
+use replix::disk::{CheckReport, DiskCall, DiskReport, LinkReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
@@ -294,6 +294,10 @@ impl Provider for Fake {
             depth: 0,
         };
         Ok(vec![entry(0, Some(path.to_path_buf())), entry(65536, None)])
+    }
+
+    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<()> {
+        self.done(format!("disk {} {call:?}", path.display()), job)
     }
 
     fn disk_check(&self, _: &Path, job: &Job) -> Result<CheckReport> {

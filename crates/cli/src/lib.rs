@@ -1,7 +1,7 @@
-//! The two programs of Replix: `vmrun`, compatible with VMware's, and `replix`, the native one;
-//! beside them `companion`, which answers to the names of VMware's other programs.
+//! The programs of Replix: `vmrun` and `vmware-vdiskmanager`, compatible with VMware's, and `replix`,
+//! the native one; beside them `companion`, which answers to the names of VMware's other programs.
 //!
-//! Both are thin: words come in, the engine is called, text goes out. Each has a folder with one
+//! All are thin: words come in, the engine is called, text goes out. Each has a folder with one
 //! file a command; what they share stands beside. No logic about virtual machines lives here.
 
 pub mod companion;
@@ -10,6 +10,7 @@ mod interrupt;
 mod progress;
 pub mod replix;
 mod text;
+pub mod vdiskmanager;
 pub mod vmrun;
 mod watch;
 

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use replix::clone::{CloneReport, CloneSpec, DeleteSpec, Lineage, LineageNode};
-use replix::disk::CheckReport;
+use replix::disk::{CheckReport, DiskCall};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef};
@@ -147,6 +147,13 @@ pub enum Operation {
         login: Option<Login>,
         /// What.
         call: GuestCall,
+    },
+    /// Does something to a disk by itself.
+    Disk {
+        /// Its descriptor.
+        path: PathBuf,
+        /// What.
+        call: DiskCall,
     },
     /// Checks a disk.
     CheckDisk {

@@ -23,6 +23,8 @@ const LIBRARY_LINKS: [(&str, &str); 2] = [
         "../libvixAllProducts.so",
     ),
 ];
+/// VMware's tool for disks.
+const DISK_MANAGER: &str = "vmware-vdiskmanager";
 /// The programs that tell callers of `vmrun` which product is here: one file, known by three names.
 const COMPANION: &str = "vmware";
 const COMPANION_LINKS: [(&str, &str); 2] = [
@@ -99,11 +101,11 @@ pub fn companions(workspace: &Workspace, place: &Place) -> Vec<Item> {
         name: place.prefix().join(below),
         source,
     };
-    let program = workspace.programs().join(COMPANION);
-    let mut items = vec![item(
-        format!("bin/{COMPANION}"),
-        Source::Copy(program, 0o755),
-    )];
+    let program = |name: &str| {
+        let built = workspace.programs().join(name);
+        item(format!("bin/{name}"), Source::Copy(built, 0o755))
+    };
+    let mut items = vec![program(COMPANION), program(DISK_MANAGER)];
     let links = COMPANION_LINKS.into_iter();
     items.extend(links.map(|(name, target)| item(name.to_string(), Source::Link(target))));
     items
@@ -220,7 +222,8 @@ mod tests {
         let place = Place::new(Path::new("/usr"), None).unwrap();
         let items = companions(&workspace, &place);
         assert_eq!(items[0].name, Path::new("/usr/bin/vmware"));
-        for item in &items[1..] {
+        assert_eq!(items[1].name, Path::new("/usr/bin/vmware-vdiskmanager"));
+        for item in &items[2..] {
             let Source::Link(target) = item.source else {
                 panic!("{item:?} is no link");
             };

@@ -54,7 +54,7 @@ pub fn run(workspace: &Workspace, args: &Args, with_com: bool) -> Result {
     if put::is_free(&place, &companions)? {
         items.extend(companions);
     } else {
-        say("vmware, vmplayer and vmware-vmx are here already: they stay as they are");
+        say("vmware and the programs beside it are here already: they stay as they are");
     }
     // Before the build, which takes minutes; `put` looks again.
     put::refuse_foreign(&place, &items)?;

@@ -90,6 +90,7 @@ fn make_disks(env: &Env, ready: &Prepared, dir: &Path, job: &Job) -> Result<u64>
             let copy = Copy {
                 path: &to,
                 create_type: None,
+                preallocated: false,
                 uuid: Some(Uuid::new_disk()),
                 content_id: ContentId::Fresh,
             };

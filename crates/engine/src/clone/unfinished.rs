@@ -339,6 +339,7 @@ mod tests {
         let disk = NewDisk {
             path: "/vms/base/base.vmdk".into(),
             create_type: CreateType::MonolithicSparse,
+            preallocated: false,
             sectors: 2048,
             cut: None,
             adapter: "lsilogic".into(),

@@ -81,7 +81,7 @@ fn checkers(link: &Link) -> impl Iterator<Item = Checker<'_>> {
     link.extents()
         .iter()
         .filter_map(|extent| match extent.data {
-            ExtentData::Flat { .. } => None,
+            ExtentData::Flat { .. } | ExtentData::Zero => None,
             ExtentData::Sparse { header, file_len } => Some(Checker {
                 pool: link.pool(),
                 path: link.extent_path(extent),

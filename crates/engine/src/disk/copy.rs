@@ -34,6 +34,8 @@ pub struct Copy<'a> {
     pub path: &'a Path,
     /// The layout; `None` keeps that of the source's base.
     pub create_type: Option<CreateType>,
+    /// Whether a flat copy takes all its space, holes included.
+    pub preallocated: bool,
     /// `ddb.uuid`, if it is to have one.
     pub uuid: Option<String>,
     /// Its content id.
@@ -92,7 +94,8 @@ fn copy_links(store: &dyn Store, chain: &Chain, spec: &Copy<'_>, job: &Job) -> R
 
 /// Returns the new disk, still without data.
 fn blank<'a>(chain: &Chain, spec: &Copy<'a>) -> Blank<'a> {
-    let create_type = spec.create_type.unwrap_or_else(|| chain.own_type());
+    let usual = || chain.own_type().of_copy(chain.sectors());
+    let create_type = spec.create_type.unwrap_or_else(usual);
     let cut = if create_type == chain.own_type() {
         chain
             .base()
@@ -116,6 +119,7 @@ fn blank<'a>(chain: &Chain, spec: &Copy<'a>) -> Blank<'a> {
     Blank {
         path: spec.path,
         create_type,
+        preallocated: spec.preallocated,
         cut,
         cid,
         parent: None,
@@ -124,7 +128,12 @@ fn blank<'a>(chain: &Chain, spec: &Copy<'a>) -> Blank<'a> {
 }
 
 /// Copies the part of the disk that begins at `first_sector` to the extent that will hold it.
-fn copy_extent(chain: &Chain, first_sector: u64, target: &mut Target, job: &Job) -> Result<()> {
+pub(super) fn copy_extent(
+    chain: &Chain,
+    first_sector: u64,
+    target: &mut Target,
+    job: &Job,
+) -> Result<()> {
     let mut window = Window::new();
     for run in chain.runs(first_sector, target.sectors) {
         let run = run?;
@@ -149,7 +158,7 @@ fn copy_extent(chain: &Chain, first_sector: u64, target: &mut Target, job: &Job)
 }
 
 /// The extent that is being filled.
-struct Target {
+pub(super) struct Target {
     file: TargetFile,
     sectors: u64,
     written: u64,
@@ -161,7 +170,8 @@ enum TargetFile {
 }
 
 impl Target {
-    fn new(file: NewFile, sectors: u64) -> Self {
+    /// Returns the new extent in `file`, of `sectors` sectors.
+    pub fn new(file: NewFile, sectors: u64) -> Self {
         let file = match file {
             NewFile::Flat(file) => TargetFile::Flat(file),
             NewFile::Sparse(file, layout) => TargetFile::Sparse(Writer::new(file, layout)),
@@ -191,7 +201,7 @@ impl Target {
     }
 
     /// Writes what is outstanding; returns the bytes of data written.
-    fn finish(mut self) -> Result<u64> {
+    pub fn finish(mut self) -> Result<u64> {
         if let TargetFile::Sparse(writer) = &mut self.file {
             writer.finish()?;
         }

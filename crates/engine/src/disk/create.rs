@@ -2,18 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::DiskFormat;
 use super::chain::Chain;
 use super::files::Made;
 use super::geometry::{self, Ddb};
 use super::link::MAX_SECTORS;
 use super::sparse_file;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::format::vmdk::sparse::Layout;
+use crate::format::vmdk::sparse::{Layout, MAX_CAPACITY};
 use crate::format::vmdk::{CreateType, NEVER_WRITTEN, NewDescriptor, NewExtent, SECTOR};
 use crate::store::{self, Bytes, Store, folder_of};
-
-/// The most sectors that one sparse file holds.
-const MAX_SPARSE: u64 = 1 << 32;
 
 /// An empty disk to be made.
 #[derive(Clone, Debug)]
@@ -22,6 +20,8 @@ pub struct NewDisk {
     pub path: PathBuf,
     /// How the data is laid out.
     pub create_type: CreateType,
+    /// Whether a flat disk takes all its space now.
+    pub preallocated: bool,
     /// Capacity in sectors.
     pub sectors: u64,
     /// The most sectors in one extent of a split disk; `None` takes VMware's number.
@@ -61,6 +61,7 @@ pub fn create(store: &dyn Store, disk: &NewDisk) -> Result<Vec<PathBuf>> {
     let blank = Blank {
         path: &disk.path,
         create_type: disk.create_type,
+        preallocated: disk.preallocated,
         cut: new_cut(disk),
         cid: NEVER_WRITTEN,
         parent: None,
@@ -95,6 +96,7 @@ pub fn create_child(
     let blank = Blank {
         path,
         create_type,
+        preallocated: false,
         cut,
         cid,
         parent: Some((hint, cid)),
@@ -112,7 +114,7 @@ fn child_cut(chain: &Chain) -> (CreateType, Vec<u64>) {
         .iter()
         .map(|extent| extent.sectors)
         .collect();
-    if same.iter().all(|sectors| *sectors <= MAX_SPARSE) {
+    if same.iter().all(|sectors| *sectors <= MAX_CAPACITY) {
         return (create_type, same);
     }
     // A flat file may be larger than any sparse one.
@@ -151,6 +153,8 @@ pub(super) struct Blank<'a> {
     pub path: &'a Path,
     /// How the data is laid out.
     pub create_type: CreateType,
+    /// Whether flat extents take all their space now.
+    pub preallocated: bool,
     /// Sectors of each extent.
     pub cut: Vec<u64>,
     /// Content id.
@@ -167,6 +171,20 @@ pub(super) enum NewFile {
     Flat(Box<dyn Bytes>),
     /// Sparse, with its tables where the layout says.
     Sparse(Box<dyn Bytes>, Layout),
+}
+
+impl DiskFormat {
+    /// Returns the create type, and whether the space is taken at once.
+    pub(crate) fn parts(self) -> (CreateType, bool) {
+        match self {
+            Self::MonolithicSparse => (CreateType::MonolithicSparse, false),
+            Self::SplitSparse => (CreateType::SplitSparse, false),
+            Self::MonolithicFlat => (CreateType::MonolithicFlat, true),
+            Self::SplitFlat => (CreateType::SplitFlat, true),
+            Self::VmfsThick => (CreateType::Vmfs, true),
+            Self::VmfsThin => (CreateType::Vmfs, false),
+        }
+    }
 }
 
 impl Blank<'_> {
@@ -190,7 +208,12 @@ impl Blank<'_> {
         if !self.create_type.is_sparse() {
             let file = store.create(&path)?;
             made.add(path);
-            file.set_len(extent.sectors * SECTOR)?;
+            let len = extent.sectors * SECTOR;
+            if self.preallocated {
+                file.allocate(len)?;
+            } else {
+                file.set_len(len)?;
+            }
             return Ok(NewFile::Flat(file));
         }
         let embeds = self.create_type.embeds_descriptor();
@@ -216,12 +239,16 @@ impl Blank<'_> {
     }
 
     fn text(&self) -> Result<Vec<u8>> {
+        let mut ddb = self.ddb.clone();
+        if self.create_type == CreateType::Vmfs && !self.preallocated {
+            ddb.insert("ddb.thinProvisioned".into(), "1".into());
+        }
         let descriptor = NewDescriptor {
             create_type: self.create_type,
             cid: self.cid,
             parent: self.parent,
             extents: self.extents()?,
-            ddb: self.ddb.clone(),
+            ddb,
         };
         descriptor
             .to_bytes()
@@ -235,10 +262,10 @@ impl Blank<'_> {
     pub fn extents(&self) -> Result<Vec<NewExtent>> {
         let stem = stem(self.path)?;
         let name = |i: usize| match self.create_type {
-            CreateType::MonolithicSparse => format!("{stem}.vmdk"),
-            CreateType::MonolithicFlat => format!("{stem}-flat.vmdk"),
+            CreateType::MonolithicFlat | CreateType::Vmfs => format!("{stem}-flat.vmdk"),
             CreateType::SplitSparse => format!("{stem}-s{i:03}.vmdk"),
             CreateType::SplitFlat => format!("{stem}-f{i:03}.vmdk"),
+            CreateType::MonolithicSparse | CreateType::Custom => format!("{stem}.vmdk"),
         };
         let extent = |(i, sectors): (usize, &u64)| NewExtent {
             sectors: *sectors,

@@ -38,7 +38,11 @@ pub fn set_content_id(store: &dyn Store, link: &Link, cid: u32, long: Option<&st
     })
 }
 
-fn change(
+/// Changes the descriptor of `link` by `edit`.
+///
+/// # Errors
+/// As [`relink`].
+pub(super) fn change(
     store: &dyn Store,
     link: &Link,
     edit: impl FnOnce(&mut Descriptor) -> std::result::Result<(), Malformed>,

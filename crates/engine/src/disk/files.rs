@@ -56,6 +56,25 @@ impl Link {
         Ok(())
     }
 
+    /// Refuses a link with a part that is not to be written, or whose changes another file keeps count
+    /// of.
+    ///
+    /// # Errors
+    /// `DiskUnsupported`.
+    pub(super) fn require_writable(&self) -> Result<()> {
+        let refuse = |what: &str| {
+            let text = format!("{} {what}", quoted(self.path()));
+            Err(Error::new(Kind::DiskUnsupported, text).at(self.path()))
+        };
+        if self.extents().iter().any(|extent| !extent.is_writable) {
+            return refuse("has a part that cannot be written to");
+        }
+        if self.descriptor().get("changeTrackPath").is_some() {
+            return refuse("has its changes tracked, which is not kept up yet");
+        }
+        Ok(())
+    }
+
     /// Removes the link's files, the descriptor last: after a crash the rest can still be named.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::chain::Chain;
-use crate::format::vmdk::SECTOR;
+use crate::format::vmdk::{Descriptor, SECTOR};
 
 /// The disk data base of a disk: full keys and values, sorted as VMware writes them.
 pub type Ddb = BTreeMap<String, String>;
@@ -68,6 +68,26 @@ pub(super) fn of_copy(chain: &Chain) -> Ddb {
     ddb
 }
 
+/// Returns the cylinders of a disk that has grown to `sectors`, its tracks as they were; `None` where
+/// the descriptor says nothing of them.
+pub(super) fn regrown(descriptor: &Descriptor, sectors: u64) -> Option<u64> {
+    let number = |name: &str| {
+        descriptor
+            .get(&format!("ddb.geometry.{name}"))?
+            .parse()
+            .ok()
+    };
+    let track: u64 = u64::checked_mul(number("heads")?, number("sectors")?)?;
+    let limit = match descriptor.get("ddb.adapterType").as_deref() {
+        Some("ide") => IDE_CYLINDERS,
+        _ => u64::MAX,
+    };
+    Some(sectors.checked_div(track)?.clamp(1, limit))
+}
+
+/// The most cylinders that an IDE disk shows.
+const IDE_CYLINDERS: u64 = 16_383;
+
 /// Returns cylinders, heads and sectors per track as VMware chooses them.
 fn geometry(sectors: u64, adapter: &str) -> (u64, u64, u64) {
     const GIB: u64 = (1 << 30) / SECTOR;
@@ -77,7 +97,11 @@ fn geometry(sectors: u64, adapter: &str) -> (u64, u64, u64) {
         _ => (255, 63),
     };
     let cylinders = sectors / (heads * per_track);
-    let limit = if adapter == "ide" { 16_383 } else { u64::MAX };
+    let limit = if adapter == "ide" {
+        IDE_CYLINDERS
+    } else {
+        u64::MAX
+    };
     (cylinders.clamp(1, limit), heads, per_track)
 }
 

@@ -9,7 +9,9 @@ use super::pool::{FileId, Pool};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::descriptor::MAX_BYTES;
 use crate::format::vmdk::sparse::{Embedded, HEADER_BYTES, Header, MAGIC};
-use crate::format::vmdk::{CreateType, Descriptor, ExtentKind, ExtentLine, NO_PARENT, SECTOR};
+use crate::format::vmdk::{
+    CreateType, Descriptor, ExtentAccess, ExtentKind, ExtentLine, NO_PARENT, SECTOR,
+};
 use crate::store::{Bytes, folder_of};
 
 /// The most sectors of a disk: far above the 62 TiB of VMware, far below any overflow.
@@ -38,6 +40,8 @@ pub struct Extent {
     pub sectors: u64,
     /// How it holds them.
     pub data: ExtentData,
+    /// Whether a guest may write to it.
+    pub is_writable: bool,
 }
 
 /// How an extent holds its data.
@@ -48,6 +52,8 @@ pub enum ExtentData {
         /// First sector in the file.
         offset: u64,
     },
+    /// Not at all: it reads as zeros. Its file is that of the descriptor.
+    Zero,
     /// In grains.
     Sparse {
         /// Where its tables are.
@@ -62,7 +68,7 @@ impl Extent {
     pub fn header(&self) -> Option<&Header> {
         match &self.data {
             ExtentData::Sparse { header, .. } => Some(header),
-            ExtentData::Flat { .. } => None,
+            ExtentData::Flat { .. } | ExtentData::Zero => None,
         }
     }
 }
@@ -164,7 +170,7 @@ impl Link {
     /// Only a sparse link can stand on a parent, and it must say on which.
     fn check_parent_keys(&self) -> Result<()> {
         let what = match (self.has_parent(), self.descriptor.parent_hint()) {
-            (true, _) if !self.create_type.is_sparse() => {
+            (true, _) if !self.create_type.may_have_parent() => {
                 "it is flat, and yet says that it stands on a parent"
             }
             (true, None) => "it stands on a parent, but does not name it",
@@ -192,13 +198,18 @@ impl Link {
         let finder = Finder::new(pool.store().as_ref());
         for line in lines {
             self.check_line(&line)?;
-            let file = self.locate(&finder, places, &line)?;
-            let data = self.open_extent(file, &line)?;
+            let (file, data) = if holds_nothing(&line) {
+                (self.file, ExtentData::Zero)
+            } else {
+                let file = self.locate(&finder, places, &line)?;
+                (file, self.open_extent(file, &line)?)
+            };
             self.extents.push(Extent {
                 file,
                 first_sector: self.sectors,
                 sectors: line.sectors,
                 data,
+                is_writable: line.access == ExtentAccess::Full,
             });
             self.sectors += line.sectors;
         }
@@ -214,12 +225,7 @@ impl Link {
                 line.sectors
             )));
         }
-        let fits = match &line.kind {
-            ExtentKind::Sparse => self.create_type.is_sparse(),
-            ExtentKind::Flat(_) => !self.create_type.is_sparse(),
-            ExtentKind::Other(_) => false,
-        };
-        if !fits || !line.accessible {
+        if !self.create_type.may_have(&line.kind) {
             let what = format!(
                 "an extent of this kind in a disk of type {} is not read yet",
                 self.create_type.word()
@@ -274,7 +280,8 @@ impl Link {
             _ => line.sectors,
         };
         let (header, file_len) = read_header(bytes.as_ref(), path)?;
-        if header.capacity != needed {
+        // More than is said: a growth was cut off before the descriptor told of it.
+        if header.capacity < needed {
             let text = format!(
                 "{} holds {} sectors, but its descriptor {} says {needed}",
                 quoted(path),
@@ -304,11 +311,12 @@ impl Link {
         let mut used: Vec<(Arc<Path>, u64, u64)> = self
             .extents
             .iter()
-            .map(|extent| match extent.data {
+            .filter_map(|extent| match extent.data {
                 ExtentData::Flat { offset } => {
-                    (self.extent_path(extent), offset, offset + extent.sectors)
+                    Some((self.extent_path(extent), offset, offset + extent.sectors))
                 }
-                ExtentData::Sparse { .. } => (self.extent_path(extent), 0, u64::MAX),
+                ExtentData::Sparse { .. } => Some((self.extent_path(extent), 0, u64::MAX)),
+                ExtentData::Zero => None,
             })
             .collect();
         used.sort_unstable();
@@ -323,6 +331,11 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// Tells whether a line stands for zeros, with or without a file.
+fn holds_nothing(line: &ExtentLine) -> bool {
+    line.kind == ExtentKind::Zero || line.access == ExtentAccess::None
 }
 
 fn invalid(path: &Path, what: &str) -> Error {

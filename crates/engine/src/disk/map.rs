@@ -193,6 +193,7 @@ impl Link {
         let limit = limit.min(extent.sectors - within);
         match extent.data {
             ExtentData::Flat { offset } => self.stored_flat(extent, offset + within, limit),
+            ExtentData::Zero => Ok((Stored::Zeros, limit)),
             ExtentData::Sparse { header, file_len } => {
                 let grains = Grains {
                     link: self,

@@ -60,7 +60,7 @@ pub fn merge(chain: &Chain, job: &Job) -> Result<u64> {
     chain.require_clean()?;
     child.require_unused(store)?;
     parent.require_unused(store)?;
-    require_writable(parent)?;
+    parent.require_writable()?;
     require_sound(parent, job)?;
     let mut written = 0;
     for extent in parent.extents() {
@@ -74,21 +74,11 @@ pub fn merge(chain: &Chain, job: &Job) -> Result<u64> {
         written += match extent.data {
             ExtentData::Flat { offset } => merger.write_flat(file.as_ref(), offset)?,
             ExtentData::Sparse { header, .. } => merger.write_sparse(file.into(), header)?,
+            // Refused before.
+            ExtentData::Zero => 0,
         };
     }
     Ok(written)
-}
-
-/// Refuses a parent whose changes another file keeps count of.
-fn require_writable(parent: &Link) -> Result<()> {
-    if parent.descriptor().get("changeTrackPath").is_none() {
-        return Ok(());
-    }
-    let text = format!(
-        "{} has its changes tracked, which is not kept up yet",
-        quoted(parent.path())
-    );
-    Err(Error::new(Kind::DiskUnsupported, text).at(parent.path()))
 }
 
 /// One extent of the parent, and what is to be written to it.

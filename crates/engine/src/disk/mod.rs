@@ -8,6 +8,8 @@ pub mod chain;
 #[cfg(feature = "local")]
 pub mod check;
 #[cfg(feature = "local")]
+mod compact;
+#[cfg(feature = "local")]
 pub mod copy;
 #[cfg(feature = "local")]
 pub mod create;
@@ -21,6 +23,8 @@ mod find;
 mod geometry;
 #[cfg(feature = "local")]
 mod graft;
+#[cfg(feature = "local")]
+mod grow;
 #[cfg(feature = "local")]
 pub mod link;
 #[cfg(feature = "local")]
@@ -51,11 +55,15 @@ pub use chain::{Chain, Opener, Survey};
 #[cfg(feature = "local")]
 pub use check::check;
 #[cfg(feature = "local")]
+pub use compact::compact;
+#[cfg(feature = "local")]
 pub use copy::{ContentId, Copied, Copy, copy};
 #[cfg(feature = "local")]
 pub use create::{NewDisk, create, create_child};
 #[cfg(feature = "local")]
 pub use edit::{relink, set_content_id};
+#[cfg(feature = "local")]
+pub use grow::grow;
 #[cfg(feature = "local")]
 pub use link::Link;
 #[cfg(feature = "local")]
@@ -64,6 +72,54 @@ pub use merge::merge;
 pub use place::Places;
 
 use serde::{Deserialize, Serialize};
+
+/// How a disk that is made is laid out, and whether it takes its whole space at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskFormat {
+    /// One file that grows.
+    MonolithicSparse,
+    /// Files of at most about 4 GiB that grow.
+    SplitSparse,
+    /// One raw file beside the descriptor, its space taken.
+    MonolithicFlat,
+    /// Raw files of at most about 2 GiB, their space taken.
+    SplitFlat,
+    /// One raw file as ESXi has it, its space taken.
+    VmfsThick,
+    /// One raw file as ESXi has it, which takes space as it is written.
+    VmfsThin,
+}
+
+/// Something that is done to a disk by itself, outside of any VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskCall {
+    /// Makes an empty disk.
+    Create {
+        /// Its format.
+        format: DiskFormat,
+        /// Its capacity in bytes; a part of a sector is filled up.
+        capacity_bytes: u64,
+        /// `ide`, `buslogic` or `lsilogic`.
+        adapter: String,
+    },
+    /// Makes a copy of what a guest sees of the disk, its parents included.
+    Convert {
+        /// The new disk's `.vmdk`.
+        to: PathBuf,
+        /// The format of the new one.
+        format: DiskFormat,
+    },
+    /// Makes the disk larger.
+    Grow {
+        /// Its new capacity in bytes; a part of a sector is filled up.
+        capacity_bytes: u64,
+    },
+    /// Writes the files of a growing disk anew: in the order of the guest's addresses, and without
+    /// what reads as zeros.
+    Compact,
+}
 
 /// A virtual disk as its files describe it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

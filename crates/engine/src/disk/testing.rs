@@ -228,6 +228,7 @@ mod properties {
             let spec = Copy {
                 path,
                 create_type: Some(create_type),
+                preallocated: false,
                 uuid: None,
                 content_id: ContentId::Keep,
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Host, Provider, info, inventory};
 use crate::clone::{self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
-use crate::disk::{self, CheckReport, DiskReport, MapEntry};
+use crate::disk::{self, CheckReport, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{self, GuestAnswer, GuestCall, Login};
 use crate::job::Job;
@@ -13,7 +13,7 @@ use crate::power::{self, StartSpec, StopMode};
 use crate::snapshot::{self, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use crate::store::{Local, folder_of};
 use crate::vm::{DeviceCall, Env, PowerState, Settings, Variable, VmInfo, VmSummary};
-use crate::vm::{adapters, hardware};
+use crate::vm::{adapters, disk_call, hardware};
 
 impl Host {
     /// Returns this machine, with the settings of its user.
@@ -41,7 +41,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn disk(&self, path: &Path) -> Result<disk::Chain> {
+    fn chain(&self, path: &Path) -> Result<disk::Chain> {
         self.env.opener_in(folder_of(path), Vec::new())?.open(path)
     }
 }
@@ -186,11 +186,15 @@ impl Provider for Machine {
     }
 
     fn disk_info(&self, path: &Path) -> Result<DiskReport> {
-        Ok(self.disk(path)?.report(&*self.env.store))
+        Ok(self.chain(path)?.report(&*self.env.store))
     }
 
     fn disk_map(&self, path: &Path) -> Result<Vec<MapEntry>> {
-        self.disk(path)?.map().collect()
+        self.chain(path)?.map().collect()
+    }
+
+    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<()> {
+        disk_call::run(&self.env, path, call, job)
     }
 
     fn disk_check(&self, path: &Path, job: &Job) -> Result<CheckReport> {

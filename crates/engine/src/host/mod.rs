@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clone::{ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
-use crate::disk::{CheckReport, DiskReport, MapEntry};
+use crate::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{GuestAnswer, GuestCall, Login};
 use crate::job::{Job, Started};
@@ -229,6 +229,15 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// Only where nothing can be checked at all; what is found is in the answer.
     fn disk_check(&self, path: &Path, job: &Job) -> Result<CheckReport>;
+
+    /// Does something to the disk at `path` by itself.
+    ///
+    /// # Errors
+    /// `FileExists` for a new disk; `Argument` for an impossible size; `DiskUnsupported` where its
+    /// type forbids it, or other disks stand on it; `VmRunning` where a VM beside it runs or is
+    /// suspended; `FileLocked`; `NoSpace`; `Cancelled`. The disk is as it was then, and no new file
+    /// is left.
+    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<()>;
 }
 
 /// A machine with VMs.

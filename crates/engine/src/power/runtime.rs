@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::link_name;
 use super::qmp::Control;
 use crate::disk::{Chain, Link};
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::store::{
     Local, Store, create_private_dir, link_to, machine, read_small, remove_tree, write_new,
 };
@@ -19,6 +19,16 @@ use crate::vm::{Env, PowerState, StateReport, VmFolder, lock};
 
 /// No record is larger.
 const RECORD_LIMIT: u64 = 64 << 10;
+
+/// The types of stand-alone descriptors that QEMU reads, as it spells them (block/vmdk.c).
+const KNOWN_TYPES: [&str; 6] = [
+    "monolithicFlat",
+    "twoGbMaxExtentSparse",
+    "twoGbMaxExtentFlat",
+    "vmfs",
+    "vmfsSparse",
+    "seSparse",
+];
 
 /// What the descriptor of a link is called in its folder.
 const DESCRIPTOR: &str = "disk.vmdk";
@@ -123,6 +133,7 @@ impl Runtime {
     }
 
     fn present(&self, name: &str, link: &Link) -> Result<PathBuf> {
+        require_known(link)?;
         let dir = self.dir.join(name);
         if dir.exists() {
             remove_tree(&Local, &dir)?;
@@ -162,6 +173,22 @@ impl Runtime {
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         record.is_alive().then_some(record)
     }
+}
+
+/// Refuses a link that QEMU does not read, or of which it passes over a part.
+fn require_known(link: &Link) -> Result<()> {
+    let word = link.descriptor().create_type();
+    let is_known = link.embedded().is_some() || KNOWN_TYPES.contains(&word.as_str());
+    let has_all = link.extents().iter().all(|extent| extent.is_writable);
+    if is_known && has_all {
+        return Ok(());
+    }
+    let (name, word) = (quoted(link.path()), escaped(&word));
+    let text = format!("{name} is of type \"{word}\", with parts that QEMU does not read");
+    let hint = "make a full clone of the VM: its disks are of types that run";
+    Err(Error::new(Kind::DiskUnsupported, text)
+        .at(link.path())
+        .hint(hint))
 }
 
 /// Where `name` lies in `dir`, its folders made. It must not lead out of it.

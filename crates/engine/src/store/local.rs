@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, OFlag, RenameFlags, fcntl, renameat2};
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, RenameFlags, fallocate, fcntl, renameat2};
 use nix::libc;
 use nix::unistd::{AccessFlags, Whence, eaccess, lseek64};
 
@@ -69,6 +69,19 @@ impl Bytes for LocalFile {
 
     fn set_len(&self, len: u64) -> Result<()> {
         self.file.set_len(len).map_err(|e| self.error("resize", e))
+    }
+
+    fn allocate(&self, len: u64) -> Result<()> {
+        let have = self.len()?;
+        if len <= have {
+            return Ok(());
+        }
+        let (from, more) = (have as i64, (len - have) as i64);
+        match fallocate(&self.file, FallocateFlags::empty(), from, more) {
+            Ok(()) => Ok(()),
+            Err(nix::Error::EOPNOTSUPP) => self.set_len(len),
+            Err(e) => Err(self.error("resize", e.into())),
+        }
     }
 
     fn sync(&self) -> Result<()> {

@@ -96,6 +96,14 @@ pub trait Bytes: Send + Sync {
     /// What the system says.
     fn set_len(&self, len: u64) -> Result<()>;
 
+    /// Grows the file to `len` and takes the space for it now, where the file system can.
+    ///
+    /// # Errors
+    /// What the system says; `NoSpace` with the file as it was or longer.
+    fn allocate(&self, len: u64) -> Result<()> {
+        self.set_len(len)
+    }
+
     /// Makes what was written durable.
     ///
     /// # Errors

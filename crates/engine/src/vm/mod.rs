@@ -12,6 +12,8 @@ mod device_call;
 #[cfg(feature = "local")]
 pub mod devices;
 #[cfg(feature = "local")]
+pub mod disk_call;
+#[cfg(feature = "local")]
 mod env;
 #[cfg(feature = "local")]
 pub mod files;

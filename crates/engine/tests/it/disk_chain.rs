@@ -274,6 +274,7 @@ fn deep_chain_worker() {
     let spec = Copy {
         path: &disk.with_file_name("copy.vmdk"),
         create_type: None,
+        preallocated: false,
         uuid: None,
         content_id: ContentId::Fresh,
     };
@@ -300,6 +301,7 @@ fn extents_are_numbered_beyond_999() {
     let disk = replix::disk::NewDisk {
         path: dir.path().join("big.vmdk"),
         create_type: CreateType::SplitSparse,
+        preallocated: false,
         sectors: 1_005 * 8_323_072,
         cut: None,
         adapter: "lsilogic".into(),

@@ -17,6 +17,7 @@ fn copy_to(source: &Path, path: &Path, create_type: Option<CreateType>) -> Resul
     let spec = Copy {
         path,
         create_type,
+        preallocated: false,
         uuid: None,
         content_id: ContentId::Keep,
     };
@@ -129,6 +130,7 @@ fn cancelled_copy_leaves_nothing() {
     let spec = Copy {
         path: &dir.path().join("t.vmdk"),
         create_type: None,
+        preallocated: false,
         uuid: None,
         content_id: ContentId::Fresh,
     };
@@ -146,6 +148,7 @@ fn source_written_meanwhile_is_noticed() {
     let spec = Copy {
         path: &dir.path().join("t.vmdk"),
         create_type: None,
+        preallocated: false,
         uuid: None,
         content_id: ContentId::Keep,
     };
@@ -197,6 +200,7 @@ fn full_disk_leaves_nothing_behind() {
             let spec = Copy {
                 path: &dir.path().join("t.vmdk"),
                 create_type: None,
+                preallocated: false,
                 uuid: None,
                 content_id: ContentId::Fresh,
             };
@@ -217,6 +221,7 @@ fn copy_has_a_data_base_of_its_own() {
     let spec = Copy {
         path: &dir.path().join("t.vmdk"),
         create_type: Some(CreateType::SplitSparse),
+        preallocated: false,
         uuid: Some(uuid.into()),
         content_id: ContentId::Keep,
     };

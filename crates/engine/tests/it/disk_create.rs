@@ -18,6 +18,7 @@ fn empty_disks_open_elsewhere() {
         let disk = NewDisk {
             path: dir.path().join("d.vmdk"),
             create_type,
+            preallocated: false,
             sectors: (5 << 30) / 512 + 24,
             cut: None,
             adapter: "lsilogic".into(),
@@ -121,6 +122,7 @@ fn child_of_a_terabyte_is_as_small_as_its_directories() {
     let disk = NewDisk {
         path: dir.path().join("b.vmdk"),
         create_type: CreateType::MonolithicSparse,
+        preallocated: false,
         sectors: 1 << 31,
         cut: None,
         adapter: "lsilogic".into(),

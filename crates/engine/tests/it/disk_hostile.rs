@@ -143,7 +143,7 @@ fn unusable_types_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     for word in [
         "streamOptimized",
-        "vmfs",
+        "vmfsSparse",
         "seSparse",
         "fullDevice",
         "vmfsRDM",

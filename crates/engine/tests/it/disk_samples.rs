@@ -90,7 +90,7 @@ const FACTS: [Fact; 12] = [
     ),
     (
         "vmdk-vmware/vmfs_thick.vmdk",
-        Err((Kind::DiskUnsupported, "ESXi")),
+        Err((Kind::FileNotFound, "vmfs_thick-flat.vmdk")),
     ),
     (
         "vmdk-extracts/Base_R91-000001.vmdk",

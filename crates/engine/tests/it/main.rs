@@ -6,6 +6,7 @@ mod agent;
 mod clone_linked;
 mod clone_refused;
 mod console;
+mod disk_calls;
 mod disk_chain;
 mod disk_check;
 mod disk_copy;

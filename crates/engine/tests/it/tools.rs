@@ -241,6 +241,7 @@ pub fn small_disk(path: &Path, create_type: CreateType) {
     let disk = NewDisk {
         path: path.to_path_buf(),
         create_type,
+        preallocated: false,
         sectors: SECTORS,
         cut: Some(128 * 383),
         adapter: "lsilogic".into(),

@@ -119,7 +119,7 @@ fn name(operation: &Operation) -> String {
 /// Returns the VM, or the disk, that an operation is done to.
 pub(crate) fn target(operation: &Operation) -> &Path {
     match operation {
-        Operation::CheckDisk { path } => path,
+        Operation::CheckDisk { path } | Operation::Disk { path, .. } => path,
         Operation::Clone { vm, .. }
         | Operation::CreateSnapshot { vm, .. }
         | Operation::Revert { vm, .. }

@@ -1,5 +1,6 @@
 //! What an operation is for the engine.
 
+use replix::disk::DiskCall;
 use replix::host::Provider;
 use replix::{Job, Result};
 use replix_remote::wire::{Answer, Operation};
@@ -15,6 +16,10 @@ pub(crate) fn check_paths(operation: &Operation) -> Result<()> {
     check(target(operation))?;
     match operation {
         Operation::Clone { spec, .. } => check(&spec.destination),
+        Operation::Disk {
+            call: DiskCall::Convert { to, .. },
+            ..
+        } => check(to),
         _ => Ok(()),
     }
 }
@@ -48,6 +53,7 @@ pub(crate) fn run(host: &dyn Provider, operation: &Operation, job: &Job) -> Resu
         Operation::Guest { vm, login, call } => {
             host.guest(vm, login.as_ref(), call, job).map(Answer::Guest)
         }
+        Operation::Disk { path, call } => host.disk(path, call, job).map(done),
         Operation::CheckDisk { path } => host.disk_check(path, job).map(Answer::Check),
     }
 }

@@ -55,7 +55,7 @@ impl NewDescriptor<'_> {
         }
         text.push_str("# Extent description\n");
         for extent in &self.extents {
-            self.extent(&mut text, extent)?;
+            text.push_str(&extent.line(self.create_type)?);
         }
         // VMware's own title ends in a blank.
         text.push_str("\n# The Disk Data Base \n#DDB\n\n");
@@ -65,16 +65,21 @@ impl NewDescriptor<'_> {
         }
         Ok(text.into_bytes())
     }
+}
 
-    fn extent(&self, text: &mut String, extent: &NewExtent) -> Result<(), Malformed> {
-        check_quotable(&extent.file)?;
-        let NewExtent { sectors, file } = extent;
-        if self.create_type.is_sparse() {
-            line(text, format_args!("RW {sectors} SPARSE \"{file}\""));
-        } else {
-            line(text, format_args!("RW {sectors} FLAT \"{file}\" 0"));
-        }
-        Ok(())
+impl NewExtent {
+    /// Returns its line in the descriptor of a disk of type `create_type`.
+    ///
+    /// # Errors
+    /// A name that cannot stand in a descriptor.
+    pub fn line(&self, create_type: CreateType) -> Result<String, Malformed> {
+        check_quotable(&self.file)?;
+        let Self { sectors, file } = self;
+        Ok(match create_type {
+            kind if kind.is_sparse() => format!("RW {sectors} SPARSE \"{file}\"\n"),
+            CreateType::Vmfs => format!("RW {sectors} VMFS \"{file}\"\n"),
+            _ => format!("RW {sectors} FLAT \"{file}\" 0\n"),
+        })
     }
 }
 

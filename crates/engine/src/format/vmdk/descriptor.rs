@@ -205,6 +205,49 @@ impl Descriptor {
         self.set("parentFileNameHint", hint)
     }
 
+    /// Gives the extent with number `index`, from 0, another length in sectors.
+    ///
+    /// # Errors
+    /// Where there is no such extent.
+    pub fn set_extent_sectors(&mut self, index: usize, sectors: u64) -> Result<(), Malformed> {
+        let range = self.extent_lines().nth(index).map(|line| {
+            // Blanks, the access word, blanks, the number.
+            let mut at = line.text.start;
+            for is_wanted in [is_blank, is_word, is_blank] {
+                at += self.count(at, is_wanted);
+            }
+            at..at + self.count(at, is_word)
+        });
+        let range = range.ok_or_else(|| {
+            Malformed::new(Place::Whole, format!("it has no extent {}", index + 1))
+        })?;
+        self.text.splice(range, sectors.to_string().into_bytes());
+        Ok(())
+    }
+
+    /// Adds the lines of new extents behind the last one.
+    ///
+    /// # Errors
+    /// Where the names cannot be written.
+    pub fn add_extents(&mut self, lines: &str) -> Result<(), Malformed> {
+        let bytes = self.encode(lines)?;
+        let last = self.extent_lines().last().map(|line| line.next);
+        let at = last.unwrap_or(self.text.len());
+        self.text.splice(at..at, bytes);
+        Ok(())
+    }
+
+    /// Returns how many bytes from `at` on are of one kind.
+    fn count(&self, at: usize, is_wanted: fn(u8) -> bool) -> usize {
+        let bytes = self.text[at..].iter();
+        bytes.take_while(|byte| is_wanted(**byte)).count()
+    }
+
+    fn extent_lines(&self) -> impl Iterator<Item = Line> + '_ {
+        let is_extent = |line: &Line| extent::is_extent(self.text[line.text.clone()].trim_ascii());
+        self.lines().filter(is_extent)
+    }
+
     fn hex(&self, key: &str) -> Result<Option<u32>, Malformed> {
         let Some((line, entry)) = self.find(key) else {
             return Ok(None);
@@ -363,6 +406,10 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
+fn is_word(byte: u8) -> bool {
+    !byte.is_ascii_whitespace()
+}
+
 /// Finds a value from `from` on: what stands in quotes, or the rest without blanks around it.
 fn value_range(line: &[u8], from: usize) -> Range<usize> {
     let start = from
@@ -394,7 +441,7 @@ pub(super) fn check_quotable(value: &str) -> Result<(), Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ExtentKind;
+    use super::super::{ExtentAccess, ExtentKind};
     use super::*;
 
     const CHILD: &str = "# Disk DescriptorFile\nversion=1\nencoding=\"windows-1252\"\n\
@@ -463,9 +510,23 @@ mod tests {
         assert_eq!(disk.create_type(), "streamOptimized");
         let extents = disk.extents().unwrap();
         assert_eq!(extents[0].kind, ExtentKind::Flat(7));
-        assert_eq!(extents[1].kind, ExtentKind::Other("ZERO".into()));
-        assert!(!extents[2].accessible && extents[1].accessible);
+        assert_eq!(extents[1].kind, ExtentKind::Zero);
+        assert_eq!(extents[1].access, ExtentAccess::ReadOnly);
+        assert_eq!(extents[2].access, ExtentAccess::None);
         assert_eq!(extents[2].file.as_deref(), Some("y"));
+    }
+
+    #[test]
+    fn extents_grow_and_are_added() {
+        let mut disk = child();
+        disk.set_extent_sectors(0, 8192).unwrap();
+        disk.add_extents("RW 16 SPARSE \"c.vmdk\"\n").unwrap();
+        let expected = CHILD.replace(
+            "RW 4096 SPARSE \"a b.vmdk\"\n",
+            "RW 8192 SPARSE \"a b.vmdk\"\nRW 16 SPARSE \"c.vmdk\"\n",
+        );
+        assert_eq!(text_of(&disk), expected);
+        assert!(disk.set_extent_sectors(2, 1).is_err());
     }
 
     #[test]

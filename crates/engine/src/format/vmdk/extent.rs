@@ -7,8 +7,21 @@ pub enum ExtentKind {
     Flat(u64),
     /// A hosted sparse extent.
     Sparse,
+    /// No file: it reads as zeros.
+    Zero,
     /// Anything else, by its word.
     Other(String),
+}
+
+/// What a guest may do with an extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtentAccess {
+    /// Read and write it.
+    Full,
+    /// Read it.
+    ReadOnly,
+    /// Nothing: it stands for a stretch that reads as zeros.
+    None,
 }
 
 /// A line of the extent section.
@@ -16,8 +29,8 @@ pub enum ExtentKind {
 pub struct ExtentLine {
     /// Number of the line, from 1.
     pub line: usize,
-    /// Whether the line lets the guest touch the extent (it is not `NOACCESS`).
-    pub accessible: bool,
+    /// What the line lets the guest do with the extent.
+    pub access: ExtentAccess,
     /// Length in sectors.
     pub sectors: u64,
     /// How the data is held.
@@ -31,7 +44,11 @@ impl ExtentLine {
     pub(super) fn parse(text: &str, line: usize) -> Option<Self> {
         let mut outside = text.splitn(3, '"');
         let mut words = outside.next()?.split_ascii_whitespace();
-        let accessible = !words.next()?.eq_ignore_ascii_case("NOACCESS");
+        let access = match words.next()?.to_ascii_uppercase().as_str() {
+            "RW" => ExtentAccess::Full,
+            "RDONLY" => ExtentAccess::ReadOnly,
+            _ => ExtentAccess::None,
+        };
         let sectors = words.next()?.parse().ok()?;
         let word = words.next()?.to_ascii_uppercase();
         let file = outside.next().map(str::to_owned);
@@ -41,13 +58,14 @@ impl ExtentLine {
             .split_ascii_whitespace()
             .next();
         let kind = match word.as_str() {
-            "FLAT" => ExtentKind::Flat(offset.map_or(Ok(0), str::parse).ok()?),
+            "FLAT" | "VMFS" => ExtentKind::Flat(offset.map_or(Ok(0), str::parse).ok()?),
             "SPARSE" => ExtentKind::Sparse,
+            "ZERO" => ExtentKind::Zero,
             _ => ExtentKind::Other(word),
         };
         Some(Self {
             line,
-            accessible,
+            access,
             sectors,
             kind,
             file,

@@ -11,7 +11,7 @@ use std::path::Path;
 
 pub use compose::{NewDescriptor, NewExtent};
 pub use descriptor::Descriptor;
-pub use extent::{ExtentKind, ExtentLine};
+pub use extent::{ExtentAccess, ExtentKind, ExtentLine};
 
 use super::Malformed;
 use crate::error::{Error, Kind, quoted};
@@ -57,7 +57,7 @@ impl From<Malformed> for Fault {
     }
 }
 
-/// How a disk's data is laid out in files: the create types that are read and written.
+/// How a disk's data is laid out in files: the create types that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CreateType {
     /// One sparse file with the descriptor inside.
@@ -68,6 +68,10 @@ pub enum CreateType {
     SplitSparse,
     /// A descriptor and raw files of at most about 2 GiB each.
     SplitFlat,
+    /// ESXi's: a descriptor and one raw file.
+    Vmfs,
+    /// A descriptor and extents of any kind.
+    Custom,
 }
 
 impl CreateType {
@@ -81,6 +85,10 @@ impl CreateType {
             "monolithicflat" => Ok(Self::MonolithicFlat),
             "twogbmaxextentsparse" | "2gbmaxextentsparse" => Ok(Self::SplitSparse),
             "twogbmaxextentflat" | "2gbmaxextentflat" => Ok(Self::SplitFlat),
+            "vmfs" | "vmfsthin" | "vmfsthick" | "vmfspreallocated" | "vmfseagerzeroedthick" => {
+                Ok(Self::Vmfs)
+            }
+            "custom" => Ok(Self::Custom),
             other => Err(Fault::Unsupported(format!(
                 "a disk of type \"{}\" cannot be used: {}",
                 crate::error::escaped(word),
@@ -96,7 +104,24 @@ impl CreateType {
             Self::MonolithicFlat => "monolithicFlat",
             Self::SplitSparse => "twoGbMaxExtentSparse",
             Self::SplitFlat => "twoGbMaxExtentFlat",
+            Self::Vmfs => "vmfs",
+            Self::Custom => "custom",
         }
+    }
+
+    /// Tells whether a disk of this type may have an extent that holds its data so.
+    pub fn may_have(self, kind: &ExtentKind) -> bool {
+        match kind {
+            ExtentKind::Zero => true,
+            ExtentKind::Sparse => self.is_sparse() || self == Self::Custom,
+            ExtentKind::Flat(_) => !self.is_sparse(),
+            ExtentKind::Other(_) => false,
+        }
+    }
+
+    /// Tells whether a disk of this type may stand on a parent.
+    pub fn may_have_parent(self) -> bool {
+        self.is_sparse() || self == Self::Custom
     }
 
     /// Tells whether the disk takes only the space that was written to.
@@ -123,12 +148,22 @@ impl CreateType {
         }
     }
 
+    /// Returns the type of a copy of `sectors` sectors whose layout nobody chose: the same where
+    /// it is one that is made.
+    pub fn of_copy(self, sectors: u64) -> Self {
+        match self {
+            Self::Custom if sectors > sparse::MAX_CAPACITY => Self::SplitSparse,
+            Self::Custom => Self::MonolithicSparse,
+            made => made,
+        }
+    }
+
     /// Returns the most sectors that VMware puts into one file of a new disk of this type.
     pub fn usual_cut(self) -> u64 {
         match self {
             Self::SplitSparse => 8_323_072,
             Self::SplitFlat => 4_192_256,
-            Self::MonolithicSparse | Self::MonolithicFlat => u64::MAX,
+            _ => u64::MAX,
         }
     }
 }
@@ -137,15 +172,7 @@ impl CreateType {
 fn refusal(word: &str) -> &'static str {
     match word {
         "streamoptimized" => "compressed disks are not read yet",
-        "vmfs"
-        | "vmfsthin"
-        | "vmfsthick"
-        | "vmfspreallocated"
-        | "vmfseagerzeroedthick"
-        | "vmfssparse"
-        | "sesparse"
-        | "vmfssesparse" => "disks of ESXi are not read yet",
-        "custom" => "disks of mixed extents are not read yet",
+        "vmfssparse" | "sesparse" | "vmfssesparse" => "snapshots of ESXi are not read yet",
         "fulldevice"
         | "partitioneddevice"
         | "vmfsrdm"
@@ -180,7 +207,7 @@ mod tests {
         };
         assert_eq!(
             text,
-            "a disk of type \"seSparse\" cannot be used: disks of ESXi are not read yet"
+            "a disk of type \"seSparse\" cannot be used: snapshots of ESXi are not read yet"
         );
     }
 }

@@ -26,7 +26,8 @@ pub const DESCRIPTOR_SECTORS: u64 = 20;
 /// The entry of a grain that reads as zeros, where the header's flag allows it.
 pub const ZERO_GRAIN: u32 = 1;
 
-const MAX_CAPACITY: u64 = 1 << 32;
+/// The most sectors of an extent: what grain tables can address, 2 TiB.
+pub const MAX_CAPACITY: u64 = 1 << 32;
 const GRAINS: std::ops::RangeInclusive<u64> = 16..=2048;
 const GD_AT_END: u64 = u64::MAX;
 const LINE_ENDS: [u8; 4] = *b"\n \r\n";
@@ -153,6 +154,29 @@ impl Header {
         self.grain_sectors * SECTOR
     }
 
+    /// Returns the header in `bytes` with another capacity, and with the directories of `layout`
+    /// where there is one.
+    ///
+    /// # Errors
+    /// Where the bytes are no header.
+    pub fn regrown(
+        bytes: &[u8; HEADER_BYTES],
+        capacity: u64,
+        layout: Option<&Layout>,
+    ) -> Result<[u8; HEADER_BYTES], Malformed> {
+        raw(bytes)?;
+        let mut bytes = *bytes;
+        let raw = Raw::mut_from_bytes(&mut bytes)
+            .map_err(|_| Malformed::new(Place::Whole, "the header is not 512 bytes"))?;
+        raw.capacity = capacity.into();
+        if let Some(layout) = layout {
+            raw.gd_offset = layout.gd_offset.into();
+            raw.rgd_offset = layout.rgd_offset.into();
+            raw.flags |= U32::from(FLAG_REDUNDANT);
+        }
+        Ok(bytes)
+    }
+
     /// Checks that the primary directory lies inside a file of `len` bytes.
     ///
     /// # Errors
@@ -272,23 +296,30 @@ impl Layout {
             let what = format!("a sparse file cannot hold {capacity} sectors, at most 2 TiB fit");
             return Err(Malformed::new(Place::Whole, what));
         }
-        let tables = capacity.div_ceil(USUAL_GRAIN * TABLE_ENTRIES);
+        let first = 1 + if embedded { DESCRIPTOR_SECTORS } else { 0 };
+        let behind = Self::behind(first, capacity, USUAL_GRAIN);
+        Ok(Self { embedded, ..behind })
+    }
+
+    /// Lays out new tables that begin at sector `first`, for an extent that has grown to `capacity`
+    /// sectors in grains of `grain`.
+    pub fn behind(first: u64, capacity: u64, grain: u64) -> Self {
+        let tables = capacity.div_ceil(grain * TABLE_ENTRIES);
         let directory = (tables * 4).div_ceil(SECTOR);
-        let rgd_offset = 1 + if embedded { DESCRIPTOR_SECTORS } else { 0 };
-        let rgt_offset = rgd_offset + directory;
+        let rgt_offset = first + directory;
         let gd_offset = rgt_offset + tables * TABLE_SECTORS;
         let gt_offset = gd_offset + directory;
         let end = gt_offset + tables * TABLE_SECTORS;
-        Ok(Self {
+        Self {
             capacity,
-            embedded,
+            embedded: false,
             tables,
-            rgd_offset,
+            rgd_offset: first,
             rgt_offset,
             gd_offset,
             gt_offset,
-            overhead: end.next_multiple_of(USUAL_GRAIN),
-        })
+            overhead: end.next_multiple_of(grain),
+        }
     }
 
     /// Returns the header.

@@ -1,0 +1,230 @@
+//! What is typed behind `vmware-vdiskmanager`: flags in any order, then the disk.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use replix::disk::{DiskCall, DiskFormat};
+
+/// A call that makes sense.
+#[derive(Debug, PartialEq)]
+pub(super) struct Typed {
+    /// The disk it is done to.
+    pub disk: PathBuf,
+    /// What is done, as a sentence has it.
+    pub operation: Operation,
+    /// The same for the engine, its paths as typed.
+    pub call: DiskCall,
+}
+
+/// The operations, each a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// `-c`
+    Create,
+    /// `-r`
+    Convert,
+    /// `-x`
+    Expand,
+    /// `-d`
+    Defragment,
+    /// `-k`
+    Shrink,
+}
+
+/// Takes a call apart.
+///
+/// # Errors
+/// What is wrong with it, in a sentence.
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String> {
+    let mut words = words.into_iter();
+    let mut wanted = None;
+    let mut names = Vec::new();
+    let (mut size, mut adapter, mut format) = (None, None, None);
+    while let Some(word) = words.next() {
+        let flag = word.to_string_lossy().into_owned();
+        let mut value = || words.next().ok_or(format!("{flag} needs a value"));
+        let operation = match &*flag {
+            "-c" => Operation::Create,
+            "-d" => Operation::Defragment,
+            "-k" => Operation::Shrink,
+            "-r" => {
+                names.push(PathBuf::from(value()?));
+                Operation::Convert
+            }
+            "-x" => {
+                size = Some(capacity(&value()?.to_string_lossy())?);
+                Operation::Expand
+            }
+            "-s" => {
+                size = Some(capacity(&value()?.to_string_lossy())?);
+                continue;
+            }
+            "-a" => {
+                adapter = Some(value()?.to_string_lossy().to_lowercase());
+                continue;
+            }
+            "-t" => {
+                format = Some(disk_type(&value()?.to_string_lossy())?);
+                continue;
+            }
+            // Nothing is logged anyway.
+            "-q" => continue,
+            "-n" | "-R" | "-e" | "-D" | "-p" | "-U" => {
+                return Err(format!("the operation {flag} is not supported yet"));
+            }
+            other if other.starts_with('-') => return Err(format!("{other} is no option")),
+            _ => {
+                names.push(PathBuf::from(word));
+                continue;
+            }
+        };
+        if wanted.replace(operation).is_some() {
+            return Err("only one operation may be specified at a time".into());
+        }
+    }
+    let operation = wanted.ok_or("no operation is specified")?;
+    let mut names = names.into_iter();
+    let disk = names.next().ok_or("no disk is named")?;
+    let missing = |flag: &str| format!("{flag} must be specified");
+    let call = match operation {
+        Operation::Create => DiskCall::Create {
+            format: format.ok_or_else(|| missing("the type of the disk (-t)"))?,
+            capacity_bytes: size.ok_or_else(|| missing("the capacity of the disk (-s)"))?,
+            adapter: adapter_type(adapter.as_deref()).to_owned(),
+        },
+        Operation::Convert => DiskCall::Convert {
+            to: names.next().ok_or("no new disk is named")?,
+            format: format.ok_or_else(|| missing("the type of the new disk (-t)"))?,
+        },
+        Operation::Expand => DiskCall::Grow {
+            capacity_bytes: size.ok_or_else(|| missing("the new capacity"))?,
+        },
+        Operation::Defragment | Operation::Shrink => DiskCall::Compact,
+    };
+    match names.next() {
+        None => Ok(Typed {
+            disk,
+            operation,
+            call,
+        }),
+        Some(more) => Err(format!("{} is one name too many", more.display())),
+    }
+}
+
+/// Reads a capacity: `850MB`, `20G`, `2048` sectors.
+fn capacity(text: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit.to_ascii_lowercase().as_str() {
+        "" | "s" => Some(512),
+        "k" | "kb" => Some(1 << 10),
+        "m" | "mb" => Some(1 << 20),
+        "g" | "gb" => Some(1 << 30),
+        "t" | "tb" => Some(1_u64 << 40),
+        _ => None,
+    };
+    let bytes = number.parse().ok().zip(scale);
+    bytes
+        .and_then(|(number, scale): (u64, u64)| number.checked_mul(scale))
+        .ok_or(format!("{text} is no capacity: say 850MB, or 20GB"))
+}
+
+fn disk_type(text: &str) -> Result<DiskFormat, String> {
+    match text {
+        "0" => Ok(DiskFormat::MonolithicSparse),
+        "1" => Ok(DiskFormat::SplitSparse),
+        "2" => Ok(DiskFormat::MonolithicFlat),
+        "3" => Ok(DiskFormat::SplitFlat),
+        "4" => Ok(DiskFormat::VmfsThick),
+        "6" => Ok(DiskFormat::VmfsThin),
+        "5" => Err("disks optimized for streaming are not written yet".into()),
+        _ => Err(format!("{text} is no type of a disk, which is 0 to 6")),
+    }
+}
+
+/// The three adapters that a disk can name; others go with the last one, as VMware's help has it.
+fn adapter_type(text: Option<&str>) -> &str {
+    match text {
+        Some(known @ ("ide" | "buslogic")) => known,
+        _ => "lsilogic",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &str) -> Result<Typed, String> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn flags_stand_in_any_order() {
+        let wanted = DiskCall::Create {
+            format: DiskFormat::SplitSparse,
+            capacity_bytes: 850 << 20,
+            adapter: "ide".into(),
+        };
+        for line in [
+            "-c -s 850MB -a ide -t 1 d.vmdk",
+            "-t 1 -a IDE -s 850m d.vmdk -q -c",
+        ] {
+            let call = typed(line).unwrap();
+            assert_eq!((call.disk, call.call), ("d.vmdk".into(), wanted.clone()));
+        }
+        let call = typed("-r a.vmdk -t 0 b.vmdk").unwrap();
+        assert_eq!(call.disk, PathBuf::from("a.vmdk"));
+        let to = "b.vmdk".into();
+        let format = DiskFormat::MonolithicSparse;
+        assert_eq!(call.call, DiskCall::Convert { to, format });
+        let capacity_bytes = 36 << 30;
+        assert_eq!(
+            typed("-x 36GB d.vmdk").unwrap().call,
+            DiskCall::Grow { capacity_bytes }
+        );
+        assert_eq!(typed("-d d.vmdk").unwrap().operation, Operation::Defragment);
+        assert_eq!(typed("-k d.vmdk").unwrap().operation, Operation::Shrink);
+    }
+
+    #[test]
+    fn adapters_that_disks_do_not_know_are_one_that_they_do() {
+        for adapter in ["nvme", "sata", "pvscsi", "scsi", "lsilogic"] {
+            let call = typed(&format!("-c -s 1GB -t 0 -a {adapter} d.vmdk"))
+                .unwrap()
+                .call;
+            assert!(matches!(call, DiskCall::Create { adapter, .. } if adapter == "lsilogic"));
+        }
+    }
+
+    #[test]
+    fn calls_that_make_no_sense_are_told_apart() {
+        for (line, text) in [
+            ("d.vmdk", "no operation is specified"),
+            (
+                "-c -d d.vmdk",
+                "only one operation may be specified at a time",
+            ),
+            (
+                "-c -s 1GB d.vmdk",
+                "the type of the disk (-t) must be specified",
+            ),
+            (
+                "-c -t 0 d.vmdk",
+                "the capacity of the disk (-s) must be specified",
+            ),
+            ("-c -t 9 d.vmdk", "9 is no type of a disk, which is 0 to 6"),
+            ("-x 1PB d.vmdk", "1PB is no capacity: say 850MB, or 20GB"),
+            (
+                "-x 99999999999TB d.vmdk",
+                "99999999999TB is no capacity: say 850MB, or 20GB",
+            ),
+            ("-r a.vmdk -t 0", "no new disk is named"),
+            ("-d a.vmdk b.vmdk", "b.vmdk is one name too many"),
+            ("-d", "no disk is named"),
+            ("-y d.vmdk", "-y is no option"),
+            ("-c -s", "-s needs a value"),
+        ] {
+            assert_eq!(typed(line).unwrap_err(), text, "{line}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What is done to a disk by itself: held against others, kept from VMs and disks that need it as it
+//! is.
+
+use std::path::Path;
+
+use super::env::Env;
+use super::lock::{VmLock, VmwareLock};
+use super::open::VmFolder;
+use super::{PowerState, state};
+use crate::disk::{self, Chain, ContentId, Copy, DiskCall, NewDisk};
+use crate::error::{Error, Kind, Result, quoted};
+use crate::format::vmdk::SECTOR;
+use crate::job::Job;
+use crate::store::{LockMode, files_with_ending, folder_of};
+
+/// The hardware version that a new disk names: what every VMware product of today takes.
+const HARDWARE_VERSION: u32 = 16;
+
+/// Does something to the disk at `path`.
+///
+/// # Errors
+/// Those of the operation; `FileExists` for a new disk; `DiskUnsupported` where other disks stand on
+/// it; `VmRunning` where a VM that uses it runs or is suspended; `FileLocked`. The disk is as it was
+/// then, and no new file is left.
+pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<()> {
+    match call {
+        DiskCall::Create {
+            format,
+            capacity_bytes,
+            adapter,
+        } => {
+            let (create_type, preallocated) = format.parts();
+            let new = NewDisk {
+                path: path.to_path_buf(),
+                create_type,
+                preallocated,
+                sectors: capacity_bytes.div_ceil(SECTOR),
+                cut: None,
+                adapter: adapter.clone(),
+                hardware_version: HARDWARE_VERSION,
+                uuid: None,
+            };
+            job.phase(format!("creating {}", quoted(path)));
+            require_no_disk(env, path)?;
+            disk::create(&*env.store, &new)?;
+            env.store.sync_dir(folder_of(path))
+        }
+        DiskCall::Convert { to, format } => convert(env, path, to, *format, job),
+        DiskCall::Grow { capacity_bytes } => {
+            let (chain, _held) = hold(env, path, job)?;
+            job.phase(format!("growing {}", quoted(path)));
+            disk::grow(&*env.store, &chain, capacity_bytes.div_ceil(SECTOR))
+        }
+        DiskCall::Compact => {
+            let (chain, _held) = hold(env, path, job)?;
+            job.phase(format!("compacting {}", quoted(path)));
+            job.expect_bytes(chain.data_bytes()?);
+            disk::compact(&*env.store, &chain, job)
+        }
+    }
+}
+
+fn convert(env: &Env, from: &Path, to: &Path, format: disk::DiskFormat, job: &Job) -> Result<()> {
+    let store = &*env.store;
+    let patience = env.settings.patience;
+    let _folder = VmLock::acquire(store, folder_of(from), LockMode::Shared, job, patience)?;
+    let chain = open(env, from)?;
+    chain.top().require_unused(store)?;
+    let (create_type, preallocated) = format.parts();
+    job.phase(format!("copying {}", quoted(from)));
+    job.expect_bytes(chain.data_bytes()?);
+    require_no_disk(env, to)?;
+    let copy = Copy {
+        path: to,
+        create_type: Some(create_type),
+        preallocated,
+        uuid: None,
+        content_id: ContentId::Keep,
+    };
+    disk::copy(store, &chain, &copy, job)?;
+    store.sync_dir(folder_of(to))
+}
+
+/// Refuses the name of a new disk where something stands already.
+///
+/// # Errors
+/// `FileExists`; `FileNotFound` where its folder is missing.
+fn require_no_disk(env: &Env, path: &Path) -> Result<()> {
+    env.store.list(folder_of(path))?;
+    if !env.store.exists(path) {
+        return Ok(());
+    }
+    let text = format!("{} is there already", quoted(path));
+    Err(Error::new(Kind::FileExists, text).at(path))
+}
+
+fn open(env: &Env, path: &Path) -> Result<Chain> {
+    env.opener_in(folder_of(path), Vec::new())?.open(path)
+}
+
+/// What keeps others from a disk while it is changed.
+struct Held<'a> {
+    _vmware: VmwareLock<'a>,
+    _folder: VmLock,
+}
+
+/// Opens a disk that is to be changed, and holds it.
+fn hold<'a>(env: &'a Env, path: &Path, job: &Job) -> Result<(Chain, Held<'a>)> {
+    let store = &*env.store;
+    let patience = env.settings.patience;
+    let folder = VmLock::acquire(store, folder_of(path), LockMode::Exclusive, job, patience)?;
+    let chain = open(env, path)?;
+    let path = chain.top().path();
+    require_no_child(env, path)?;
+    require_no_user(env, path)?;
+    let vmware = VmwareLock::take(store, path, LockMode::Exclusive)?;
+    let held = Held {
+        _vmware: vmware,
+        _folder: folder,
+    };
+    Ok((chain, held))
+}
+
+/// Refuses a disk that another one in its folder stands on: a snapshot was taken of it.
+fn require_no_child(env: &Env, path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    let opener = env.opener_in(folder, Vec::new())?;
+    for other in files_with_ending(&*env.store, folder, "vmdk") {
+        let names_it = |link: disk::Link| {
+            let hint = link.descriptor().parent_hint()?;
+            let name = hint.rsplit(['/', '\\']).next()?.to_lowercase();
+            let own = path.file_name()?.to_string_lossy().to_lowercase();
+            (name == own && link.path() != path).then_some(())
+        };
+        if opener.open_link(&other).ok().and_then(names_it).is_some() {
+            let (name, child) = (quoted(path), quoted(&other));
+            let text = format!("{name} cannot be changed: {child} stands on it");
+            let hint = "remove the snapshots first";
+            return Err(Error::new(Kind::DiskUnsupported, text).at(path).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a disk of a VM beside it that runs or is suspended: its memory knows the disk as it is.
+fn require_no_user(env: &Env, path: &Path) -> Result<()> {
+    let store = &*env.store;
+    for vmx in files_with_ending(store, folder_of(path), "vmx") {
+        // What is no VM uses no disk.
+        let Ok(vm) = VmFolder::open(store, &vmx) else {
+            continue;
+        };
+        let report = state::read(store, &vm);
+        if report.state != PowerState::Off && uses(env, &vm, path) {
+            let text = format!("{} uses {}", quoted(vm.vmx()), quoted(path));
+            let hint = "power the VM off first";
+            return Err(Error::new(Kind::VmRunning, text).at(path).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+fn uses(env: &Env, vm: &VmFolder, path: &Path) -> bool {
+    let disks = vm.config.disks();
+    let mut chains = disks
+        .iter()
+        .filter_map(|slot| env.disk(vm, &slot.file_name).ok());
+    chains.any(|chain| chain.links().iter().any(|link| link.path() == path))
+}

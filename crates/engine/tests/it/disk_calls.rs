@@ -1,0 +1,282 @@
+//! What is done to a disk by itself: made in each format, converted, grown, compacted; refused where
+//! a VM or another disk needs it as it is.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use replix::disk::{DiskCall, DiskFormat};
+use replix::format::vmdk::CreateType;
+use replix::{Host, Job, Kind, Result};
+
+use crate::tools::{
+    Content, SECTORS, TYPES, assert_same, assert_sound, chain_of, child_of, fill, fingerprints, ok,
+    open, qemu_create, qemu_io, small_disk,
+};
+
+const FORMATS: [(DiskFormat, CreateType); 6] = [
+    (DiskFormat::MonolithicSparse, CreateType::MonolithicSparse),
+    (DiskFormat::SplitSparse, CreateType::SplitSparse),
+    (DiskFormat::MonolithicFlat, CreateType::MonolithicFlat),
+    (DiskFormat::SplitFlat, CreateType::SplitFlat),
+    (DiskFormat::VmfsThick, CreateType::Vmfs),
+    (DiskFormat::VmfsThin, CreateType::Vmfs),
+];
+
+fn call(path: &Path, call: &DiskCall) -> Result<()> {
+    let host = Host::local().unwrap();
+    host.provider().disk(path, call, &Job::new())
+}
+
+fn create(path: &Path, format: DiskFormat, capacity_bytes: u64) -> Result<()> {
+    let adapter = "lsilogic".into();
+    call(
+        path,
+        &DiskCall::Create {
+            format,
+            capacity_bytes,
+            adapter,
+        },
+    )
+}
+
+fn grow(path: &Path, capacity_bytes: u64) -> Result<()> {
+    call(path, &DiskCall::Grow { capacity_bytes })
+}
+
+/// The bytes on the host of all files in a folder.
+fn space(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).unwrap();
+    entries
+        .map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512)
+        .sum()
+}
+
+/// What QEMU reads of a disk.
+fn bytes(path: &Path) -> Vec<u8> {
+    let raw = tempfile::NamedTempFile::new().unwrap();
+    let (from, to) = (path.to_str().unwrap(), raw.path().to_str().unwrap());
+    ok(
+        "qemu-img",
+        &["convert", "-O", "raw", from, to],
+        path.parent().unwrap(),
+    );
+    std::fs::read(raw.path()).unwrap()
+}
+
+#[test]
+fn every_format_is_made() {
+    for (format, create_type) in FORMATS {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d.vmdk");
+        create(&path, format, (5 << 20) - 1).unwrap();
+        assert_eq!(open(&path).unwrap().top().create_type(), create_type);
+        assert_sound(&path);
+        assert_eq!(bytes(&path), vec![0; 5 << 20]);
+        let takes_all = space(dir.path()) >= 5 << 20;
+        let is_thick = !create_type.is_sparse() && format != DiskFormat::VmfsThin;
+        assert_eq!(takes_all, is_thick, "{format:?}");
+        let error = create(&path, format, 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), Kind::FileExists);
+    }
+}
+
+#[test]
+fn chain_is_converted_to_every_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 3);
+    let before = fingerprints(dir.path());
+    for (format, create_type) in FORMATS {
+        let other = tempfile::tempdir().unwrap();
+        let to = other.path().join("d.vmdk");
+        call(
+            &source,
+            &DiskCall::Convert {
+                to: to.clone(),
+                format,
+            },
+        )
+        .unwrap();
+        assert_eq!(open(&to).unwrap().top().create_type(), create_type);
+        assert_same(&source, &to);
+        assert_sound(&to);
+    }
+    assert_eq!(before, fingerprints(dir.path()));
+}
+
+/// Content at the start, and up to the very end, which lies within a grain.
+fn odd_disk(dir: &Path, create_type: CreateType) -> PathBuf {
+    let path = dir.join("d.vmdk");
+    small_disk(&path, create_type);
+    fill(&path, Content::Mixed, 0);
+    path
+}
+
+#[test]
+fn grown_disk_reads_as_before_and_zeros_behind() {
+    for create_type in TYPES {
+        // Within the last grain table, within the last extent, and far beyond both.
+        for more in [1, 3 << 11, 70 << 11, 5 << 21] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = odd_disk(dir.path(), create_type);
+            let before = bytes(&path);
+            grow(&path, (SECTORS + more) * 512).unwrap();
+            assert_eq!(open(&path).unwrap().sectors(), SECTORS + more);
+            assert_sound(&path);
+            if more < 1 << 20 {
+                let after = bytes(&path);
+                assert_eq!(after.len() as u64, (SECTORS + more) * 512);
+                assert!(after.starts_with(&before), "{create_type:?} {more}");
+                assert!(after[before.len()..].iter().all(|byte| *byte == 0));
+            }
+            // New space takes data as any other.
+            let last = (SECTORS + more - 1) * 512;
+            qemu_io(&path, &[&format!("write -P 9 {last} 512")]);
+            let mut read = vec![0; 512];
+            open(&path).unwrap().read(&mut read, last).unwrap();
+            assert_eq!(read, [9; 512], "{create_type:?} {more}");
+            assert_sound(&path);
+            // And again.
+            grow(&path, (SECTORS + more + (80 << 11)) * 512).unwrap();
+            open(&path).unwrap().read(&mut read, last).unwrap();
+            assert_eq!(read, [9; 512]);
+            assert_sound(&path);
+        }
+    }
+}
+
+#[test]
+fn rest_of_the_last_grain_is_not_brought_to_light() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = qemu_create(dir.path(), "d.vmdk", "monolithicSparse", "10000896");
+    qemu_io(&path, &["write -P 5 9999360 1536"]);
+    // Somebody wrote whole grains: what lies behind the end was never seen.
+    let end = open(&path).unwrap().map().last().unwrap().unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let behind = end.file_offset + end.length;
+    std::os::unix::fs::FileExt::write_all_at(&file, &[7; 4096], behind).unwrap();
+    let before = bytes(&path);
+    grow(&path, 20 << 20).unwrap();
+    let after = bytes(&path);
+    assert!(after.starts_with(&before));
+    assert!(after[before.len()..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn growth_that_was_cut_off_before_the_descriptor_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = odd_disk(dir.path(), CreateType::SplitSparse);
+    let (descriptor, before) = (std::fs::read(&path).unwrap(), bytes(&path));
+    grow(&path, (SECTORS + 100) * 512).unwrap();
+    std::fs::write(&path, descriptor).unwrap();
+    let mut now = vec![0; before.len()];
+    open(&path).unwrap().read(&mut now, 0).unwrap();
+    assert!(now == before);
+    grow(&path, (SECTORS + 200) * 512).unwrap();
+    assert!(bytes(&path).starts_with(&before));
+    assert_sound(&path);
+}
+
+#[test]
+fn compacted_disk_reads_as_before_in_less_space() {
+    for create_type in [CreateType::MonolithicSparse, CreateType::SplitSparse] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = odd_disk(dir.path(), create_type);
+        qemu_io(&path, &["write -P 3 30M 4M", "write -P 4 2M 1M"]);
+        let full = space(dir.path());
+        qemu_io(&path, &["write -P 0 30M 4M"]);
+        let (before, cid) = (bytes(&path), open(&path).unwrap().top().cid());
+        call(&path, &DiskCall::Compact).unwrap();
+        assert!(space(dir.path()) <= full - (4 << 20), "{create_type:?}");
+        assert!(bytes(&path) == before);
+        assert_sound(&path);
+        assert_eq!(open(&path).unwrap().top().cid(), cid);
+        let maps = open(&path)
+            .unwrap()
+            .map()
+            .map(Result::unwrap)
+            .collect::<Vec<_>>();
+        for pair in maps.windows(2) {
+            if pair.iter().all(|run| run.file.is_some()) && pair[0].file == pair[1].file {
+                assert!(pair[0].file_offset < pair[1].file_offset);
+            }
+        }
+        qemu_io(&path, &["write -P 6 31M 64k"]);
+        assert_sound(&path);
+    }
+}
+
+#[test]
+fn flat_disk_is_compact_already() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = odd_disk(dir.path(), CreateType::MonolithicFlat);
+    let before = fingerprints(dir.path());
+    call(&path, &DiskCall::Compact).unwrap();
+    assert_eq!(before, fingerprints(dir.path()));
+}
+
+#[test]
+fn disks_that_are_needed_as_they_are_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = odd_disk(dir.path(), CreateType::MonolithicSparse);
+    let child = child_of(&base, "d-000001.vmdk");
+    let before = fingerprints(dir.path());
+    for path in [&base, &child] {
+        for what in [
+            DiskCall::Compact,
+            DiskCall::Grow {
+                capacity_bytes: 1 << 30,
+            },
+        ] {
+            let error = call(path, &what).unwrap_err();
+            assert_eq!(error.kind(), Kind::DiskUnsupported, "{error}");
+        }
+    }
+    assert_eq!(before, fingerprints(dir.path()));
+    std::fs::remove_file(child).unwrap();
+    let error = grow(&base, SECTORS * 512).unwrap_err();
+    assert_eq!(error.kind(), Kind::Argument);
+    let error = grow(&base, 3 << 40).unwrap_err();
+    assert_eq!(error.kind(), Kind::DiskUnsupported);
+    // A VM that uses it is suspended.
+    let vmx = "config.version = \"8\"\nvirtualHW.version = \"16\"\nscsi0.present = \"TRUE\"\n\
+               scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"d.vmdk\"\n\
+               checkpoint.vmState = \"a-1.vmss\"\n";
+    std::fs::write(dir.path().join("a.vmx"), vmx).unwrap();
+    let error = call(&base, &DiskCall::Compact).unwrap_err();
+    assert_eq!(error.kind(), Kind::VmRunning, "{error}");
+}
+
+#[test]
+fn disk_of_chosen_parts_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let sparse = qemu_create(dir.path(), "s.vmdk", "twoGbMaxExtentSparse", "1M");
+    qemu_io(&sparse, &["write -P 2 64k 64k"]);
+    std::fs::write(dir.path().join("f.raw"), [1; 4096]).unwrap();
+    let text = "# Disk DescriptorFile\nversion=1\nCID=00000001\nparentCID=ffffffff\n\
+                createType=\"custom\"\n\nRW 4 FLAT \"f.raw\" 4\nRW 3 ZERO\n\
+                RW 2048 SPARSE \"s-s001.vmdk\"\nRDONLY 2 FLAT \"f.raw\" 0\nNOACCESS 5 ZERO\n";
+    let path = dir.path().join("c.vmdk");
+    std::fs::write(&path, text).unwrap();
+    let mut wanted = vec![1; 4 * 512];
+    wanted.resize(7 * 512 + (64 << 10), 0);
+    wanted.resize(7 * 512 + (128 << 10), 2);
+    wanted.resize((7 + 2048) * 512, 0);
+    wanted.resize((9 + 2048) * 512, 1);
+    wanted.resize((14 + 2048) * 512, 0);
+    let mut read = vec![9; wanted.len()];
+    open(&path).unwrap().read(&mut read, 0).unwrap();
+    assert!(read == wanted);
+    let to = dir.path().join("copy.vmdk");
+    let format = DiskFormat::MonolithicSparse;
+    call(
+        &path,
+        &DiskCall::Convert {
+            to: to.clone(),
+            format,
+        },
+    )
+    .unwrap();
+    assert!(bytes(&to) == wanted);
+    let error = grow(&path, 1 << 30).unwrap_err();
+    assert_eq!(error.kind(), Kind::DiskUnsupported);
+}
