@@ -71,6 +71,8 @@ pub enum Kind {
     SnapshotLocked,
     /// A snapshot's own data is damaged or missing.
     SnapshotBroken,
+    /// A snapshot has what another one would be taken of, and nothing else can have come since.
+    SnapshotUnchanged,
 
     /// A disk file is damaged or is no disk.
     DiskInvalid,

@@ -72,6 +72,7 @@ fn status_of(kind: Kind) -> StatusCode {
         | Kind::FileLocked
         | Kind::SnapshotAmbiguous
         | Kind::SnapshotLocked
+        | Kind::SnapshotUnchanged
         | Kind::Template
         | Kind::ToolsNotRunning
         | Kind::GuestSession
@@ -128,6 +129,7 @@ mod tests {
         Kind::SnapshotAmbiguous,
         Kind::SnapshotLocked,
         Kind::SnapshotBroken,
+        Kind::SnapshotUnchanged,
         Kind::DiskInvalid,
         Kind::DiskUnsupported,
         Kind::DiskParent,

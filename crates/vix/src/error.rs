@@ -75,6 +75,7 @@ pub fn code_of(kind: Kind) -> u64 {
         Kind::SnapshotAmbiguous => VIX_E_SNAPSHOT_NONUNIQUE_NAME,
         Kind::SnapshotLocked => VIX_E_SNAPSHOT_LOCKED,
         Kind::SnapshotBroken => VIX_E_SNAPSHOT_INCONSISTENT,
+        Kind::SnapshotUnchanged => VIX_E_SNAPSHOT_NOCHANGE,
         Kind::DiskInvalid => VIX_E_DISK_INVALIDDISK,
         Kind::DiskUnsupported => VIX_E_DISK_NOTSUPPORTED,
         Kind::DiskParent => VIX_E_DISK_OPENPARENT,

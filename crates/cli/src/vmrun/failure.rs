@@ -107,6 +107,7 @@ fn words_of(kind: Kind) -> Words {
         | Kind::Template
         | Kind::SnapshotLocked
         | Kind::SnapshotBroken
+        | Kind::SnapshotUnchanged
         | Kind::DiskInvalid
         | Kind::DiskUnsupported
         | Kind::DiskParent

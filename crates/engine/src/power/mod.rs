@@ -53,6 +53,7 @@ pub(crate) use {
     plug::connect,
     preview::preview,
     runtime::{running, state},
+    saved::{Saved, rebase, suspended_memory},
     screen::capture_screen,
     start::start,
     stop::stop,

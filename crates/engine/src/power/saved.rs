@@ -19,6 +19,7 @@ use super::halted::Held;
 use super::qmp::Control;
 use super::runtime::Runtime;
 use crate::error::{Error, Kind, Result, escaped, quoted};
+use crate::format::Vmsd;
 use crate::job::Job;
 use crate::store::{Access, Bytes, folder_of, hidden_sibling};
 use crate::vm::{Env, VmFolder, state};
@@ -26,7 +27,8 @@ use crate::vm::{Env, VmFolder, state};
 /// What the head of a file begins with.
 const MAGIC: &[u8] = b"replix memory 1\n";
 
-/// The length of the head, filled up with zeros.
+/// The length of the head: what it begins with, then lines of JSON, filled up with zeros. The first
+/// line is a [`Memory`], each after it a disk as in [`Memory::disks`] that fits as well.
 const HEAD: usize = 64 << 10;
 
 /// QEMU says within this time that it has begun, or ended, or given up.
@@ -44,15 +46,18 @@ pub(super) struct Memory {
     pub(super) machine: String,
     /// `kvm` or `tcg`.
     pub(super) accelerator: String,
-    /// Whether the VM was paused.
+    /// Whether who goes on with it is paused.
     pub(super) paused: bool,
-    /// The disks, by slot and content id: a disk that was written to since does not fit.
+    /// The disks, by slot and content id: a disk that was written to since does not fit. A slot may
+    /// have several ids.
     pub(super) disks: Vec<(String, u32)>,
 }
 
 /// A memory that a VM is to be resumed from.
-pub(super) struct Saved {
+pub(crate) struct Saved {
     path: PathBuf,
+    /// The file's name, as the configuration has it.
+    pub(crate) name: String,
     /// What it fits.
     pub(super) memory: Memory,
     /// Whether it is a snapshot's, which is gone back to more than once.
@@ -63,7 +68,7 @@ pub(super) struct Saved {
 ///
 /// # Errors
 /// `NotSupported` for a state of VMware's; `SnapshotBroken` where the file is missing or damaged.
-pub(super) fn of(env: &Env, vm: &VmFolder) -> Result<Option<Saved>> {
+pub(crate) fn suspended_memory(env: &Env, vm: &VmFolder) -> Result<Option<Saved>> {
     let Some(name) = vm.config.suspended_to() else {
         return Ok(None);
     };
@@ -93,21 +98,84 @@ pub(super) fn of(env: &Env, vm: &VmFolder) -> Result<Option<Saved>> {
         .snapshots()
         .iter()
         .any(|entry| state::memory_beside(&entry.file_name) == Path::new(&name));
-    Ok(Some(Saved { path, memory, kept }))
+    Ok(Some(Saved {
+        path,
+        name,
+        memory,
+        kept,
+    }))
 }
 
 fn read(file: &dyn Bytes, path: &Path) -> Result<Memory> {
-    let mut head = vec![0; HEAD];
-    let got = file.read_at(&mut head, 0)?;
-    let text = head[..got]
-        .strip_prefix(MAGIC)
-        .filter(|_| got == HEAD)
-        .and_then(|text| text.split(|byte| *byte == 0).next());
-    let memory = text.and_then(|text| serde_json::from_slice(text).ok());
-    memory.ok_or_else(|| {
+    let broken = || {
         let text = format!("{} holds no memory of a VM", quoted(path));
         Error::new(Kind::SnapshotBroken, text).at(path)
-    })
+    };
+    let text = read_text(file)?.ok_or_else(broken)?;
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    let mut memory: Memory = serde_json::from_slice(first).map_err(|_| broken())?;
+    // A line that was being added when the power failed says nothing.
+    let added = lines.filter_map(|line| serde_json::from_slice::<(String, u32)>(line).ok());
+    memory.disks.extend(added);
+    Ok(memory)
+}
+
+/// Reads the lines of a head; `None` where the file has none.
+fn read_text(file: &dyn Bytes) -> Result<Option<Vec<u8>>> {
+    let mut head = vec![0; HEAD];
+    let got = file.read_at(&mut head, 0)?;
+    let text = head[..got].strip_prefix(MAGIC).filter(|_| got == HEAD);
+    let lines = text.and_then(|text| text.split(|byte| *byte == 0).next());
+    Ok(lines.map(<[u8]>::to_vec))
+}
+
+/// Has every memory of a VM that fits a disk with the content id `from` also fit one with `to`: the
+/// same content is about to be found under that one.
+///
+/// The line is added within the file: a memory is large, and all that it says stays true.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn rebase(env: &Env, vm: &VmFolder, vmsd: &Vmsd, from: u32, to: u32) -> Result<()> {
+    let entries = vmsd.snapshots().iter().filter(|entry| entry.with_memory);
+    let beside = entries.map(|entry| state::memory_beside(&entry.file_name));
+    let kept = beside.map(|name| name.to_string_lossy().into_owned());
+    let names = kept.chain(vm.config.suspended_to());
+    for name in names.filter(|name| state::is_our_memory(name)) {
+        if let Some(path) = env.own_file(vm, &name)? {
+            rebase_one(env, &path, from, to)?;
+        }
+    }
+    Ok(())
+}
+
+fn rebase_one(env: &Env, path: &Path, from: u32, to: u32) -> Result<()> {
+    let file = env.store.open(path, Access::Write)?;
+    // What is damaged fits nothing, and is not made worse.
+    let Ok(memory) = read(&*file, path) else {
+        return Ok(());
+    };
+    let Some(text) = read_text(&*file)? else {
+        return Ok(());
+    };
+    let fitting = memory.disks.iter().filter(|(_, id)| *id == from);
+    let added = fitting.map(|(node, _)| (node.clone(), to));
+    let mut lines = Vec::new();
+    for disk in added.filter(|disk| !memory.disks.contains(disk)) {
+        lines.push(b'\n');
+        lines.extend(serde_json::to_vec(&disk).map_err(|e| internal(&e.to_string()))?);
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let end = MAGIC.len() + text.len();
+    // A zero ends the text.
+    if end + lines.len() >= HEAD {
+        return Err(internal("its disks were merged too often"));
+    }
+    file.write_at(&lines, end as u64)?;
+    file.sync()
 }
 
 /// Returns the disks of a VM by slot and content id.
@@ -290,6 +358,30 @@ fn await_transfer(held: &Held) -> Result<()> {
     }
 }
 
+/// Copies a file, its holes as holes.
+fn copy_file(env: &Env, from: &Path, to: &Path, job: &Job) -> Result<()> {
+    job.phase("copying the memory");
+    let (from, to) = (env.store.open(from, Access::Read)?, env.store.create(to)?);
+    let len = from.len()?;
+    to.set_len(len)?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut position = 0;
+    while let Some((start, end)) = from.next_data(position)? {
+        position = start;
+        while position < end {
+            job.check()?;
+            let most = buffer.len().min((end - position) as usize);
+            let got = from.read_at(&mut buffer[..most], position)?;
+            if got == 0 {
+                return to.sync();
+            }
+            to.write_at(&buffer[..got], position)?;
+            position += got as u64;
+        }
+    }
+    to.sync()
+}
+
 fn internal(reason: &str) -> Error {
     let text = format!("the memory could not be saved: {}", escaped(reason));
     Error::new(Kind::Internal, text)
@@ -313,7 +405,10 @@ impl Saved {
         }
         let now = identify(env, vm)?;
         let changed = now.iter().find(|disk| !memory.disks.contains(disk));
-        let gone = memory.disks.len() != now.len();
+        let gone = !memory
+            .disks
+            .iter()
+            .all(|(node, _)| now.iter().any(|(there, _)| there == node));
         if changed.is_none() && !gone {
             return Ok(());
         }
@@ -326,10 +421,16 @@ impl Saved {
         Err(Error::new(Kind::DiskChanged, text).at(vm.vmx()).hint(hint))
     }
 
-    /// Tells whether the VM is to be paused again: a snapshot brings back what was, while a VM that is
-    /// suspended forgets that it was paused (VIX reference, `VixVM_Suspend`).
-    pub(super) fn is_of_paused(&self) -> bool {
-        self.kept && self.memory.paused
+    /// Gives a snapshot this memory, as the new file `path`: the file itself where it can have a
+    /// second name, else a copy of it. Durable but for the name.
+    ///
+    /// # Errors
+    /// `FileExists`, `Cancelled`, `NoSpace`; what the system says.
+    pub(crate) fn share(&self, env: &Env, path: &Path, job: &Job) -> Result<()> {
+        match env.store.link(&self.path, path) {
+            Err(error) if error.kind() != Kind::FileExists => copy_file(env, &self.path, path, job),
+            linked => linked,
+        }
     }
 
     /// Gives a machine that waits for it this memory.
@@ -381,5 +482,50 @@ impl Saved {
             return Ok(());
         }
         env.store.remove_file(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::format::LineEnd;
+    use crate::store::{Mem, Store, write_new};
+    use crate::vm::Settings;
+
+    #[test]
+    fn memory_fits_what_its_disks_were_merged_into() {
+        let store = Mem::new();
+        store.create_dir(Path::new("/v")).unwrap();
+        let config = b"checkpoint.vmState = \"a-1.replixstate\"\n";
+        write_new(&store, Path::new("/v/a.vmx"), config).unwrap();
+        let path = Path::new("/v/a-1.replixstate");
+        let disk = |node: &str, id| (node.to_string(), id);
+        let memory = Memory {
+            qemu: "10.0.2".into(),
+            machine: "pc-i440fx-10.0".into(),
+            accelerator: "tcg".into(),
+            paused: false,
+            disks: vec![disk("scsi0:0", 1), disk("scsi0:1", 2)],
+        };
+        let mut head = MAGIC.to_vec();
+        head.extend(serde_json::to_vec(&memory).unwrap());
+        // A line that was cut off.
+        head.extend(b"\n[\"scsi0:0\", 99");
+        head.resize(HEAD, 0);
+        write_new(&store, path, &head).unwrap();
+        let env = Env {
+            store: Arc::new(store),
+            settings: Settings::default(),
+        };
+        let vm = env.open(Path::new("/v/a.vmx")).unwrap();
+        let vmsd = Vmsd::parse(b"", LineEnd::Lf).unwrap();
+        for (from, to) in [(1, 7), (7, 8), (1, 7), (5, 6)] {
+            rebase(&env, &vm, &vmsd, from, to).unwrap();
+        }
+        let disks = suspended_memory(&env, &vm).unwrap().unwrap().memory.disks;
+        let added = [disk("scsi0:0", 7), disk("scsi0:0", 8)];
+        assert_eq!(disks, [&memory.disks[..], &added].concat());
     }
 }

@@ -103,7 +103,7 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
 /// Returns the memory that the VM goes on with, if it is suspended.
 fn require_startable(env: &Env, claim: &Claim) -> Result<Option<Saved>> {
     let saved = match claim.state.state {
-        PowerState::Suspended => saved::of(env, &claim.vm)?,
+        PowerState::Suspended => saved::suspended_memory(env, &claim.vm)?,
         _ => None,
     };
     let Some(saved) = saved else {
@@ -143,7 +143,7 @@ fn resume(
         saved.load(env, &run, &mut control, job)?;
         vm.config.forget_suspended();
         undo.replace(vm.vmx(), &vm.config.to_bytes())?;
-        match spec.paused || saved.is_of_paused() {
+        match spec.paused || saved.memory.paused {
             true => Ok(()),
             false => control.resume(),
         }

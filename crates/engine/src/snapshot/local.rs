@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use super::take::GuestMemory;
 use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take};
 use crate::disk::Chain;
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::power::{self, Halted};
+use crate::power::{self, Halted, Saved};
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, Env, PowerState, VmConfig};
+use crate::vm::{Claim, Env, PowerState, VmConfig, state as vm_state};
 
 /// Returns the snapshots of the VM at `vmx`.
 ///
@@ -19,11 +20,13 @@ pub(crate) fn list(env: &Env, vmx: &Path) -> Result<SnapshotTree> {
     Ok(take::tree_of(&env.vmsd(&env.open(vmx)?)?))
 }
 
-/// Takes a snapshot of the VM at `vmx`. The guest of one that runs is halted meanwhile.
+/// Takes a snapshot of the VM at `vmx`. The guest of one that runs is halted meanwhile. The memory of
+/// one that is suspended goes with the snapshot, asked for or not, as it does with VMware's.
 ///
 /// # Errors
-/// `VmRunning` for a VM that is suspended or runs elsewhere; `FileLocked`; `NotSupported` where its
-/// memory cannot be saved; what is wrong with a disk; `NoSpace`. Nothing is left then.
+/// `VmRunning` for a VM that runs elsewhere; `FileLocked`; `NotSupported` where its memory cannot be
+/// saved, or VMware saved it; `SnapshotUnchanged` for a second snapshot of a suspended VM; what is
+/// wrong with a disk; `NoSpace`. Nothing is left then.
 pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     let is_on = matches!(claim.state.state, PowerState::On | PowerState::Paused);
@@ -31,10 +34,23 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
         refuse_independent(&claim)?;
         power::require_savable(env, &claim.vm, job)?;
     }
+    let suspended = match claim.state.state {
+        PowerState::Suspended => power::suspended_memory(env, &claim.vm)?,
+        _ => None,
+    };
+    if let Some(saved) = &suspended {
+        refuse_independent(&claim)?;
+        refuse_unchanged(env, &claim, saved)?;
+    }
     let halted = hold_still(env, &claim, job)?;
     let mut undo = Undo::new(env.store.clone());
-    let memory = halted.as_ref().filter(|_| new.with_memory);
-    let snapshot = take::take(env, &mut claim, new, memory, Vec::new(), &mut undo, job)?;
+    let memory = match (&suspended, &halted) {
+        (Some(saved), _) => Some(GuestMemory::Suspended(saved)),
+        (None, Some(halted)) if new.with_memory => Some(GuestMemory::Halted(halted)),
+        _ => None,
+    };
+    let (clones, memory) = (Vec::new(), memory.as_ref());
+    let snapshot = take::take(env, &mut claim, new, memory, clones, &mut undo, job)?;
     undo.keep();
     halted.map_or(Ok(()), Halted::go_on)?;
     Ok(snapshot)
@@ -44,16 +60,44 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
 /// machine until what is returned ends.
 ///
 /// # Errors
-/// Those of [`Claim::require_off`] where it neither runs here nor is off; those of halting.
+/// Those of [`Claim::require_off`] where it neither runs here, nor is off or suspended;
+/// `NotSupported` where VMware suspended it; those of halting.
 pub(super) fn hold_still<'a>(env: &'a Env, claim: &Claim, job: &Job) -> Result<Option<Halted<'a>>> {
-    if !matches!(claim.state.state, PowerState::On | PowerState::Paused) {
-        claim.require_off()?;
-        return Ok(None);
+    match claim.state.state {
+        PowerState::On | PowerState::Paused => claim.require_plain()?,
+        PowerState::Suspended => {
+            power::suspended_memory(env, &claim.vm)?;
+            claim.require_plain()?;
+            return Ok(None);
+        }
+        _ => {
+            claim.require_off()?;
+            return Ok(None);
+        }
     }
-    claim.require_plain()?;
     let halted = Halted::take(env, &claim.vm, job)?;
     halted.let_go()?;
     Ok(Some(halted))
+}
+
+/// A VM that is suspended changes in nothing: VMware takes one snapshot of it, and no second one.
+fn refuse_unchanged(env: &Env, claim: &Claim, saved: &Saved) -> Result<()> {
+    let vmsd = env.vmsd(&claim.vm)?;
+    let current = vmsd.current().and_then(|uid| entry(&vmsd, uid).ok());
+    let Some(current) = current.filter(|entry| entry.with_memory) else {
+        return Ok(());
+    };
+    let of_it = vm_state::memory_beside(&current.file_name) == Path::new(&saved.name);
+    let then = frozen::read(env, claim, &current).config.suspended_to();
+    if !of_it && then.as_deref() != Some(&saved.name) {
+        return Ok(());
+    }
+    let (vmx, name) = (claim.vm.vmx(), escaped(&current.display_name));
+    let text = format!(
+        "{} has been suspended since snapshot \"{name}\", which has the same state",
+        quoted(vmx)
+    );
+    Err(Error::new(Kind::SnapshotUnchanged, text).at(vmx))
 }
 
 /// A memory needs all of its disks as they were.

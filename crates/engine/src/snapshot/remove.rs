@@ -1,10 +1,10 @@
 //! Removing snapshots of a VM, with consolidation of their disks. The guest of one that runs is
 //! halted meanwhile: QEMU's own ways of merging disks end badly with VMDKs (docs/adr/0001).
 //!
-//! Order of what becomes durable: the `.vmsd` without the snapshots; the merged data, each merge
-//! followed by re-pointing the disks above; the `.vmsd` and the `.vmx` with the names that stay;
-//! then the files that nothing names any more. Power may fail between any two: the VM runs on a
-//! longer chain at worst.
+//! Order of what becomes durable: the `.vmsd` without the snapshots; for each merge, that saved
+//! memories fit what it comes to, the merged data, and re-pointing the disks above; the `.vmsd` and
+//! the `.vmx` with the names that stay; then the files that nothing names any more. Power may fail
+//! between any two: the VM runs on a longer chain at worst.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,9 @@ use crate::disk::{self, Chain};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::power::Halted;
+use crate::power::{self, Halted};
 use crate::store::{LockMode, folder_of, replace};
-use crate::vm::state::MEMORY_ENDING;
-use crate::vm::{Claim, Env, Standing, clone_standing, kin};
+use crate::vm::{Claim, Env, Standing, clone_standing, kin, state as vm_state};
 
 /// Removes the snapshot `wanted` of the VM at `vmx`, and with `children` all that descend from it.
 ///
@@ -70,7 +69,7 @@ pub(crate) fn remove(
         &vmsd.to_bytes(),
     )?;
     let mut merged = Merged::default();
-    let result = merge_all(env, &claim, &steps, &mut merged, job);
+    let result = merge_all(env, &claim, &vmsd, &steps, &mut merged, job);
     // What was merged is put to use even if the rest was not.
     rename_disks(env, &mut claim, &mut vmsd, &merged.renames)?;
     settle_ids(env, &claim, &merged)?;
@@ -177,6 +176,7 @@ struct Merged {
 fn merge_all(
     env: &Env,
     claim: &Claim,
+    vmsd: &Vmsd,
     steps: &[Step],
     merged: &mut Merged,
     job: &Job,
@@ -194,6 +194,8 @@ fn merge_all(
         job.phase(format!("merging {} into {}", quoted(child), quoted(into)));
         let opener = env.opener(&claim.vm)?;
         let chain = opener.open(child)?;
+        let parent = opener.open_link(into)?;
+        power::rebase(env, &claim.vm, vmsd, chain.top().cid(), parent.cid())?;
         disk::merge(&chain, job)?;
         let parent = opener.open_link(into)?;
         for orphan in orphans {
@@ -275,8 +277,15 @@ fn clean_up(
         delete_link(env, claim, link)?;
     }
     let own = env.own_folders(&claim.vm);
+    // After going back to a snapshot, the VM may be suspended to its memory.
+    let suspended_to = claim.vm.config.suspended_to();
     for entry in entries {
-        for ending in ["vmsn", "vmem", MEMORY_ENDING] {
+        let memory = vm_state::memory_beside(&entry.file_name);
+        let endings: &[&str] = match &suspended_to {
+            Some(name) if memory == Path::new(name) => &["vmsn"],
+            _ => &["vmsn", "vmem", vm_state::MEMORY_ENDING],
+        };
+        for ending in endings {
             let name = Path::new(&entry.file_name).with_extension(ending);
             let found = claim.vm.find(&*env.store, &name.to_string_lossy());
             if let Some(found) = found.filter(|f| own.hold(&*env.store, &f.path)) {

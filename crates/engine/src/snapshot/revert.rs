@@ -13,7 +13,8 @@ use crate::vm::{Claim, DiskSlot, Env, PowerState, VmFolder, state as vm_state};
 
 /// Puts the VM at `vmx` back to a snapshot: what was written since it was taken and since the last
 /// snapshot is lost. A VM that runs here is powered off first, once nothing speaks against it. Where
-/// the snapshot has a memory of ours, the VM is then resumed from that.
+/// the snapshot has a memory of ours, the VM is then resumed from that, unless it was suspended when
+/// the snapshot was taken.
 ///
 /// # Errors
 /// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; `NotSupported` where a memory of VMware's
@@ -23,15 +24,15 @@ pub(crate) fn revert(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Res
     let vm = env.open(vmx)?;
     wanted(env, &vm, spec)?;
     cut_power(env, &vm, job)?;
-    let with_memory = go_back(env, vm.vmx(), spec, job)?;
-    if !with_memory || spec.suspended {
+    if !go_back(env, vm.vmx(), spec, job)? || spec.suspended {
         return Ok(());
     }
     let resumed = power::start(env, vm.vmx(), &spec.start, job);
     resumed.map_err(|error| error.context("the VM is back at the snapshot, but suspended"))
 }
 
-/// Puts a VM that does not run back to a snapshot, and tells whether it is suspended then.
+/// Puts a VM that does not run back to a snapshot, and tells whether it ran when that was taken, and
+/// is suspended to the memory of then.
 fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     let given_up = require_reverted(env, &claim)?;
@@ -42,6 +43,7 @@ fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> 
     let state = frozen::read(env, &claim, &entry);
     state.warnings.iter().for_each(|warning| job.warn(warning));
     claim.vm.config = state.config;
+    let was_suspended = claim.vm.config.suspended_to().is_some();
     match &memory {
         Some(name) => claim.vm.config.suspend_to(name),
         None => claim.vm.config.forget_suspended(),
@@ -65,7 +67,7 @@ fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> 
         env.store.remove_file(&path)?;
     }
     discard(env, &claim, &old, job)?;
-    Ok(memory.is_some())
+    Ok(memory.is_some() && !was_suspended)
 }
 
 /// Demands that a VM is off, or suspended to a memory of ours; returns the file of that one, unless

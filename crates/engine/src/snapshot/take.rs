@@ -1,4 +1,4 @@
-//! Taking a snapshot of a VM that is off, or whose guest is halted meanwhile.
+//! Taking a snapshot of a VM that is off or suspended, or whose guest is halted meanwhile.
 //!
 //! Order of what becomes durable: the new disks, the state file and the memory, which nobody names yet; the
 //! `.vmx`, which then runs on the new disks; the `.vmsd`. Power may fail between any two: the VM
@@ -12,15 +12,33 @@ use crate::disk;
 use crate::error::{Kind, Result};
 use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
 use crate::job::Job;
-use crate::power::Halted;
+use crate::power::{Halted, Saved};
 use crate::store::{Undo, folder_of, write_new};
-use crate::vm::{Claim, DiskSlot, Env, files, state as vm_state};
+use crate::vm::{Claim, DiskSlot, Env, VmFolder, files, state as vm_state};
 
 /// No `.nvram` or `.vmxf` is larger; those with secure boot have some hundred KiB.
 const PART_LIMIT: u64 = 4 << 20;
 
-/// Takes a snapshot of the VM that `claim` holds alone and that is off or has let go of its disks,
-/// with the memory of that one where it is given, and with the linked clones that are to stand on
+/// The memory of a guest that a snapshot is taken with.
+pub(crate) enum GuestMemory<'a> {
+    /// Of one that is halted.
+    Halted(&'a Halted<'a>),
+    /// Of one that is suspended, and stays so.
+    Suspended(&'a Saved),
+}
+
+impl GuestMemory<'_> {
+    /// Puts it into the new file `path`, to fit the disks of `vm`.
+    fn put(&self, env: &Env, vm: &VmFolder, path: &Path, job: &Job) -> Result<()> {
+        match self {
+            Self::Halted(halted) => halted.save(vm, path, !halted.was_running(), job),
+            Self::Suspended(saved) => saved.share(env, path, job),
+        }
+    }
+}
+
+/// Takes a snapshot of the VM that `claim` holds alone and that is off, suspended, or has let go
+/// of its disks, with its guest's memory where that is given, and with the linked clones that are to stand on
 /// it: nothing sees it without them.
 ///
 /// # Errors
@@ -29,7 +47,7 @@ pub(crate) fn take(
     env: &Env,
     claim: &mut Claim,
     new: &NewSnapshot,
-    memory: Option<&Halted>,
+    memory: Option<&GuestMemory>,
     clones: Vec<String>,
     undo: &mut Undo,
     job: &Job,
@@ -69,10 +87,11 @@ pub(crate) fn take(
     undo.made_file(&state);
     write_new(&*env.store, &state, &files.to_bytes())?;
     env.store.sync_dir(folder_of(&state))?;
-    if let Some(halted) = memory {
+    if let Some(memory) = memory {
         let file = vm_state::memory_beside(&state);
         undo.made_file(&file);
-        halted.save(&old, &file, job)?;
+        memory.put(env, &old, &file, job)?;
+        env.store.sync_dir(folder_of(&file))?;
     }
     undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
     vmsd.add_snapshot(entry.clone()).map_err(broken)?;

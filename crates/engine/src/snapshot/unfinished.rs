@@ -13,7 +13,7 @@ use crate::disk::{Chain, Opener};
 use crate::error::{Kind, Result};
 use crate::format::Vmsd;
 use crate::store::{FileKind, hidden_siblings, replace};
-use crate::vm::{Claim, DiskSlot, Env, VmConfig, files};
+use crate::vm::{Claim, DiskSlot, Env, VmConfig, files, state as vm_state};
 
 /// What a disk that was never whole takes at most: its tables.
 const MOST_TORN: u64 = 1 << 20;
@@ -34,7 +34,14 @@ pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: i64) -> Result<bool>
     if let Some(state) = state_file(env, claim, &vmsd, since_us)
         && go_back(env, claim, &state)?
     {
-        left.push(state);
+        // What is unfinished of the memory goes with it; that of a suspended VM is older than this.
+        let memory = vm_state::memory_beside(&state);
+        left.extend(hidden_siblings(store, &memory));
+        left.extend(
+            [memory, state]
+                .into_iter()
+                .filter(|path| store.exists(path)),
+        );
     }
     left.extend(unnamed_disks(env, claim, &vmsd, since_us)?);
     for path in &left {

@@ -217,6 +217,10 @@ impl Store for Local {
         }
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        std::fs::hard_link(from, to).map_err(|error| Error::io("create", to, error))
+    }
+
     fn sync_dir(&self, dir: &Path) -> Result<()> {
         let failed = |e| Error::io("sync folder", dir, e);
         File::open(dir).map_err(failed)?.sync_all().map_err(failed)

@@ -321,6 +321,18 @@ impl Store for Mem {
         tree.relocate(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut tree = self.changing(to)?;
+        let node = match tree.nodes.get(from) {
+            Some(Node::File { content, id }) => Node::File {
+                content: Arc::clone(content),
+                id: *id,
+            },
+            _ => return Err(missing("create", to)),
+        };
+        tree.insert(to, node, "create")
+    }
+
     fn sync_dir(&self, _dir: &Path) -> Result<()> {
         Ok(())
     }

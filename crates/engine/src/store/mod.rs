@@ -200,6 +200,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// `FileExists`.
     fn rename_new(&self, from: &Path, to: &Path) -> Result<()>;
 
+    /// Gives the file `from` the second name `to`, where nothing stands there yet.
+    ///
+    /// # Errors
+    /// `FileExists`; what the system says, where its files have one name only.
+    fn link(&self, from: &Path, to: &Path) -> Result<()>;
+
     /// Makes the names in a folder durable.
     ///
     /// # Errors

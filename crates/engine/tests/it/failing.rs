@@ -124,6 +124,11 @@ impl Store for Failing {
         Local.rename_new(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.change(to)?;
+        Local.link(from, to)
+    }
+
     fn sync_dir(&self, dir: &Path) -> Result<()> {
         self.change(dir)?;
         Local.sync_dir(dir)

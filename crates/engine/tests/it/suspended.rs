@@ -3,12 +3,15 @@
 use std::path::Path;
 
 use replix::Kind;
+use replix::clone::{CloneKind, CloneSpec};
 use replix::power::StopMode;
+use replix::snapshot::{NewSnapshot, RevertSpec, SnapshotRef};
 use replix::vm::PowerState;
 use replix_testkit::folder;
 
 use crate::console::{Console, ready};
 use crate::guests::{skip, start, state, stop};
+use crate::vms::{snapshot, try_clone, vmx};
 
 fn memories(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap();
@@ -104,4 +107,100 @@ fn paused_vm_is_suspended_and_then_runs() {
     };
     vm.delete(whole).wait().unwrap();
     assert!(!library.path().join("base").exists());
+}
+
+#[test]
+fn snapshot_carries_the_suspended_state() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
+    console.run("word=then; echo then >/disk/a; echo set-$word", "set-then");
+    vm.suspend(StopMode::Hard).wait().unwrap();
+    let uid = snapshot(&vm, "asleep");
+    assert_eq!(state(&vm), PowerState::Suspended);
+    assert!(vm.snapshots().unwrap().snapshots[0].with_memory);
+    let second = NewSnapshot::default();
+    let second = vm.create_snapshot(second).wait().unwrap_err();
+    assert_eq!(second.kind(), Kind::SnapshotUnchanged);
+    for snapshot in [None, Some(SnapshotRef::Uid(uid))] {
+        let linked = CloneSpec {
+            snapshot,
+            ..CloneSpec::new(CloneKind::Linked, vmx(library.path(), "linked"))
+        };
+        assert_eq!(try_clone(&vm, linked).unwrap_err(), Kind::VmRunning);
+    }
+
+    for _ in 0..2 {
+        start(&vm);
+        let said = Console::of(&vm).run(
+            "echo 3 >/proc/sys/vm/drop_caches; cat /disk/a; echo is-$word",
+            "is-then",
+        );
+        assert!(said.contains("then\r\n"), "{said}");
+        Console::of(&vm).run(
+            "word=now; echo now >/disk/a; sync; echo set-$word",
+            "set-now",
+        );
+        vm.revert(SnapshotRef::Uid(uid)).wait().unwrap();
+        assert_eq!(state(&vm), PowerState::Suspended);
+    }
+    let again = vm.create_snapshot(NewSnapshot::default()).wait();
+    assert_eq!(again.unwrap_err().kind(), Kind::SnapshotUnchanged);
+    let off = RevertSpec {
+        without_memory: true,
+        ..RevertSpec::from(SnapshotRef::Uid(uid))
+    };
+    vm.revert(off).wait().unwrap();
+    assert_eq!(state(&vm), PowerState::Off);
+    vm.revert(SnapshotRef::Uid(uid)).wait().unwrap();
+
+    // The VM is suspended to the very memory that goes: it must not.
+    vm.remove_snapshot(SnapshotRef::Uid(uid), false)
+        .wait()
+        .unwrap();
+    assert_eq!(state(&vm), PowerState::Suspended);
+    start(&vm);
+    Console::of(&vm).run("echo still-$word", "still-then");
+    assert!(memories(vm.path().parent().unwrap()).is_empty());
+}
+
+#[test]
+fn snapshots_of_a_suspended_vm_are_merged() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
+    let first = snapshot(&vm, "first");
+    console.run("word=one; echo one >/disk/a; echo set-$word", "set-one");
+    let live = NewSnapshot {
+        name: "live".into(),
+        with_memory: true,
+        ..NewSnapshot::default()
+    };
+    let live = vm.create_snapshot(live).wait().unwrap().uid;
+    console.run("word=two; echo two >/disk/a; echo set-$word", "set-two");
+    let third = snapshot(&vm, "third");
+    console.run(
+        "word=three; echo three >/disk/a; echo set-$word",
+        "set-three",
+    );
+    vm.suspend(StopMode::Hard).wait().unwrap();
+    for uid in [third, first] {
+        vm.remove_snapshot(SnapshotRef::Uid(uid), false)
+            .wait()
+            .unwrap();
+        assert_eq!(state(&vm), PowerState::Suspended);
+    }
+    let check = "sync; echo 3 >/proc/sys/vm/drop_caches; cat /disk/a; echo is-$word";
+    start(&vm);
+    let said = Console::of(&vm).run(check, "is-three");
+    assert!(said.contains("three\r\n"), "{said}");
+    // What was merged below the snapshot with memory has another content id.
+    vm.revert(SnapshotRef::Uid(live)).wait().unwrap();
+    let said = Console::of(&vm).run(check, "is-one");
+    assert!(said.contains("one\r\n"), "{said}");
+    stop(&vm);
 }
