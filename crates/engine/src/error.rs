@@ -69,6 +69,8 @@ pub enum Kind {
     SnapshotAmbiguous,
     /// Linked clones stand on the snapshot.
     SnapshotLocked,
+    /// Nothing can have changed since the last snapshot.
+    SnapshotUnchanged,
     /// A snapshot's own data is damaged or missing.
     SnapshotBroken,
 

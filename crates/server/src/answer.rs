@@ -72,6 +72,7 @@ fn status_of(kind: Kind) -> StatusCode {
         | Kind::FileLocked
         | Kind::SnapshotAmbiguous
         | Kind::SnapshotLocked
+        | Kind::SnapshotUnchanged
         | Kind::Template
         | Kind::ToolsNotRunning
         | Kind::GuestSession
@@ -127,6 +128,7 @@ mod tests {
         Kind::SnapshotNotFound,
         Kind::SnapshotAmbiguous,
         Kind::SnapshotLocked,
+        Kind::SnapshotUnchanged,
         Kind::SnapshotBroken,
         Kind::DiskInvalid,
         Kind::DiskUnsupported,

@@ -74,6 +74,7 @@ pub fn code_of(kind: Kind) -> u64 {
         Kind::SnapshotNotFound => VIX_E_SNAPSHOT_NOTFOUND,
         Kind::SnapshotAmbiguous => VIX_E_SNAPSHOT_NONUNIQUE_NAME,
         Kind::SnapshotLocked => VIX_E_SNAPSHOT_LOCKED,
+        Kind::SnapshotUnchanged => VIX_E_SNAPSHOT_NOCHANGE,
         Kind::SnapshotBroken => VIX_E_SNAPSHOT_INCONSISTENT,
         Kind::DiskInvalid => VIX_E_DISK_INVALIDDISK,
         Kind::DiskUnsupported => VIX_E_DISK_NOTSUPPORTED,

@@ -106,6 +106,7 @@ fn words_of(kind: Kind) -> Words {
         | Kind::Io
         | Kind::Template
         | Kind::SnapshotLocked
+        | Kind::SnapshotUnchanged
         | Kind::SnapshotBroken
         | Kind::DiskInvalid
         | Kind::DiskUnsupported

@@ -134,12 +134,18 @@ impl<'a> Halted<'a> {
         self.held.ask(seam::let_go)
     }
 
-    /// Saves the guest's memory and the state of its devices to a new file at `path`, durable. The
-    /// disks must have been let go of; the file fits them as they are now.
+    /// Tells whether the VM was paused before.
+    pub(crate) fn was_paused(&self) -> bool {
+        !self.was_running
+    }
+
+    /// Saves the guest's memory and the state of its devices to a new file at `path`, durable, to be
+    /// `paused` again with it or not. The disks must have been let go of; the file fits them as they
+    /// are now.
     ///
     /// # Errors
     /// `Cancelled`, `NoSpace`; what QEMU says. No file is left then.
-    pub(crate) fn save(&self, vm: &VmFolder, path: &Path, job: &Job) -> Result<()> {
+    pub(crate) fn save(&self, vm: &VmFolder, path: &Path, paused: bool, job: &Job) -> Result<()> {
         let (release, machine) = self
             .held
             .ask(|control| Ok((control.release()?, control.machine()?)))?;
@@ -147,7 +153,7 @@ impl<'a> Halted<'a> {
             qemu: release,
             machine,
             accelerator: self.held.record.accelerator.clone(),
-            paused: !self.was_running,
+            paused,
             disks: saved::identify(self.held.env, vm)?,
         };
         saved::save(

@@ -44,7 +44,7 @@ pub(super) struct Memory {
     pub(super) machine: String,
     /// `kvm` or `tcg`.
     pub(super) accelerator: String,
-    /// Whether the VM was paused.
+    /// Whether the VM is to be paused when it has this memory.
     pub(super) paused: bool,
     /// The disks, by slot and content id: a disk that was written to since does not fit.
     pub(super) disks: Vec<(String, u32)>,
@@ -326,10 +326,9 @@ impl Saved {
         Err(Error::new(Kind::DiskChanged, text).at(vm.vmx()).hint(hint))
     }
 
-    /// Tells whether the VM is to be paused again: a snapshot brings back what was, while a VM that is
-    /// suspended forgets that it was paused (VIX reference, `VixVM_Suspend`).
+    /// Tells whether the VM is to be paused again: a snapshot brings back what was.
     pub(super) fn is_of_paused(&self) -> bool {
-        self.kept && self.memory.paused
+        self.memory.paused
     }
 
     /// Gives a machine that waits for it this memory.

@@ -28,7 +28,8 @@ pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
     let (dir, vm) = (env.working_dir(&claim.vm)?, &mut claim.vm);
     let path = dir.join(&name);
     undo.made_file(&path);
-    halted.save(vm, &path, job)?;
+    // That it was paused is forgotten (VIX reference, `VixVM_Suspend`).
+    halted.save(vm, &path, false, job)?;
     vm.config.suspend_to(&match dir == vm.dir() {
         true => name,
         false => path.to_string_lossy().into_owned(),

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take};
+use super::still::{self, Still};
+use super::take::{self, Memory};
+use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::power::{self, Halted};
+use crate::power;
 use crate::store::{LockMode, Undo};
 use crate::vm::{Claim, Env, PowerState, VmConfig};
 
@@ -19,11 +21,13 @@ pub(crate) fn list(env: &Env, vmx: &Path) -> Result<SnapshotTree> {
     Ok(take::tree_of(&env.vmsd(&env.open(vmx)?)?))
 }
 
-/// Takes a snapshot of the VM at `vmx`. The guest of one that runs is halted meanwhile.
+/// Takes a snapshot of the VM at `vmx`. The guest of one that runs is halted meanwhile. One that is
+/// suspended stays so, to the memory that is the snapshot's now.
 ///
 /// # Errors
-/// `VmRunning` for a VM that is suspended or runs elsewhere; `FileLocked`; `NotSupported` where its
-/// memory cannot be saved; what is wrong with a disk; `NoSpace`. Nothing is left then.
+/// `VmRunning` for a VM that VMware suspended or that runs elsewhere; `SnapshotUnchanged` for one that is
+/// suspended to the memory of a snapshot; `FileLocked`; `NotSupported` where its memory cannot be
+/// saved; what is wrong with a disk; `NoSpace`. Nothing is left then.
 pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     let is_on = matches!(claim.state.state, PowerState::On | PowerState::Paused);
@@ -31,29 +35,44 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
         refuse_independent(&claim)?;
         power::require_savable(env, &claim.vm, job)?;
     }
-    let halted = hold_still(env, &claim, job)?;
+    let still = still::hold(env, &claim, job)?;
+    let memory = match &still {
+        Still::Halted(halted) if new.with_memory => Some(Memory::Halted(halted)),
+        Still::Suspended(Some(path)) => {
+            refuse_independent(&claim)?;
+            Some(Memory::Saved(path))
+        }
+        Still::Suspended(None) => return Err(lost(&claim)),
+        Still::AtSnapshot => return Err(unchanged(&claim)),
+        Still::Halted(_) | Still::Off => None,
+    };
     let mut undo = Undo::new(env.store.clone());
-    let memory = halted.as_ref().filter(|_| new.with_memory);
     let snapshot = take::take(env, &mut claim, new, memory, Vec::new(), &mut undo, job)?;
     undo.keep();
-    halted.map_or(Ok(()), Halted::go_on)?;
+    if let Still::Suspended(Some(path)) = &still {
+        // The snapshot has it now.
+        env.store.remove_file(path)?;
+    }
+    still.go_on()?;
     Ok(snapshot)
 }
 
-/// Sees to it that the disks of a VM are still: those of one that runs here are let go of by its
-/// machine until what is returned ends.
-///
-/// # Errors
-/// Those of [`Claim::require_off`] where it neither runs here nor is off; those of halting.
-pub(super) fn hold_still<'a>(env: &'a Env, claim: &Claim, job: &Job) -> Result<Option<Halted<'a>>> {
-    if !matches!(claim.state.state, PowerState::On | PowerState::Paused) {
-        claim.require_off()?;
-        return Ok(None);
-    }
-    claim.require_plain()?;
-    let halted = Halted::take(env, &claim.vm, job)?;
-    halted.let_go()?;
-    Ok(Some(halted))
+fn lost(claim: &Claim) -> Error {
+    let vmx = claim.vm.vmx();
+    let text = format!("the memory that {} is suspended to is missing", quoted(vmx));
+    let hint = "put it back, or go back to a snapshot";
+    Error::new(Kind::SnapshotBroken, text).at(vmx).hint(hint)
+}
+
+/// Nothing can have changed in a VM that has not gone on since.
+fn unchanged(claim: &Claim) -> Error {
+    let vmx = claim.vm.vmx();
+    let text = format!(
+        "{} is suspended to the memory of a snapshot already",
+        quoted(vmx)
+    );
+    let hint = "resume it first; until then, that snapshot is what it is";
+    Error::new(Kind::SnapshotUnchanged, text).at(vmx).hint(hint)
 }
 
 /// A memory needs all of its disks as they were.

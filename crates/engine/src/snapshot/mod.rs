@@ -13,6 +13,8 @@ mod remove;
 #[cfg(feature = "local")]
 mod revert;
 #[cfg(feature = "local")]
+mod still;
+#[cfg(feature = "local")]
 mod take;
 mod tree;
 #[cfg(feature = "local")]

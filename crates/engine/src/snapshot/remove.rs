@@ -10,13 +10,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::links::{Links, Step};
-use super::local::hold_still;
-use super::{SnapshotRef, take};
+use super::{SnapshotRef, still, take};
 use crate::disk::{self, Chain};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::power::Halted;
 use crate::store::{LockMode, folder_of, replace};
 use crate::vm::state::MEMORY_ENDING;
 use crate::vm::{Claim, Env, Standing, clone_standing, kin};
@@ -49,7 +47,7 @@ pub(crate) fn remove(
     for entry in &entries {
         refuse_if_cloned(env, &claim, entry)?;
     }
-    let halted = hold_still(env, &claim, job)?;
+    let still = still::hold(env, &claim, job)?;
     let mut links = Links::default();
     let mut freed = Vec::new();
     for entry in &entries {
@@ -75,7 +73,7 @@ pub(crate) fn remove(
     rename_disks(env, &mut claim, &mut vmsd, &merged.renames)?;
     settle_ids(env, &claim, &merged)?;
     clean_up(env, &claim, &steps, &merged, &entries)?;
-    halted.map_or(Ok(()), Halted::go_on)?;
+    still.go_on()?;
     result.map_err(|error| {
         error.context("the snapshot is removed, but not all of its disks could be merged")
     })
@@ -275,9 +273,14 @@ fn clean_up(
         delete_link(env, claim, link)?;
     }
     let own = env.own_folders(&claim.vm);
+    // A VM that is suspended to the memory of a snapshot keeps that for itself.
+    let needed = claim.vm.config.suspended_to().map(PathBuf::from);
     for entry in entries {
         for ending in ["vmsn", "vmem", MEMORY_ENDING] {
             let name = Path::new(&entry.file_name).with_extension(ending);
+            if Some(&name) == needed.as_ref() {
+                continue;
+            }
             let found = claim.vm.find(&*env.store, &name.to_string_lossy());
             if let Some(found) = found.filter(|f| own.hold(&*env.store, &f.path)) {
                 env.store.remove_file(&found.path)?;

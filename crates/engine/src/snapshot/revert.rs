@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::links::{Links, Step};
+use super::still::{self, Still};
 use super::{RevertSpec, frozen, remove, take};
 use crate::error::{Error, Kind, Result, escaped};
 use crate::format::SnapshotEntry;
@@ -13,7 +14,7 @@ use crate::vm::{Claim, DiskSlot, Env, PowerState, VmFolder, state as vm_state};
 
 /// Puts the VM at `vmx` back to a snapshot: what was written since it was taken and since the last
 /// snapshot is lost. A VM that runs here is powered off first, once nothing speaks against it. Where
-/// the snapshot has a memory of ours, the VM is then resumed from that.
+/// the snapshot has a memory of ours, the VM is then resumed from that, unless it was suspended then.
 ///
 /// # Errors
 /// `VmRunning`, `SnapshotNotFound`, `SnapshotAmbiguous`; `NotSupported` where a memory of VMware's
@@ -23,18 +24,22 @@ pub(crate) fn revert(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Res
     let vm = env.open(vmx)?;
     wanted(env, &vm, spec)?;
     cut_power(env, &vm, job)?;
-    let with_memory = go_back(env, vm.vmx(), spec, job)?;
-    if !with_memory || spec.suspended {
+    let goes_on = go_back(env, vm.vmx(), spec, job)?;
+    if !goes_on || spec.suspended {
         return Ok(());
     }
     let resumed = power::start(env, vm.vmx(), &spec.start, job);
     resumed.map_err(|error| error.context("the VM is back at the snapshot, but suspended"))
 }
 
-/// Puts a VM that does not run back to a snapshot, and tells whether it is suspended then.
+/// Puts a VM that does not run back to a snapshot, and tells whether it ran when that was taken and can
+/// go on so.
 fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
-    let given_up = require_reverted(env, &claim)?;
+    let given_up = match still::require(env, &claim)? {
+        Still::Suspended(memory) => memory,
+        Still::Off | Still::AtSnapshot | Still::Halted(_) => None,
+    };
     let (entry, memory) = wanted(env, &claim.vm, spec)?;
     let mut vmsd = env.vmsd(&claim.vm)?;
     let mut undo = Undo::new(env.store.clone());
@@ -42,6 +47,7 @@ fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> 
     let state = frozen::read(env, &claim, &entry);
     state.warnings.iter().for_each(|warning| job.warn(warning));
     claim.vm.config = state.config;
+    let was_suspended = claim.vm.config.suspended_to().is_some();
     match &memory {
         Some(name) => claim.vm.config.suspend_to(name),
         None => claim.vm.config.forget_suspended(),
@@ -65,29 +71,7 @@ fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> 
         env.store.remove_file(&path)?;
     }
     discard(env, &claim, &old, job)?;
-    Ok(memory.is_some())
-}
-
-/// Demands that a VM is off, or suspended to a memory of ours; returns the file of that one, unless
-/// a snapshot needs it.
-fn require_reverted(env: &Env, claim: &Claim) -> Result<Option<PathBuf>> {
-    let vm = &claim.vm;
-    let suspended = vm
-        .config
-        .suspended_to()
-        .filter(|name| claim.state.state == PowerState::Suspended && vm_state::is_our_memory(name));
-    let Some(name) = suspended else {
-        claim.require_off()?;
-        return Ok(None);
-    };
-    claim.require_plain()?;
-    let vmsd = env.vmsd(vm)?;
-    let mut snapshots = vmsd.snapshots().iter();
-    let kept = snapshots.any(|entry| vm_state::memory_beside(&entry.file_name) == Path::new(&name));
-    match kept {
-        true => Ok(None),
-        false => env.own_file(vm, &name),
-    }
+    Ok(memory.is_some() && !was_suspended)
 }
 
 /// Returns the snapshot that is wanted, if it can be gone back to, and the memory to be restored.

@@ -9,18 +9,31 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{NewSnapshot, Snapshot, names};
 use crate::disk;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
 use crate::job::Job;
 use crate::power::Halted;
-use crate::store::{Undo, folder_of, write_new};
+use crate::store::{Access, Store, Undo, folder_of, write_new};
 use crate::vm::{Claim, DiskSlot, Env, files, state as vm_state};
 
 /// No `.nvram` or `.vmxf` is larger; those with secure boot have some hundred KiB.
 const PART_LIMIT: u64 = 4 << 20;
 
+/// No guest's memory is copied in larger pieces.
+const PIECE: usize = 1 << 20;
+
+/// The memory of a guest that goes into a snapshot.
+#[derive(Clone, Copy)]
+pub(crate) enum Memory<'a> {
+    /// That of one that is halted.
+    Halted(&'a Halted<'a>),
+    /// That of a VM that is suspended to this file. It becomes a copy of the VM's, which is suspended to
+    /// the snapshot's then.
+    Saved(&'a Path),
+}
+
 /// Takes a snapshot of the VM that `claim` holds alone and that is off or has let go of its disks,
-/// with the memory of that one where it is given, and with the linked clones that are to stand on
+/// with the memory of its guest where it is given, and with the linked clones that are to stand on
 /// it: nothing sees it without them.
 ///
 /// # Errors
@@ -29,7 +42,7 @@ pub(crate) fn take(
     env: &Env,
     claim: &mut Claim,
     new: &NewSnapshot,
-    memory: Option<&Halted>,
+    memory: Option<Memory>,
     clones: Vec<String>,
     undo: &mut Undo,
     job: &Job,
@@ -44,7 +57,7 @@ pub(crate) fn take(
     }
     let vmsd_path = claim.vm.vmsd_path(&*env.store);
     let broken = |m: Malformed| m.in_file(Kind::SnapshotBroken, &vmsd_path);
-    let uid = vmsd.next_uid().map_err(broken)?;
+    let uid = free_uid(env, claim, vmsd.next_uid().map_err(broken)?)?;
     let entry = SnapshotEntry {
         uid,
         file_name: names::state_file(&claim.vm.stem(), uid),
@@ -66,13 +79,21 @@ pub(crate) fn take(
         nvram: part(claim.vm.config.nvram())?,
         extended_config: part(claim.vm.config.extended_config())?,
     };
-    undo.made_file(&state);
     write_new(&*env.store, &state, &files.to_bytes())?;
+    undo.made_file(&state);
     env.store.sync_dir(folder_of(&state))?;
-    if let Some(halted) = memory {
-        let file = vm_state::memory_beside(&state);
-        undo.made_file(&file);
-        halted.save(&old, &file, job)?;
+    let file = vm_state::memory_beside(&state);
+    match memory {
+        Some(Memory::Halted(halted)) => {
+            undo.made_file(&file);
+            halted.save(&old, &file, halted.was_paused(), job)?;
+        }
+        Some(Memory::Saved(from)) => {
+            copy_memory(&*env.store, from, &file, undo, job)?;
+            let name = vm_state::memory_beside(&entry.file_name);
+            claim.vm.config.suspend_to(&name.to_string_lossy());
+        }
+        None => {}
     }
     undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
     vmsd.add_snapshot(entry.clone()).map_err(broken)?;
@@ -80,6 +101,49 @@ pub(crate) fn take(
     vmsd.touch(uid);
     undo.replace(&vmsd_path, &vmsd.to_bytes())?;
     Ok(Snapshot::from(&entry))
+}
+
+/// Returns the first number from `next` on whose files are nobody's yet: those of a snapshot that is not
+/// in the bookkeeping any more may be there, and are not ours to replace.
+fn free_uid(env: &Env, claim: &Claim, next: u32) -> Result<u32> {
+    let dir = env.working_dir(&claim.vm)?;
+    let is_free = |uid: &u32| {
+        let state = dir.join(names::state_file(&claim.vm.stem(), *uid));
+        let memory = vm_state::memory_beside(&state);
+        !env.store.exists(&state) && !env.store.exists(&memory)
+    };
+    (next..=u32::MAX).find(is_free).ok_or_else(|| {
+        let text = format!("{} has no number for another snapshot", quoted(&dir));
+        Error::new(Kind::SnapshotBroken, text).at(claim.vm.vmx())
+    })
+}
+
+/// Copies the memory of a suspended VM, durable.
+fn copy_memory(
+    store: &dyn Store,
+    from: &Path,
+    to: &Path,
+    undo: &mut Undo,
+    job: &Job,
+) -> Result<()> {
+    job.phase("copying the memory");
+    let from = store.open(from, Access::Read)?;
+    job.expect_bytes(from.len()?);
+    let copy = store.create(to)?;
+    undo.made_file(to);
+    let (mut piece, mut position) = (vec![0; PIECE], 0);
+    loop {
+        job.check()?;
+        let got = from.read_at(&mut piece, position)?;
+        if got == 0 {
+            break;
+        }
+        copy.write_at(&piece[..got], position)?;
+        position += got as u64;
+        job.advance(got as u64);
+    }
+    copy.sync()?;
+    store.sync_dir(folder_of(to))
 }
 
 /// The disks that snapshots cover.

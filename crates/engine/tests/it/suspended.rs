@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use replix::Kind;
 use replix::power::StopMode;
+use replix::snapshot::{NewSnapshot, SnapshotRef};
 use replix::vm::PowerState;
+use replix::{Kind, Vm};
 use replix_testkit::folder;
 
 use crate::console::{Console, ready};
@@ -81,6 +82,52 @@ fn disks_on_every_controller_are_taken_up_again() {
         );
         assert!(said.contains("before"), "{node}: {said}");
     }
+}
+
+#[test]
+fn snapshot_of_a_suspended_vm_brings_it_back_suspended() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
+    let dir = vm.path().parent().unwrap();
+    let write = |word: &str| format!("word={word}; echo disk-$word >/disk/a; sync; echo set-$word");
+    let read = "echo 3 >/proc/sys/vm/drop_caches; cat /disk/a; echo is-$word";
+    let resumed_as = |vm: &Vm, word: &str| {
+        start(vm);
+        let said = Console::of(vm).run(read, &format!("is-{word}"));
+        assert!(said.contains(&format!("disk-{word}")), "{said}");
+    };
+    console.run(&write("then"), "set-then");
+    vm.suspend(StopMode::Hard).wait().unwrap();
+    let take = |name: &str| {
+        let new = NewSnapshot {
+            name: name.into(),
+            ..NewSnapshot::default()
+        };
+        vm.create_snapshot(new).wait()
+    };
+    let taken = take("still").unwrap();
+    assert!(taken.with_memory);
+    assert_eq!(state(&vm), PowerState::Suspended);
+    assert_eq!(memories(dir), ["base-Snapshot1.replixstate"]);
+    let again = take("again").unwrap_err();
+    assert_eq!(again.kind(), Kind::SnapshotUnchanged);
+    resumed_as(&vm, "then");
+
+    Console::of(&vm).run(&write("now"), "set-now");
+    vm.revert(SnapshotRef::Uid(taken.uid)).wait().unwrap();
+    assert_eq!(state(&vm), PowerState::Suspended);
+    resumed_as(&vm, "then");
+
+    // Its snapshot goes, and leaves it the memory.
+    vm.revert(SnapshotRef::Uid(taken.uid)).wait().unwrap();
+    let remove = vm.remove_snapshot(SnapshotRef::Uid(taken.uid), false);
+    remove.wait().unwrap();
+    assert_eq!(state(&vm), PowerState::Suspended);
+    resumed_as(&vm, "then");
+    assert!(memories(dir).is_empty());
 }
 
 #[test]
