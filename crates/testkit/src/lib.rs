@@ -8,6 +8,7 @@
 
 mod c_client;
 mod content;
+mod edges;
 mod guests;
 mod peers;
 mod skip;
@@ -17,7 +18,8 @@ mod vms;
 
 pub use c_client::{CProgram, Compiler, VixLibrary, valgrind};
 pub use content::Content;
-pub use guests::{guest_file, set_marker};
+pub use edges::{Edge, edges};
+pub use guests::{guest_file, set_marker, ticking};
 pub use peers::{peer, qemu_img, qemu_io, same_content};
 pub use skip::skip;
 pub use tree::{Tree, tree_of};
