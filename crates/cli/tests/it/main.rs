@@ -23,6 +23,7 @@ mod vmrun_calls;
 mod vmrun_clone;
 mod vmrun_delete;
 mod vmrun_devices;
+mod vmrun_edges;
 mod vmrun_guest;
 mod vmrun_limits;
 mod vmrun_parallel;
