@@ -1,5 +1,6 @@
 //! A host that only remembers what it was asked to do, for the tests of the programs.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +9,7 @@ use replix::clone::{LineageNode, PlannedDisk};
 use replix::disk::{CheckReport, DiskReport, LinkReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
-use replix::power::{StartSpec, StopMode};
+use replix::power::{Console, ScreenServer, StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use replix::vm::{
     DeviceCall, DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo, VmSummary,
@@ -133,6 +134,16 @@ impl Provider for Fake {
             .into_iter()
             .filter_map(|disk| disk.problem)
             .collect())
+    }
+
+    fn console(&self, _: &Path) -> Result<Console> {
+        Ok(Console {
+            screen: Some(ScreenServer {
+                address: Ipv4Addr::UNSPECIFIED.into(),
+                port: 5901,
+                protected: true,
+            }),
+        })
     }
 
     fn running(&self) -> Result<Vec<PathBuf>> {

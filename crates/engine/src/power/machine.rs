@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::network::Attachment;
 use crate::vm::identity::Uuid;
-use crate::vm::{Firmware, Nic, Node, Port, VmConfig};
+use crate::vm::{Firmware, Nic, Node, Port, RemoteDisplay, VmConfig};
 
 pub(super) use disks::{Image, drive_name, link_name, link_node, seam_name, seam_node};
 
@@ -26,6 +26,8 @@ pub(super) struct Parts<'a> {
     pub(super) resumed: Option<&'a str>,
     /// QEMU's display: `none`, `gtk`.
     pub(super) display: &'a str,
+    /// How VNC clients see the screen, if they do.
+    pub(super) vnc: Option<&'a RemoteDisplay>,
     /// The hard disks, the links of each from the disk itself down to its base.
     pub(super) disks: Vec<(Node, Vec<PathBuf>)>,
     /// CD and floppy drives; `None` is an empty drive.
@@ -124,6 +126,11 @@ impl Machine {
             },
         );
         self.arg("-display", parts.display);
+        if let Some(vnc) = parts.vnc {
+            // Where it listens, and the password, QEMU is told when it runs: others read this line.
+            let password = vnc.password.as_ref().map_or("", |_| ",password=on");
+            self.arg("-vnc", format!("none{password}"));
+        }
         self.arg("-msg", "timestamp=on");
         let limits = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
         self.arg("-sandbox", limits);
@@ -254,6 +261,7 @@ mod tests {
             accelerator: "tcg",
             resumed: None,
             display: "none",
+            vnc: None,
             disks: disks
                 .into_iter()
                 .map(|(n, links)| (n.parse().unwrap(), chain(links)))

@@ -24,6 +24,7 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
         remarks.push(error.to_string());
         Vec::new()
     });
+    remarks.extend(vm.config.remote_display().err());
     let mut nics = Vec::new();
     for nic in vm.config.nics() {
         match Attachment::of(&nic) {
@@ -37,6 +38,7 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
         accelerator: choice.word(),
         resumed: None,
         display: "none",
+        vnc: None,
         disks: vm
             .config
             .disks()

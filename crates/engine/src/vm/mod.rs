@@ -25,6 +25,7 @@ pub mod kin;
 pub mod lock;
 #[cfg(feature = "local")]
 pub mod open;
+mod remote_display;
 #[cfg(feature = "local")]
 mod settings;
 #[cfg(feature = "local")]
@@ -50,6 +51,7 @@ pub use kin::{Standing, clone_standing};
 pub use lock::{VmLock, VmwareLock};
 #[cfg(feature = "local")]
 pub use open::VmFolder;
+pub use remote_display::RemoteDisplay;
 #[cfg(feature = "local")]
 pub use settings::{Accelerator, Settings};
 #[cfg(feature = "local")]
