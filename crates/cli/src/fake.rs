@@ -138,6 +138,7 @@ impl Provider for Fake {
 
     fn console(&self, _: &Path) -> Result<Console> {
         Ok(Console {
+            serial: Vec::new(),
             screen: Some(ScreenServer {
                 address: Ipv4Addr::UNSPECIFIED.into(),
                 port: 5901,

@@ -13,6 +13,7 @@ use crate::vm::identity::Uuid;
 use crate::vm::{Firmware, Nic, Node, Port, RemoteDisplay, VmConfig};
 
 pub(super) use disks::{Image, drive_name, link_name, link_node, seam_name, seam_node};
+pub(super) use ports::Wire;
 
 /// What a machine is made of besides its configuration.
 pub(super) struct Parts<'a> {
@@ -32,8 +33,8 @@ pub(super) struct Parts<'a> {
     pub(super) disks: Vec<(Node, Vec<PathBuf>)>,
     /// CD and floppy drives; `None` is an empty drive.
     pub(super) drives: Vec<Image>,
-    /// Serial and parallel ports with the host path at their other end.
-    pub(super) ports: Vec<(Port, PathBuf)>,
+    /// Serial and parallel ports with what is at their other end.
+    pub(super) ports: Vec<(Port, Wire)>,
     /// The network adapters, and what each is connected to.
     pub(super) nics: Vec<(Nic, Attachment)>,
     /// The socket through which the machine is spoken to.

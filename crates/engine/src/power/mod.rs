@@ -46,7 +46,7 @@ mod variables;
 use serde::{Deserialize, Serialize};
 
 use crate::vm::RemoteDisplay;
-pub use console::{Console, ScreenServer};
+pub use console::{Console, ScreenServer, SerialConsole};
 
 #[cfg(feature = "local")]
 pub(crate) use {

@@ -125,6 +125,13 @@ impl Control {
             .any(|one| one.label == label && one.frontend_open))
     }
 
+    /// Returns the character devices: label, and what is at their end.
+    pub(super) fn chardevs(&mut self) -> Result<Vec<(String, String)>> {
+        let all = self.execute(&qmp::query_chardev {})?;
+        let named = all.into_iter().map(|one| (one.label, one.filename));
+        Ok(named.collect())
+    }
+
     /// Writes what the screen shows to a file, as PNG.
     pub(super) fn dump_screen(&mut self, file: &Path) -> Result<()> {
         let command = qmp::screendump {

@@ -214,6 +214,13 @@ pub struct Port {
     pub start_connected: bool,
 }
 
+impl Port {
+    /// Tells whether it is a serial port.
+    pub fn is_serial(&self) -> bool {
+        self.device.starts_with("serial")
+    }
+}
+
 /// A network adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nic {
