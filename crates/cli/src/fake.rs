@@ -12,7 +12,8 @@ use replix::host::Provider;
 use replix::power::{Console, ScreenServer, StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use replix::vm::{
-    DeviceCall, DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo, VmSummary,
+    Boot, DeviceCall, DeviceInfo, DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo,
+    VmSummary,
 };
 use replix::{Error, Host, Job, Kind, Result};
 
@@ -411,7 +412,15 @@ pub(crate) fn info() -> VmInfo {
         clones: vec!["/clones/web1/web1.vmx".into()],
         template: false,
         accelerator: Some("tcg: /dev/kvm cannot be opened".into()),
+        boot: Boot::of(Vec::new(), vec!["scsi0 may not be found".into()]),
+        devices: vec![
+            DeviceInfo::substitute("scsi0", "buslogic", "lsi53c895a")
+                .remark("scsi0 may not be found"),
+            DeviceInfo::same("ethernet0", "e1000", "e1000-82545em"),
+            DeviceInfo::missing("vtpm", "vtpm.present"),
+        ],
         warnings: vec![
+            "scsi0 may not be found".into(),
             "the CD image \"debian.iso\" is missing: give it back or disconnect it".into(),
         ],
     }

@@ -33,6 +33,22 @@ use crate::vm::{
 /// QEMU's program for PCs.
 const QEMU: &str = "qemu-system-x86_64";
 
+/// UEFI firmware of 4 MiB and its blank variables, as Debian, Fedora and Arch have them.
+const FIRMWARE: [(&str, &str); 3] = [
+    (
+        "/usr/share/OVMF/OVMF_CODE_4M.fd",
+        "/usr/share/OVMF/OVMF_VARS_4M.fd",
+    ),
+    (
+        "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+        "/usr/share/edk2/ovmf/OVMF_VARS.fd",
+    ),
+    (
+        "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+        "/usr/share/edk2/x64/OVMF_VARS.4m.fd",
+    ),
+];
+
 /// A machine that has not answered by then will not.
 const READY: Duration = Duration::from_secs(60);
 
@@ -294,20 +310,31 @@ fn uefi(env: &Env, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
     if !matches!(vm.config.firmware(), Firmware::Efi { .. }) {
         return Ok(None);
     }
-    let code = PathBuf::from("/usr/share/OVMF/OVMF_CODE_4M.fd");
-    let blank = Path::new("/usr/share/OVMF/OVMF_VARS_4M.fd");
-    if !store.exists(&code) || !store.exists(blank) {
+    let (code, blank) = find_firmware(store, vm)?;
+    let variables = env.own_output(vm, &format!("{}.efivars", vm.stem()))?;
+    if !store.exists(&variables) {
+        replace(store, &variables, &read_small(store, &blank, 16 << 20)?)?;
+    }
+    Ok(Some((code, variables)))
+}
+
+/// Returns the UEFI firmware, and the variables that a new VM begins with.
+///
+/// # Errors
+/// `NoHypervisor` names the package that has them.
+pub(super) fn find_firmware(store: &dyn Store, vm: &VmFolder) -> Result<(PathBuf, PathBuf)> {
+    let found = FIRMWARE
+        .iter()
+        .map(|(code, blank)| (PathBuf::from(code), PathBuf::from(blank)))
+        .find(|(code, blank)| store.exists(code) && store.exists(blank));
+    found.ok_or_else(|| {
         let text = format!(
             "{} needs UEFI firmware, which is not installed",
             quoted(vm.vmx())
         );
-        return Err(Error::new(Kind::NoHypervisor, text).hint("install the package ovmf"));
-    }
-    let variables = env.own_output(vm, &format!("{}.efivars", vm.stem()))?;
-    if !store.exists(&variables) {
-        replace(store, &variables, &read_small(store, blank, 16 << 20)?)?;
-    }
-    Ok(Some((code, variables)))
+        let hint = "install the package ovmf (on Fedora and Arch: edk2-ovmf)";
+        Error::new(Kind::NoHypervisor, text).hint(hint)
+    })
 }
 
 /// Starts QEMU under its keeper, the VM locked and remembered before it runs.

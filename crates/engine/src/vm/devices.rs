@@ -201,6 +201,18 @@ pub enum PortEnd {
     Other(String),
 }
 
+impl PortEnd {
+    /// Returns VMware's word for it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::File(_) => "file",
+            Self::Pipe { .. } => "pipe",
+            Self::Device(_) => "device",
+            Self::Other(word) => word,
+        }
+    }
+}
+
 /// A serial or parallel port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {

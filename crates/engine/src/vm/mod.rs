@@ -15,6 +15,7 @@ pub mod devices;
 mod env;
 #[cfg(feature = "local")]
 pub mod files;
+mod fitness;
 #[cfg(feature = "local")]
 pub mod hardware;
 #[cfg(feature = "local")]
@@ -45,6 +46,7 @@ pub use device_call::{Connection, DeviceCall};
 pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
 #[cfg(feature = "local")]
 pub use env::{Env, OwnFolders};
+pub use fitness::{Boot, DeviceInfo, Fit, Verdict};
 #[cfg(feature = "local")]
 pub use kin::{Standing, clone_standing};
 #[cfg(feature = "local")]
@@ -139,6 +141,10 @@ pub struct VmInfo {
     pub template: bool,
     /// How a start would run it: `kvm` or `tcg`, with the reason.
     pub accelerator: Option<String>,
+    /// Whether it boots here.
+    pub boot: Boot,
+    /// What each of its devices becomes here.
+    pub devices: Vec<DeviceInfo>,
     /// What is missing, odd or substituted, each with its cure.
     pub warnings: Vec<String>,
 }

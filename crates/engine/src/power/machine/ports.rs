@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::agent::CHARDEV;
 use super::{Machine, Parts, escape};
-use crate::vm::Port;
+use crate::vm::{DeviceInfo, Port};
 
 /// What a port is connected to on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,26 @@ impl Machine {
     pub(super) fn ports(&mut self, parts: &Parts) {
         for (port, wire) in &parts.ports {
             self.port(port, wire);
+        }
+        let config = parts.config;
+        for port in config.serial_ports().iter().chain(&config.parallel_ports()) {
+            let wire = parts
+                .ports
+                .iter()
+                .find(|(other, _)| other.device == port.device);
+            let device = if port.is_serial() {
+                "isa-serial"
+            } else {
+                "isa-parallel"
+            };
+            let (name, kind) = (&port.device, port.end.as_str());
+            self.found(match wire {
+                None => DeviceInfo::missing(name, kind),
+                Some((_, Wire::Console { log: None, .. })) => {
+                    DeviceInfo::substitute(name, kind, device)
+                }
+                Some(_) => DeviceInfo::same(name, kind, device),
+            });
         }
     }
 
