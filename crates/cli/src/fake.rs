@@ -1,5 +1,6 @@
 //! A host that only remembers what it was asked to do, for the tests of the programs.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +9,11 @@ use replix::clone::{LineageNode, PlannedDisk};
 use replix::disk::{CheckReport, DiskCall, DiskReport, LinkReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
-use replix::power::{StartSpec, StopMode};
+use replix::power::{Console, ScreenServer, StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use replix::vm::{
-    DeviceCall, DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo, VmSummary,
+    Boot, DeviceCall, DeviceInfo, DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo,
+    VmSummary,
 };
 use replix::{Error, Host, Job, Kind, Result};
 
@@ -133,6 +135,17 @@ impl Provider for Fake {
             .into_iter()
             .filter_map(|disk| disk.problem)
             .collect())
+    }
+
+    fn console(&self, _: &Path) -> Result<Console> {
+        Ok(Console {
+            serial: Vec::new(),
+            screen: Some(ScreenServer {
+                address: Ipv4Addr::UNSPECIFIED.into(),
+                port: 5901,
+                protected: true,
+            }),
+        })
     }
 
     fn running(&self) -> Result<Vec<PathBuf>> {
@@ -403,7 +416,15 @@ pub(crate) fn info() -> VmInfo {
         clones: vec!["/clones/web1/web1.vmx".into()],
         template: false,
         accelerator: Some("tcg: /dev/kvm cannot be opened".into()),
+        boot: Boot::of(Vec::new(), vec!["scsi0 may not be found".into()]),
+        devices: vec![
+            DeviceInfo::substitute("scsi0", "buslogic", "lsi53c895a")
+                .remark("scsi0 may not be found"),
+            DeviceInfo::same("ethernet0", "e1000", "e1000-82545em"),
+            DeviceInfo::missing("vtpm", "vtpm.present"),
+        ],
         warnings: vec![
+            "scsi0 may not be found".into(),
             "the CD image \"debian.iso\" is missing: give it back or disconnect it".into(),
         ],
     }

@@ -4,6 +4,7 @@
 //! All are thin: words come in, the engine is called, text goes out. Each has a folder with one
 //! file a command; what they share stands beside. No logic about virtual machines lives here.
 
+mod attach;
 pub mod companion;
 pub mod host;
 mod interrupt;

@@ -183,6 +183,14 @@ impl Error {
         self.0.path.as_deref()
     }
 
+    /// Returns the text, with what the user can do about it where we know.
+    pub fn with_advice(&self) -> String {
+        match self.advice() {
+            Some(cure) => format!("{self}: {cure}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Returns what the user can do about it, where we know.
     pub fn advice(&self) -> Option<&str> {
         self.0.hint.as_deref()

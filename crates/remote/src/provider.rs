@@ -6,7 +6,7 @@ use replix::clone::{ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use replix::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
-use replix::power::{StartSpec, StopMode};
+use replix::power::{Console, StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use replix::vm::{DeviceCall, PowerState, Variable, VmInfo, VmSummary};
 use replix::{Error, Job, Kind, Result};
@@ -104,6 +104,10 @@ impl Provider for Service {
 
     fn state(&self, vm: &Path) -> Result<PowerState> {
         self.of_vm("/v1/vm/state", vm)
+    }
+
+    fn console(&self, vm: &Path) -> Result<Console> {
+        self.of_vm("/v1/vm/console", vm)
     }
 
     fn running(&self) -> Result<Vec<PathBuf>> {

@@ -37,6 +37,7 @@ pub(crate) fn routes(service: Service) -> Router {
         .route("/v1/vm/summary", of_vm(|host, vm| host.summary(vm)))
         .route("/v1/vm/problems", of_vm(|host, vm| host.disk_problems(vm)))
         .route("/v1/vm/state", of_vm(|host, vm| host.state(vm)))
+        .route("/v1/vm/console", of_vm(|host, vm| host.console(vm)))
         .route("/v1/vm/snapshots", of_vm(|host, vm| host.snapshots(vm)))
         .route(
             "/v1/vm/lineage",

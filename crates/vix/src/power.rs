@@ -36,6 +36,7 @@ impl Library {
             let spec = StartSpec {
                 gui: bits & VIX_VMPOWEROP_LAUNCH_GUI != 0,
                 paused: bits & VIX_VMPOWEROP_START_VM_PAUSED != 0,
+                ..StartSpec::default()
             };
             vm.provider().power_on(&vm.path, &spec, &run.control)?;
             Ok(Vec::new())

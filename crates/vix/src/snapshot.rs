@@ -211,6 +211,7 @@ impl Library {
                 start: StartSpec {
                     gui: bits & VIX_VMPOWEROP_LAUNCH_GUI != 0,
                     paused: bits & VIX_VMPOWEROP_START_VM_PAUSED != 0,
+                    ..StartSpec::default()
                 },
             };
             vm.provider().revert(&vm.path, &spec, &run.control)?;

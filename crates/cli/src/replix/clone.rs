@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use replix::clone::{Base, CloneKind, ClonePlan, CloneReport, CloneSpec, PlannedDisk};
 use replix::error::{escaped, quoted};
+use replix::power::StartSpec;
 use replix::{Error, Kind};
 use serde_json::{Map, Value, json};
 
@@ -156,7 +157,7 @@ fn clone_one(
     clones.push(to_json(&report)?);
     session.screen.confirm(&made(&report, begun.elapsed()));
     if start {
-        start::start(&report.path, false, session)?;
+        start::start(&report.path, StartSpec::default(), session)?;
         session
             .screen
             .confirm(&format!("{} runs", quoted(&report.path)));

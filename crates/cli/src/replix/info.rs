@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use replix::error::{escaped, quoted};
-use replix::vm::{DiskInfo, MediumInfo, NicInfo, PowerState, VmInfo};
+use replix::vm::{DeviceInfo, DiskInfo, Fit, MediumInfo, NicInfo, PowerState, Verdict, VmInfo};
 
 use super::failure::Failure;
 use super::screen::Answer;
@@ -35,7 +35,22 @@ fn render(info: &VmInfo) -> String {
     section(&mut out, "Disks", info.disks.iter().map(disk_row));
     section(&mut out, "Media", info.media.iter().map(medium_row));
     section(&mut out, "Network", info.nics.iter().map(nic_row));
-    let remarks = problems(info).chain(info.warnings.iter().cloned());
+    let verdict = match info.boot.verdict {
+        Verdict::Yes => "yes",
+        Verdict::Perhaps => "perhaps",
+        Verdict::No => "no",
+    };
+    let title = format!("Boots here: {verdict}");
+    section(&mut out, &title, info.devices.iter().map(device_row));
+    let reasons = &info.boot.reasons;
+    let others = info.warnings.iter().filter(|told| !reasons.contains(told));
+    let rows = reasons.iter().map(|reason| vec![escaped(reason)]);
+    let title = match info.boot.verdict {
+        Verdict::No => "What stands in the way",
+        _ => "What may stand in the way",
+    };
+    section(&mut out, title, rows);
+    let remarks = problems(info).chain(others.cloned());
     let rows = remarks.map(|remark| vec![escaped(&remark)]);
     section(&mut out, "Warnings", rows);
     out
@@ -167,6 +182,24 @@ fn medium_row(medium: &MediumInfo) -> Vec<String> {
     ]
 }
 
+fn device_row(device: &DeviceInfo) -> Vec<String> {
+    let fit = match device.fit {
+        Fit::Same => "",
+        Fit::Substitute => "in its place",
+        Fit::Missing => "missing",
+    };
+    vec![
+        escaped(&device.device),
+        escaped(&device.model),
+        device
+            .counterpart
+            .as_deref()
+            .map(escaped)
+            .unwrap_or_default(),
+        fit.into(),
+    ]
+}
+
 fn nic_row(nic: &NicInfo) -> Vec<String> {
     vec![
         escaped(&nic.device),
@@ -179,6 +212,8 @@ fn nic_row(nic: &NicInfo) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use replix::vm::Boot;
+
     use super::*;
 
     #[test]
@@ -205,6 +240,14 @@ mod tests {
         Network
           ethernet0  e1000  nat  00:0c:29:01:02:03  generated
 
+        Boots here: perhaps
+          scsi0      buslogic      lsi53c895a     in its place
+          ethernet0  e1000         e1000-82545em
+          vtpm       vtpm.present                 missing
+
+        What may stand in the way
+          scsi0 may not be found
+
         Warnings
           sata0:1: the file is missing
           the CD image "debian.iso" is missing: give it back or disconnect it
@@ -225,6 +268,8 @@ mod tests {
             state: PowerState::Off,
             uuid_bios: None,
             accelerator: None,
+            devices: Vec::new(),
+            boot: Boot::of(Vec::new(), Vec::new()),
             ..crate::fake::info()
         };
         insta::assert_snapshot!(render(&info), @r"

@@ -5,6 +5,7 @@
 //! `--json` a call prints one JSON object on stdout, whatever it comes to.
 
 mod clone;
+mod console;
 mod delete;
 mod disk;
 mod exit;
@@ -74,6 +75,7 @@ enum Command {
     Start(start::Args),
     Stop(stop::Args),
     List(list::Args),
+    Console(console::Args),
     Ip(ip::Args),
     Network(network::Args),
     Delete(delete::Args),
@@ -91,6 +93,7 @@ impl Command {
             Self::Start(args) => start::run(args, session),
             Self::Stop(args) => stop::run(args, session),
             Self::List(args) => list::run(args, session),
+            Self::Console(args) => console::run(args, session),
             Self::Ip(args) => ip::run(args, session),
             Self::Network(args) => network::run(args, session),
             Self::Delete(args) => delete::run(args, session),

@@ -96,6 +96,18 @@ impl<'a> Screen<'a> {
         }
     }
 
+    /// Tells whether the call is read by a program.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Says something beside the results, in one line.
+    pub(super) fn remark(&mut self, line: &str) {
+        if !self.quiet {
+            self.tell(&format!("{line}\n"));
+        }
+    }
+
     /// Passes remarks on, each once.
     pub(super) fn warn(&mut self, warnings: impl IntoIterator<Item = String>) {
         for warning in warnings {

@@ -72,6 +72,8 @@ fn commands_ask_for_what_they_say() {
         asked(&["snapshot", "revert", VM, "#2"]),
         asked(&["snapshot", "remove", VM, "a/b", "--children"]),
         asked(&["start", VM, "--gui"]),
+        asked(&["start", "--vnc", VM]),
+        asked(&["start", "--vnc=0.0.0.0:5901", VM]),
         asked(&["stop", VM]),
         asked(&["stop", "--hard", VM]),
         asked(&["delete", "/clones/a.vmx", "--yes"]),
@@ -81,9 +83,11 @@ fn commands_ask_for_what_they_say() {
     insta::assert_snapshot!(asked.join("\n"), @r#"
     create NewSnapshot { name: "base", description: "", with_memory: true }
     create NewSnapshot { name: "base", description: "x", with_memory: true }
-    revert RevertSpec { snapshot: Uid(2), without_memory: false, suspended: false, start: StartSpec { gui: false, paused: false } }
+    revert RevertSpec { snapshot: Uid(2), without_memory: false, suspended: false, start: StartSpec { gui: false, paused: false, vnc: None } }
     remove Name("a/b"), children: true
-    start /vms/web/web.vmx StartSpec { gui: true, paused: false }
+    start /vms/web/web.vmx StartSpec { gui: true, paused: false, vnc: None }
+    start /vms/web/web.vmx StartSpec { gui: false, paused: false, vnc: Some(None:0 open) }
+    start /vms/web/web.vmx StartSpec { gui: false, paused: false, vnc: Some(Some(0.0.0.0):5901 open) }
     stop Soft
     stop Hard
     delete DeleteSpec { disks: true, force: false }
@@ -114,7 +118,7 @@ fn clone_says_what_it_made() {
     "#);
     insta::assert_snapshot!(fake.calls().join("\n"), @r#"
     clone CloneSpec { kind: Linked, destination: "/clones/a/a.vmx", snapshot: Some(Name("base")), name: None, keep_identity: false, without_memory: false, base: Reuse }
-    start /clones/a/a.vmx StartSpec { gui: false, paused: false }
+    start /clones/a/a.vmx StartSpec { gui: false, paused: false, vnc: None }
     "#);
 }
 

@@ -12,6 +12,7 @@ mod said;
 mod networks;
 mod replix_calls;
 mod replix_clone;
+mod replix_console;
 mod replix_delete;
 mod replix_disk;
 mod replix_info;

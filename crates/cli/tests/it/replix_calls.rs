@@ -78,6 +78,7 @@ fn help_is_no_failure() {
       start     Power a VM on, or resume it if it is suspended
       stop      Power a VM off: its guest is asked to shut down
       list      List the VMs that run here
+      console   Be at the serial port of a running VM, or see where its screen is
       ip        Show the address that a VM's guest has on a network of this host
       network   Make, remove or list the networks that VMs share with this host
       delete    Delete a VM: its own files, never the disks that it shares

@@ -23,7 +23,7 @@ fn whole_vm_is_described() {
     library.silent(&["snapshot", "base/base.vmx", "golden"]);
     library.silent(&["clone", "base/base.vmx", "web/web.vmx", "linked", "golden"]);
     let shown = library.shown(&["info", "base"]);
-    let (facts, _) = shown.split_once("\nWarnings").unwrap();
+    let (facts, fitness) = shown.split_once("\nBoots here: ").unwrap();
     insta::assert_snapshot!(facts, @r#"
     base
       path       /vms/base/base.vmx
@@ -41,6 +41,23 @@ fn whole_vm_is_described() {
     Network
       ethernet0  e1000  nat  00:0c:29:0c:0d:0e  generated
     "#);
+    // Which networks there are, the machine decides.
+    let (fitness, _) = fitness.split_once("  ethernet0").unwrap();
+    insta::assert_snapshot!(fitness, @r"
+    perhaps
+      firmware   efi      OVMF           in its place
+      svga       SVGA II  VGA            in its place
+      scsi0      pvscsi   ich9-ahci      in its place
+    ");
+    let (_, info) = library.json(&["info", "base"]);
+    assert_eq!(info["boot"]["verdict"], "perhaps");
+    let reason = info["boot"]["reasons"][0].as_str().unwrap();
+    assert!(
+        reason.starts_with("scsi0 becomes a SATA controller"),
+        "{reason}"
+    );
+    assert_eq!(info["devices"][2]["counterpart"], "ich9-ahci");
+    assert_eq!(info["devices"][2]["fit"], "substitute");
     let shown = library.shown(&["info", "web/web.vmx"]);
     let parent = shown.lines().find(|line| line.contains("clone of"));
     insta::assert_snapshot!(parent.unwrap(), @r#"  clone of  "/vms/base/base.vmx""#);
@@ -76,8 +93,16 @@ fn what_is_missing_is_a_warning() {
     Media
       sata0:1  cdrom-image  "debian.iso" (missing)
 
-    Warnings
+    Boots here: no
+      firmware  bios     SeaBIOS    in its place
+      svga      SVGA II  VGA        in its place
+      scsi0     pvscsi   pvscsi
+      sata0     ahci     ich9-ahci
+
+    What stands in the way
       scsi0:1: disk "/vms/base/lost.vmdk" is missing: put the file back, or take the disk out of the configuration
+
+    Warnings
       sata0:1 will be empty: image "/vms/base/debian.iso" is missing: put the image back, or disconnect the drive
     "#);
 }
@@ -96,8 +121,15 @@ fn missing_parent_is_a_warning() {
     Disks
       scsi0:0  5 MiB  monolithicSparse  unusable  "base-cl1.vmdk"
 
-    Warnings
+    Boots here: no
+      firmware  bios     SeaBIOS  in its place
+      svga      SVGA II  VGA      in its place
+      scsi0     pvscsi   pvscsi
+
+    What stands in the way
       scsi0:0: the parent of "/vms/web/base-cl1.vmdk" is missing: it is called "../base/base.vmdk", and is not in "/vms/web/../base", "/vms/web", "/vms/base": put the parent's folder beside this one, or name it in fileSearchPath
+
+    Warnings
       the VM that this one is a linked clone of is not at "/vms/base/base.vmx": bring "base.vmx" and its disks back
     "#);
     let (code, info) = library.json(&["info", "web"]);

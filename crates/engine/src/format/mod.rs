@@ -7,6 +7,7 @@ pub mod vmdk;
 pub mod vmsd;
 pub mod vmsn;
 pub mod vmxf;
+pub mod vnc_key;
 
 use std::fmt;
 use std::path::Path;

@@ -22,18 +22,20 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
     warnings.extend(state.cure());
     let vmsd = env
         .vmsd(&vm)
-        .map_err(|error| warnings.push(with_cure(&error)))
+        .map_err(|error| warnings.push(error.with_advice()))
         .ok();
+    let mut obstacles = Vec::new();
     if let Some(reason) = config.encryption() {
-        warnings.push(format!(
+        obstacles.push(format!(
             "the VM is encrypted ({reason}): it cannot be cloned or started here"
         ));
     }
     let disks: Vec<DiskInfo> = config
         .disks()
         .iter()
-        .map(|slot| disk(env, &vm, slot, &mut warnings))
+        .map(|slot| disk(env, &vm, slot, &mut warnings, &mut obstacles))
         .collect();
+    warnings.extend(obstacles.iter().cloned());
     let media = media(env, &vm);
     let snapshots = vmsd.as_ref().map_or(&[][..], Vmsd::snapshots);
     let current = vmsd
@@ -46,7 +48,7 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         .collect();
     warnings.extend(kin_warnings(env, &vm, clone_of.as_deref(), &clones));
     warnings.extend(place_warnings(env, &vm));
-    let machine = power::preview(env, &vm);
+    let machine = power::preview(env, &vm, &obstacles);
     // A missing image is told already, with its cure.
     let missing = media.iter().filter(|medium| !medium.present);
     let told: Vec<String> = missing
@@ -76,6 +78,8 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         clones,
         template: config.is_template(),
         accelerator: machine.accelerator,
+        boot: machine.boot,
+        devices: machine.devices,
         warnings,
     })
 }
@@ -103,18 +107,18 @@ pub(super) fn summary(env: &Env, vmx: &Path) -> Result<VmSummary> {
 pub(super) fn disk_problems(env: &Env, vmx: &Path) -> Result<Vec<String>> {
     let vm = env.open(vmx)?;
     let disks = vm.config.disks();
-    let problem = |slot: &DiskSlot| disk(env, &vm, slot, &mut Vec::new()).problem;
+    let problem = |slot: &DiskSlot| disk(env, &vm, slot, &mut Vec::new(), &mut Vec::new()).problem;
     Ok(disks.iter().filter_map(problem).collect())
 }
 
-fn with_cure(error: &Error) -> String {
-    match error.advice() {
-        Some(cure) => format!("{error}: {cure}"),
-        None => error.to_string(),
-    }
-}
-
-fn disk(env: &Env, vm: &VmFolder, slot: &DiskSlot, warnings: &mut Vec<String>) -> DiskInfo {
+/// Describes a disk; why it cannot be used, with the cure, is an obstacle.
+fn disk(
+    env: &Env,
+    vm: &VmFolder,
+    slot: &DiskSlot,
+    warnings: &mut Vec<String>,
+    obstacles: &mut Vec<String>,
+) -> DiskInfo {
     let mut info = DiskInfo {
         node: slot.node.to_string(),
         file_name: slot.file_name.clone(),
@@ -141,7 +145,7 @@ fn disk(env: &Env, vm: &VmFolder, slot: &DiskSlot, warnings: &mut Vec<String>) -
         false => read_disk(env, vm, slot, &mut info),
     };
     if let Err(error) = problem {
-        warnings.push(format!("{}: {}", slot.node, with_cure(&error)));
+        obstacles.push(format!("{}: {}", slot.node, error.with_advice()));
         info.problem = Some(error.to_string());
     }
     info
@@ -237,7 +241,7 @@ fn place_warnings(env: &Env, vm: &VmFolder) -> Vec<String> {
     files
         .filter_map(|name| env.own_file(vm, &name).err())
         .chain(env.working_dir(vm).err())
-        .map(|error| with_cure(&error))
+        .map(|error| error.with_advice())
         .collect()
 }
 

@@ -9,7 +9,7 @@ use crate::disk::{self, CheckReport, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{self, GuestAnswer, GuestCall, Login};
 use crate::job::Job;
-use crate::power::{self, StartSpec, StopMode};
+use crate::power::{self, Console, StartSpec, StopMode};
 use crate::snapshot::{self, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use crate::store::{Local, folder_of};
 use crate::vm::{DeviceCall, Env, PowerState, Settings, Variable, VmInfo, VmSummary};
@@ -65,6 +65,10 @@ impl Provider for Machine {
 
     fn state(&self, vm: &Path) -> Result<PowerState> {
         Ok(power::state(&self.env, &self.env.open(vm)?).state)
+    }
+
+    fn console(&self, vm: &Path) -> Result<Console> {
+        power::console(&self.env, vm)
     }
 
     fn running(&self) -> Result<Vec<PathBuf>> {

@@ -16,7 +16,7 @@ use crate::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{GuestAnswer, GuestCall, Login};
 use crate::job::{Job, Started};
-use crate::power::{StartSpec, StopMode};
+use crate::power::{Console, StartSpec, StopMode};
 use crate::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use crate::vm::{DeviceCall, PowerState, Variable, VmInfo, VmSummary};
 
@@ -53,6 +53,12 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// As [`Provider::info`].
     fn state(&self, vm: &Path) -> Result<PowerState>;
+
+    /// Tells how a running VM is seen.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; what the system says.
+    fn console(&self, vm: &Path) -> Result<Console>;
 
     /// Returns the paths of the VMs that run here, in order.
     ///
@@ -350,6 +356,14 @@ impl Vm {
     /// As [`Provider::state`].
     pub fn state(&self) -> Result<PowerState> {
         self.host.0.state(&self.path)
+    }
+
+    /// Tells how the VM is seen while it runs.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; what the system says.
+    pub fn console(&self) -> Result<Console> {
+        self.host.0.console(&self.path)
     }
 
     /// Returns the snapshots.

@@ -3,6 +3,7 @@
 //! Source of the device table: VMware's device names, QEMU's `-device help`, and boots of a guest on
 //! each of them.
 
+mod board;
 mod disks;
 mod ports;
 
@@ -10,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::network::Attachment;
 use crate::vm::identity::Uuid;
-use crate::vm::{Firmware, Nic, Node, Port, VmConfig};
+use crate::vm::{DeviceInfo, Firmware, Nic, Node, Port, RemoteDisplay, VmConfig};
 
 pub(super) use disks::{Image, drive_name, link_name, link_node, seam_name, seam_node};
+pub(super) use ports::Wire;
 
 /// What a machine is made of besides its configuration.
 pub(super) struct Parts<'a> {
@@ -26,12 +28,14 @@ pub(super) struct Parts<'a> {
     pub(super) resumed: Option<&'a str>,
     /// QEMU's display: `none`, `gtk`.
     pub(super) display: &'a str,
+    /// How VNC clients see the screen, if they do.
+    pub(super) vnc: Option<&'a RemoteDisplay>,
     /// The hard disks, the links of each from the disk itself down to its base.
     pub(super) disks: Vec<(Node, Vec<PathBuf>)>,
     /// CD and floppy drives; `None` is an empty drive.
     pub(super) drives: Vec<Image>,
-    /// Serial and parallel ports with the host path at their other end.
-    pub(super) ports: Vec<(Port, PathBuf)>,
+    /// Serial and parallel ports with what is at their other end.
+    pub(super) ports: Vec<(Port, Wire)>,
     /// The network adapters, and what each is connected to.
     pub(super) nics: Vec<(Nic, Attachment)>,
     /// The socket through which the machine is spoken to.
@@ -47,7 +51,13 @@ pub(super) struct Parts<'a> {
 pub(super) struct Machine {
     /// The arguments, without the program.
     pub(super) args: Vec<String>,
-    /// What is substituted or missing, each with its cure.
+    /// What becomes of each device.
+    pub(super) devices: Vec<DeviceInfo>,
+    /// Why the guest may not find its disk, each with the cure.
+    pub(super) doubts: Vec<String>,
+    /// Why it will not.
+    pub(super) obstacles: Vec<String>,
+    /// What each start tells its user: what is substituted or missing, with the cure.
     pub(super) remarks: Vec<String>,
     /// The bridges to which taps are needed, open in QEMU as [`FIRST_TAP`] and the numbers after it.
     pub(super) taps: Vec<String>,
@@ -60,6 +70,7 @@ impl Machine {
     /// Builds the machine.
     pub(super) fn of(parts: &Parts) -> Self {
         let mut machine = Self::default();
+        machine.tell_board(parts.config);
         machine.board(parts);
         machine.disks(parts);
         machine.networks(&parts.nics);
@@ -74,8 +85,15 @@ impl Machine {
         self.args.push(value.into());
     }
 
-    fn remark(&mut self, remark: impl Into<String>) {
-        self.remarks.push(remark.into());
+    /// Notes what becomes of a device.
+    fn found(&mut self, device: DeviceInfo) {
+        self.devices.push(device);
+    }
+
+    /// Notes what becomes of a device, and has each start tell it.
+    fn told(&mut self, device: DeviceInfo) {
+        self.remarks.extend(device.remark.clone());
+        self.found(device);
     }
 
     fn board(&mut self, parts: &Parts) {
@@ -124,6 +142,11 @@ impl Machine {
             },
         );
         self.arg("-display", parts.display);
+        if let Some(vnc) = parts.vnc {
+            // Where it listens, and the password, QEMU is told when it runs: others read this line.
+            let password = vnc.password.as_ref().map_or("", |_| ",password=on");
+            self.arg("-vnc", format!("none{password}"));
+        }
         self.arg("-msg", "timestamp=on");
         let limits = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
         self.arg("-sandbox", limits);
@@ -157,10 +180,13 @@ impl Machine {
             };
             let name = nic.device();
             if substituted {
-                self.remark(format!(
+                let remark = format!(
                     "{name} ({}) has no counterpart: an e1000 takes its place",
                     nic.model
-                ));
+                );
+                self.told(DeviceInfo::substitute(&name, &nic.model, device).remark(remark));
+            } else {
+                self.found(DeviceInfo::same(&name, &nic.model, device));
             }
             let mut line = format!("{device},id={name}");
             if let Some(mac) = nic.mac.as_ref().filter(|mac| is_mac(mac)) {
@@ -193,21 +219,24 @@ impl Machine {
             "nat" | "hostonly" => "replix network setup makes a real one",
             _ => "no bridge of this host has the name that its configuration gives",
         };
-        self.remark(format!(
+        let remark = format!(
             "{} ({}) is {what}, nothing reaches it; {cure}",
             nic.device(),
             nic.connection
-        ));
+        );
+        let network = DeviceInfo::substitute(nic.device(), &nic.connection, "user");
+        self.told(network.remark(remark));
     }
 
     fn comforts(&mut self, config: &VmConfig) {
-        for (present, device) in [
-            (config.usb(), "piix3-usb-uhci,id=usb"),
-            (config.usb2(), "usb-ehci,id=ehci"),
-            (config.usb3(), "nec-usb-xhci,id=xhci"),
+        for (present, model, device, id) in [
+            (config.usb(), "usb", "piix3-usb-uhci", "usb"),
+            (config.usb2(), "ehci", "usb-ehci", "ehci"),
+            (config.usb3(), "usb_xhci", "nec-usb-xhci", "xhci"),
         ] {
             if present {
-                self.arg("-device", device);
+                self.arg("-device", format!("{device},id={id}"));
+                self.found(DeviceInfo::same(model, model, device));
             }
         }
         if config.usb() {
@@ -216,15 +245,19 @@ impl Machine {
         }
         let Some(model) = config.sound() else { return };
         self.arg("-audiodev", "none,id=sound");
-        match model.as_str() {
-            "es1371" => self.arg("-device", "ES1370,audiodev=sound"),
-            "sb16" => self.arg("-device", "sb16,audiodev=sound"),
-            _ => {
-                self.arg("-device", "intel-hda,id=hda");
-                self.arg("-device", "hda-duplex,bus=hda.0,audiodev=sound");
-            }
+        let device = match model.as_str() {
+            "es1371" => "ES1370",
+            "sb16" => "sb16",
+            _ => "intel-hda",
+        };
+        if device == "intel-hda" {
+            self.arg("-device", "intel-hda,id=hda");
+            self.arg("-device", "hda-duplex,bus=hda.0,audiodev=sound");
+        } else {
+            self.arg("-device", format!("{device},audiodev=sound"));
         }
-        self.remark("sound is not heard: it has no output on this host");
+        let remark = "sound is not heard: it has no output on this host";
+        self.told(DeviceInfo::substitute("sound", model, device).remark(remark));
     }
 }
 
@@ -242,6 +275,7 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::Fit;
 
     fn machine(lines: &str, disks: Vec<(&str, Vec<&str>)>) -> Machine {
         let config =
@@ -254,6 +288,7 @@ mod tests {
             accelerator: "tcg",
             resumed: None,
             display: "none",
+            vnc: None,
             disks: disks
                 .into_iter()
                 .map(|(n, links)| (n.parse().unwrap(), chain(links)))
@@ -326,6 +361,137 @@ mod tests {
         assert!(has(&machine, "tap,id=net0,fd=4") && has(&machine, "tap,id=net1,fd=5"));
         assert!(has(&machine, "user,id=net2,restrict=on"));
         assert_eq!(machine.remarks.len(), 1);
+    }
+
+    #[test]
+    fn verdict_follows_guest_and_controller() {
+        let scsi =
+            |model: &str| format!("scsi0.present = \"TRUE\"\nscsi0.virtualDev = \"{model}\"\n");
+        for (guest, lines, node, word) in [
+            ("debian12-64", scsi("pvscsi"), "scsi0:0", ""),
+            ("debian12-64", scsi("lsisas1068"), "scsi0:0", ""),
+            (
+                "debian12-64",
+                scsi("lsilogic"),
+                "scsi0:0",
+                "doubt sym53c8xx",
+            ),
+            ("debian12-64", scsi(""), "scsi0:0", "doubt (lsilogic)"),
+            (
+                "debian12-64",
+                scsi("BusLogic"),
+                "scsi0:0",
+                "doubt (buslogic)",
+            ),
+            ("winXPPro", scsi("buslogic"), "scsi0:0", "obstacle 0x7B"),
+            (
+                "windows9-64",
+                scsi("lsilogic"),
+                "scsi0:0",
+                "obstacle scsi0.virtualDev",
+            ),
+            ("longhorn-64", scsi("lsisas1068"), "scsi0:0", ""),
+            ("windows9-64", String::new(), "sata0:0", ""),
+            ("windows9-64", String::new(), "ide0:0", ""),
+            ("windows11-64", String::new(), "nvme0:0", ""),
+            (
+                "windows9-64",
+                scsi("lsisas1068") + "firmware = \"efi\"\n",
+                "scsi0:0",
+                "doubt SATA",
+            ),
+            (
+                "ubuntu-64",
+                scsi("pvscsi") + "firmware = \"efi\"\n",
+                "scsi0:0",
+                "doubt ahci",
+            ),
+            ("ubuntu-64", "firmware = \"efi\"\n".into(), "sata0:0", ""),
+            ("darwin19-64", String::new(), "sata0:0", "obstacle SMC"),
+        ] {
+            let lines = format!("guestOS = \"{guest}\"\n{lines}");
+            let machine = machine(&lines, vec![(node, vec!["/v/a.vmdk"])]);
+            let doubts = machine.doubts.iter().map(|text| format!("doubt {text}"));
+            let mut told: Vec<_> = doubts.collect();
+            told.extend(
+                machine
+                    .obstacles
+                    .iter()
+                    .map(|text| format!("obstacle {text}")),
+            );
+            let (kind, part) = word.split_once(' ').unwrap_or_default();
+            let fits = |text: &String| text.starts_with(kind) && text.contains(part);
+            assert!(told.iter().all(fits), "{lines}: {told:?}");
+            assert_eq!(
+                told.len(),
+                usize::from(!word.is_empty()),
+                "{lines}: {told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_device_says_what_it_becomes() {
+        let present = |names: &[&str]| -> String {
+            let lines = names.iter().map(|name| format!("{name} = \"TRUE\"\n"));
+            lines.collect()
+        };
+        let lines = present(&[
+            "usb.present",
+            "ehci.present",
+            "usb_xhci.present",
+            "sound.present",
+            "mks.enable3d",
+            "vtpm.present",
+            "sharedFolder0.present",
+            "pciPassthru0.present",
+            "parallel0.present",
+            "ethernet0.present",
+            "uefi.secureBoot.enabled",
+        ]);
+        let more = "virtualHW.version = \"23\"\nfirmware = \"efi\"\nsound.virtualDev = \"hdaudio\"\n\
+                    ethernet0.virtualDev = \"flexible\"\n";
+        let machine = machine(&(lines + more), vec![("nvme0:0", vec!["/v/a.vmdk"])]);
+        let of = |name: &str| {
+            machine
+                .devices
+                .iter()
+                .find(|one| one.device == name)
+                .unwrap()
+        };
+        for (name, fit, counterpart, remark) in [
+            ("hardware", Fit::Substitute, "pc", "newer"),
+            ("firmware", Fit::Substitute, "OVMF", "Secure Boot"),
+            ("svga", Fit::Substitute, "VGA", ""),
+            ("3D", Fit::Missing, "", "3D"),
+            ("vtpm", Fit::Missing, "", "TPM"),
+            ("sharedFolder0", Fit::Missing, "", "agent"),
+            ("pciPassthru0", Fit::Missing, "", "left out"),
+            ("parallel0", Fit::Missing, "", ""),
+            ("nvme0", Fit::Same, "nvme", "suspended"),
+            ("usb", Fit::Same, "piix3-usb-uhci", ""),
+            ("ehci", Fit::Same, "usb-ehci", ""),
+            ("usb_xhci", Fit::Same, "nec-usb-xhci", ""),
+            ("sound", Fit::Substitute, "intel-hda", "not heard"),
+            (
+                "ethernet0",
+                Fit::Substitute,
+                "e1000-82545em",
+                "no counterpart",
+            ),
+        ] {
+            let device = of(name);
+            assert_eq!(device.fit, fit, "{name}");
+            assert_eq!(
+                device.counterpart.as_deref().unwrap_or_default(),
+                counterpart
+            );
+            let told = device.remark.as_deref().unwrap_or_default();
+            assert!(told.contains(remark), "{name}: {told}");
+            assert_eq!(told.is_empty(), remark.is_empty(), "{name}: {told}");
+        }
+        // What changes nothing for the guest that starts is not told by each start.
+        assert!(!machine.remarks.iter().any(|told| told.contains("NVMe")));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::machine::Image;
+use super::machine::{Image, Wire};
+use super::runtime::Runtime;
 use crate::error::{Kind, Result, quoted};
 use crate::store::{Access, Store, folder_of};
 use crate::vm::{Env, Port, PortEnd, VmFolder, files};
@@ -73,7 +74,10 @@ fn is_cd_image(store: &dyn Store, path: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// Returns the ports of a VM that are connected, with the host path at their other end.
+/// Returns the ports of a VM that are connected, with what is at their other end.
+///
+/// A serial port is in the machine even where nothing of this host can be at its end: its user's
+/// console is.
 ///
 /// # Errors
 /// `Denied` for an output outside of the places that the VM may reach.
@@ -81,7 +85,7 @@ pub(super) fn ports(
     env: &Env,
     vm: &VmFolder,
     remarks: &mut Vec<String>,
-) -> Result<Vec<(Port, PathBuf)>> {
+) -> Result<Vec<(Port, Wire)>> {
     let ports = vm
         .config
         .serial_ports()
@@ -89,35 +93,58 @@ pub(super) fn ports(
         .chain(vm.config.parallel_ports());
     let mut connected = Vec::new();
     for port in ports.filter(|port| port.start_connected) {
-        let name = match &port.end {
-            PortEnd::File(name) | PortEnd::Pipe { name, .. } => name.clone(),
-            PortEnd::Device(_) | PortEnd::Other(_) => continue,
+        let wire = match wire(env, vm, &port)? {
+            Ok(wire) => Some(wire),
+            Err(why) => {
+                let console = port.is_serial();
+                let rest = if console { "; replix console is" } else { "" };
+                remarks.push(format!("{} is not connected{rest}: {why}", port.device));
+                console.then(|| console_of(vm, &port, None))
+            }
         };
-        if files::is_windows_path(&name) {
-            let text = format!(
-                "{0} is not connected: {1} is a name of Windows: give {0}.fileName one of this host",
-                port.device,
-                quoted(&name)
-            );
-            remarks.push(text);
-            continue;
-        }
-        let path = match port.end {
-            PortEnd::File(_) => env.own_output(vm, &name)?,
-            _ => socket(env, vm, &name)?,
-        };
-        let is_client = matches!(port.end, PortEnd::Pipe { server: false, .. });
-        if is_client && !env.store.exists(&path) {
-            remarks.push(format!(
-                "{} is not connected: nobody listens at {}",
-                port.device,
-                quoted(&path)
-            ));
-            continue;
-        }
-        connected.push((port, path));
+        connected.extend(wire.map(|wire| (port, wire)));
     }
     Ok(connected)
+}
+
+/// What is at the other end of a port, or why nothing is.
+fn wire(env: &Env, vm: &VmFolder, port: &Port) -> Result<std::result::Result<Wire, String>> {
+    let name = match &port.end {
+        PortEnd::File(name) | PortEnd::Pipe { name, .. } => name,
+        PortEnd::Device(_) | PortEnd::Other(_) => {
+            return Ok(Err("only files and pipes are".into()));
+        }
+    };
+    if files::is_windows_path(name) {
+        return Ok(Err(format!(
+            "{} is a name of Windows: give {}.fileName one of this host",
+            quoted(name),
+            port.device
+        )));
+    }
+    let wire = match port.end {
+        PortEnd::Pipe { server: true, .. } => Wire::Server(socket(env, vm, name)?),
+        PortEnd::Pipe { server: false, .. } => {
+            let path = socket(env, vm, name)?;
+            if !env.store.exists(&path) {
+                return Ok(Err(format!("nobody listens at {}", quoted(&path))));
+            }
+            Wire::Client(path)
+        }
+        _ => {
+            let path = env.own_output(vm, name)?;
+            match port.is_serial() {
+                true => console_of(vm, port, Some(path)),
+                false => Wire::File(path),
+            }
+        }
+    };
+    Ok(Ok(wire))
+}
+
+fn console_of(vm: &VmFolder, port: &Port, log: Option<PathBuf>) -> Wire {
+    let socket = Runtime::of(vm.vmx()).port_socket(&port.device);
+    Wire::Console { socket, log }
 }
 
 /// Where a named pipe is: a socket in a folder that the VM may write to.

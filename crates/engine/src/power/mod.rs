@@ -9,6 +9,7 @@
 mod accelerator;
 #[cfg(feature = "local")]
 mod agent;
+mod console;
 #[cfg(feature = "local")]
 mod halted;
 #[cfg(feature = "local")]
@@ -44,9 +45,13 @@ mod variables;
 
 use serde::{Deserialize, Serialize};
 
+use crate::vm::RemoteDisplay;
+pub use console::{Console, ScreenServer, SerialConsole};
+
 #[cfg(feature = "local")]
 pub(crate) use {
     agent::{Channel, LARGE, shown},
+    console::console,
     halted::{Halted, require_savable},
     keys::type_text,
     pause::{pause, reset, unpause},
@@ -68,6 +73,9 @@ pub struct StartSpec {
     pub gui: bool,
     /// Leave the guest stopped before its first instruction: the VM is then paused.
     pub paused: bool,
+    /// Serve the screen to VNC clients, whatever the configuration says about that.
+    #[serde(default)]
+    pub vnc: Option<RemoteDisplay>,
 }
 
 /// How a VM is stopped.

@@ -2,43 +2,60 @@
 
 use super::accelerator::Choice;
 use super::machine::{Machine, Parts};
-use super::media;
 use super::runtime::Runtime;
-use super::start::find_program;
+use super::start::{find_firmware, find_program};
+use super::{media, saved};
+use crate::error::Error;
 use crate::network::Attachment;
-use crate::vm::{Env, VmFolder};
+use crate::vm::{Boot, DeviceInfo, Env, Firmware, VmFolder};
 
 /// What can be said about starting a VM here.
 pub(crate) struct Preview {
     /// The accelerator and why it was chosen; `None` where no VM can be started.
     pub(crate) accelerator: Option<String>,
-    /// What is substituted or missing.
+    /// Whether the VM boots.
+    pub(crate) boot: Boot,
+    /// What its devices become.
+    pub(crate) devices: Vec<DeviceInfo>,
+    /// What is substituted or missing, what the devices tell included.
     pub(crate) remarks: Vec<String>,
 }
 
-/// Says how `vm` would run here.
-pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
+/// Says how `vm` would run here; `known` stands in its way and is told already.
+pub(crate) fn preview(env: &Env, vm: &VmFolder, known: &[String]) -> Preview {
     let choice = Choice::of(&env.settings);
+    let config = &vm.config;
+    let mut errors = Vec::new();
     let mut remarks = Vec::new();
     let ports = media::ports(env, vm, &mut remarks).unwrap_or_else(|error| {
-        remarks.push(error.to_string());
+        errors.push(error);
         Vec::new()
     });
     let mut nics = Vec::new();
-    for nic in vm.config.nics() {
+    for nic in config.nics() {
         match Attachment::of(&nic) {
             Ok(to) => nics.push((nic, to)),
-            Err(error) => remarks.push(format!("{error}: {}", error.advice().unwrap_or_default())),
+            Err(error) => errors.push(error),
         }
     }
+    if let Firmware::Efi { .. } = config.firmware() {
+        errors.extend(find_firmware(&*env.store, vm).err());
+    }
+    errors.extend(saved::of(env, vm).err());
+    let program = find_program("qemu-system-x86_64");
+    let accelerator = program.is_ok();
+    errors.extend(program.err());
+    let mut obstacles = known.to_vec();
+    obstacles.extend(errors.iter().map(Error::with_advice));
+    obstacles.extend(config.remote_display().err());
     let machine = Machine::of(&Parts {
-        config: &vm.config,
+        config,
         name: "",
         accelerator: choice.word(),
         resumed: None,
         display: "none",
-        disks: vm
-            .config
+        vnc: None,
+        disks: config
             .disks()
             .iter()
             .map(|slot| (slot.node, Vec::new()))
@@ -50,16 +67,18 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder) -> Preview {
         agent: &Runtime::of(vm.vmx()).agent_socket(),
         uefi: None,
     });
-    remarks.extend(machine.remarks);
-    let accelerator = match find_program("qemu-system-x86_64") {
-        Ok(_) => Some(format!("{} ({})", choice.word(), choice.reason)),
-        Err(error) => {
-            remarks.push(format!("{error}: {}", error.advice().unwrap_or_default()));
-            None
+    obstacles.extend(machine.obstacles);
+    let devices = machine.devices.iter();
+    let told = devices.filter_map(|device| device.remark.as_ref());
+    for remark in obstacles.iter().chain(told) {
+        if !remarks.contains(remark) && !known.contains(remark) {
+            remarks.push(remark.clone());
         }
-    };
+    }
     Preview {
-        accelerator,
+        accelerator: accelerator.then(|| format!("{} ({})", choice.word(), choice.reason)),
+        boot: Boot::of(obstacles, machine.doubts),
+        devices: machine.devices,
         remarks,
     }
 }

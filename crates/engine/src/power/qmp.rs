@@ -4,14 +4,16 @@
 //! the conversation before.
 
 use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use qapi::{Command, Empty, ExecuteError, Qmp, Stream, qmp};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::console::ScreenServer;
 use crate::error::{Error, Kind, Result, quoted};
 
 /// QEMU answers at once unless it hangs.
@@ -40,6 +42,20 @@ struct ReopenNodes {
 impl Command for ReopenNodes {
     type Ok = Empty;
     const NAME: &'static str = "blockdev-reopen";
+    const ALLOW_OOB: bool = false;
+}
+
+/// The addresses at which the screen is served.
+#[derive(Serialize)]
+struct ServeScreen {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    addresses: [Value; 1],
+}
+
+impl Command for ServeScreen {
+    type Ok = Empty;
+    const NAME: &'static str = "display-update";
     const ALLOW_OOB: bool = false;
 }
 
@@ -107,6 +123,13 @@ impl Control {
         Ok(all
             .iter()
             .any(|one| one.label == label && one.frontend_open))
+    }
+
+    /// Returns the character devices: label, and what is at their end.
+    pub(super) fn chardevs(&mut self) -> Result<Vec<(String, String)>> {
+        let all = self.execute(&qmp::query_chardev {})?;
+        let named = all.into_iter().map(|one| (one.label, one.filename));
+        Ok(named.collect())
     }
 
     /// Writes what the screen shows to a file, as PNG.
@@ -183,6 +206,41 @@ impl Control {
             keys: keys.iter().map(key).collect(),
         };
         self.execute(&command).map(drop)
+    }
+
+    /// Sets what VNC clients are asked for.
+    pub(super) fn set_screen_password(&mut self, password: &str) -> Result<()> {
+        let (password, connected, display) = (password.into(), None, None);
+        let base = qmp::SetPasswordOptionsBase {
+            password,
+            connected,
+        };
+        let vnc = qmp::SetPasswordOptionsVnc { display };
+        let options = qmp::SetPasswordOptions::vnc { base, vnc };
+        self.execute(&qmp::set_password(options)).map(drop)
+    }
+
+    /// Has the VNC server listen at an address and a port; 0 is one that is free.
+    pub(super) fn serve_screen(&mut self, address: IpAddr, port: u16) -> Result<()> {
+        let (host, port) = (address.to_string(), port.to_string());
+        self.execute(&ServeScreen {
+            kind: "vnc",
+            addresses: [json!({ "type": "inet", "host": host, "port": port })],
+        })
+        .map(drop)
+    }
+
+    /// Tells where VNC clients see the screen, if they do.
+    pub(super) fn screen_server(&mut self) -> Result<Option<ScreenServer>> {
+        let info = self.execute(&qmp::query_vnc {})?;
+        let server = || {
+            Some(ScreenServer {
+                address: info.host?.parse().ok()?,
+                port: info.service?.parse().ok()?,
+                protected: info.auth? != "none",
+            })
+        };
+        Ok(server())
     }
 
     /// Ends the machine.

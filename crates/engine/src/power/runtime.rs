@@ -100,6 +100,11 @@ impl Runtime {
         self.dir.join("stream")
     }
 
+    /// The socket to which the console of a port connects.
+    pub(super) fn port_socket(&self, device: &str) -> PathBuf {
+        self.dir.join(device)
+    }
+
     /// The folder whose lock says whose turn it is to speak to the agent in the guest.
     pub(super) fn agent_dir(&self) -> PathBuf {
         self.dir.join("agent")

@@ -14,6 +14,7 @@ use command_fds::{CommandFdExt, FdMapping};
 
 use super::StartSpec;
 use super::accelerator::Choice;
+use super::console;
 use super::machine::{FIRST_TAP, Machine, Parts};
 use super::media;
 use super::qmp::Control;
@@ -25,10 +26,28 @@ use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::network::{Attachment, tap};
 use crate::store::{Access, LockMode, Store, Undo, machine, read_small, replace};
-use crate::vm::{Claim, Env, Firmware, Nic, Node, PowerState, VmFolder, identity, lock};
+use crate::vm::{
+    Claim, Env, Firmware, Nic, Node, PowerState, RemoteDisplay, VmFolder, identity, lock,
+};
 
 /// QEMU's program for PCs.
 const QEMU: &str = "qemu-system-x86_64";
+
+/// UEFI firmware of 4 MiB and its blank variables, as Debian, Fedora and Arch have them.
+const FIRMWARE: [(&str, &str); 3] = [
+    (
+        "/usr/share/OVMF/OVMF_CODE_4M.fd",
+        "/usr/share/OVMF/OVMF_VARS_4M.fd",
+    ),
+    (
+        "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+        "/usr/share/edk2/ovmf/OVMF_VARS.fd",
+    ),
+    (
+        "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+        "/usr/share/edk2/x64/OVMF_VARS.4m.fd",
+    ),
+];
 
 /// A machine that has not answered by then will not.
 const READY: Duration = Duration::from_secs(60);
@@ -78,26 +97,52 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     }
     let program = find_program(QEMU)?;
     let store = &*env.store;
+    let vnc = screen(&claim.vm, spec)?;
     complete_identity(store, &mut claim.vm)?;
     let chains = open_disks(env, &claim.vm)?;
     let run = Runtime::of(claim.vm.vmx());
     run.create(store)?;
     let disks = present_disks(&run, &chains)?;
-    let machine = build(env, &claim.vm, spec, disks, &run, saved.as_ref(), job);
+    let machine = build(
+        env,
+        &claim.vm,
+        (spec, vnc.as_ref()),
+        disks,
+        &run,
+        saved.as_ref(),
+        job,
+    );
     let started = machine.and_then(|machine| {
         machine.remarks.iter().for_each(|remark| job.warn(remark));
         job.check()?;
         launch(env, &mut claim, &run, &program, &machine, job)
     });
     let record = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
-    if let Some(saved) = saved {
-        return resume(env, &mut claim.vm, &saved, &record, spec, job);
+    let vm = &claim.vm;
+    await_ready(store, vm, &record, job, |control| {
+        control.is_paused()?;
+        let show = vnc.as_ref();
+        show.map_or(Ok(()), |vnc| console::serve(vm, control, vnc))?;
+        match saved.is_some() || spec.paused {
+            true => Ok(()),
+            false => control.resume(),
+        }
+    })?;
+    match saved {
+        Some(saved) => resume(env, &mut claim.vm, &saved, &record, spec, job),
+        None => Ok(()),
     }
-    let ready: fn(&mut Control) -> Result<()> = match spec.paused {
-        true => |control| control.is_paused().map(drop),
-        false => Control::resume,
-    };
-    await_ready(store, &claim.vm, &record, ready, job)
+}
+
+/// How the screen is served: as the caller wants, else as the configuration says.
+fn screen(vm: &VmFolder, spec: &StartSpec) -> Result<Option<RemoteDisplay>> {
+    if spec.vnc.is_some() {
+        return Ok(spec.vnc.clone());
+    }
+    vm.config.remote_display().map_err(|why| {
+        let text = format!("{}: {why}", quoted(vm.vmx()));
+        Error::new(Kind::BadConfig, text).at(vm.vmx())
+    })
 }
 
 /// Returns the memory that the VM goes on with, if it is suspended.
@@ -128,13 +173,6 @@ fn resume(
     job: &Job,
 ) -> Result<()> {
     let store = &*env.store;
-    await_ready(
-        store,
-        vm,
-        record,
-        |control| control.is_paused().map(drop),
-        job,
-    )?;
     let run = Runtime::of(vm.vmx());
     let mut undo = Undo::new(env.store.clone());
     let mut go_on = || {
@@ -209,7 +247,7 @@ fn present_disks(run: &Runtime, chains: &[(Node, Chain)]) -> Result<Vec<(Node, V
 fn build(
     env: &Env,
     vm: &VmFolder,
-    spec: &StartSpec,
+    (spec, vnc): (&StartSpec, Option<&RemoteDisplay>),
     disks: Vec<(Node, Vec<PathBuf>)>,
     run: &Runtime,
     saved: Option<&Saved>,
@@ -224,6 +262,7 @@ fn build(
         accelerator: choice.word(),
         resumed: saved.map(|saved| saved.memory.machine.as_str()),
         display: display(spec, &mut remarks),
+        vnc,
         disks,
         drives: media::drives(env, vm, &mut remarks),
         ports: media::ports(env, vm, &mut remarks)?,
@@ -243,7 +282,8 @@ fn attach(vm: &VmFolder) -> Result<Vec<(Nic, Attachment)>> {
         .collect()
 }
 
-/// A window needs a display and a QEMU that can draw on it.
+/// A window needs a display and a QEMU that can draw on it. To close it is to look away: it does not
+/// cut the power.
 fn display(spec: &StartSpec, remarks: &mut Vec<String>) -> &'static str {
     if !spec.gui {
         return "none";
@@ -254,7 +294,7 @@ fn display(spec: &StartSpec, remarks: &mut Vec<String>) -> &'static str {
     let known = Command::new(QEMU).args(["-display", "help"]).output();
     let can_draw = known.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("gtk"));
     if has_display && can_draw {
-        return "gtk";
+        return "gtk,window-close=off";
     }
     remarks.push(match has_display {
         true => "no window: QEMU has none here (package qemu-system-gui)".into(),
@@ -270,20 +310,31 @@ fn uefi(env: &Env, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
     if !matches!(vm.config.firmware(), Firmware::Efi { .. }) {
         return Ok(None);
     }
-    let code = PathBuf::from("/usr/share/OVMF/OVMF_CODE_4M.fd");
-    let blank = Path::new("/usr/share/OVMF/OVMF_VARS_4M.fd");
-    if !store.exists(&code) || !store.exists(blank) {
+    let (code, blank) = find_firmware(store, vm)?;
+    let variables = env.own_output(vm, &format!("{}.efivars", vm.stem()))?;
+    if !store.exists(&variables) {
+        replace(store, &variables, &read_small(store, &blank, 16 << 20)?)?;
+    }
+    Ok(Some((code, variables)))
+}
+
+/// Returns the UEFI firmware, and the variables that a new VM begins with.
+///
+/// # Errors
+/// `NoHypervisor` names the package that has them.
+pub(super) fn find_firmware(store: &dyn Store, vm: &VmFolder) -> Result<(PathBuf, PathBuf)> {
+    let found = FIRMWARE
+        .iter()
+        .map(|(code, blank)| (PathBuf::from(code), PathBuf::from(blank)))
+        .find(|(code, blank)| store.exists(code) && store.exists(blank));
+    found.ok_or_else(|| {
         let text = format!(
             "{} needs UEFI firmware, which is not installed",
             quoted(vm.vmx())
         );
-        return Err(Error::new(Kind::NoHypervisor, text).hint("install the package ovmf"));
-    }
-    let variables = env.own_output(vm, &format!("{}.efivars", vm.stem()))?;
-    if !store.exists(&variables) {
-        replace(store, &variables, &read_small(store, blank, 16 << 20)?)?;
-    }
-    Ok(Some((code, variables)))
+        let hint = "install the package ovmf (on Fedora and Arch: edk2-ovmf)";
+        Error::new(Kind::NoHypervisor, text).hint(hint)
+    })
 }
 
 /// Starts QEMU under its keeper, the VM locked and remembered before it runs.
@@ -391,21 +442,30 @@ fn begin_log(store: &dyn Store, log: &Path, pid: u32, remarks: &[String]) -> Res
     file.write_at(text.as_bytes(), file.len()?)
 }
 
-/// Waits until the machine answers `ready`, which lets the guest execute: from there on it may power
-/// itself off at any time.
+/// Waits until the machine answers, and has it `begin`, which may let the guest execute: from there on
+/// it may power itself off at any time. A machine that does not begin is ended.
 fn await_ready(
     store: &dyn Store,
     vm: &VmFolder,
     record: &Record,
-    ready: fn(&mut Control) -> Result<()>,
     job: &Job,
+    begin: impl Fn(&mut Control) -> Result<()>,
 ) -> Result<()> {
     let control = Runtime::of(vm.vmx()).socket();
     let deadline = Instant::now() + READY;
     loop {
-        let answer = Control::connect(&control).and_then(|mut control| ready(&mut control));
-        if answer.is_ok() {
-            return Ok(());
+        if let Ok(mut control) = Control::connect(&control) {
+            let Err(error) = begin(&mut control) else {
+                return Ok(());
+            };
+            // The socket serves one client at a time.
+            drop(control);
+            let ended = await_end(record, HANGING_UP, &Job::new())?;
+            super::stop::cut(store, record)?;
+            return Err(match ended {
+                true => failure(store, vm),
+                false => error,
+            });
         }
         if !record.is_alive() {
             return Err(failure(store, vm));

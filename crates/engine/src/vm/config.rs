@@ -264,11 +264,22 @@ impl VmConfig {
 
     /// Tells whether the guest takes the clock for local time; Windows does.
     pub fn clock_is_local(&self) -> bool {
-        let windows = self.guest_os().to_ascii_lowercase().starts_with("win");
+        let windows = self.is_windows();
         match self.dict.get_number::<i64>("rtc.diffFromUTC") {
             Some(difference) => difference != 0,
             None => windows,
         }
+    }
+
+    /// Tells whether `name` is set to a true value.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.flag(name, false)
+    }
+
+    /// Tells whether the guest is a Windows of any kind.
+    pub fn is_windows(&self) -> bool {
+        let guest = self.guest_os().to_ascii_lowercase();
+        guest.starts_with("win") || guest.starts_with("longhorn")
     }
 
     /// Returns the truth value of `name`, `default` where it is missing or none.

@@ -201,6 +201,18 @@ pub enum PortEnd {
     Other(String),
 }
 
+impl PortEnd {
+    /// Returns VMware's word for it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::File(_) => "file",
+            Self::Pipe { .. } => "pipe",
+            Self::Device(_) => "device",
+            Self::Other(word) => word,
+        }
+    }
+}
+
 /// A serial or parallel port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
@@ -212,6 +224,13 @@ pub struct Port {
     pub end: PortEnd,
     /// Whether it is connected at power on.
     pub start_connected: bool,
+}
+
+impl Port {
+    /// Tells whether it is a serial port.
+    pub fn is_serial(&self) -> bool {
+        self.device.starts_with("serial")
+    }
 }
 
 /// A network adapter.

@@ -17,6 +17,7 @@ pub mod disk_call;
 mod env;
 #[cfg(feature = "local")]
 pub mod files;
+mod fitness;
 #[cfg(feature = "local")]
 pub mod hardware;
 #[cfg(feature = "local")]
@@ -27,6 +28,7 @@ pub mod kin;
 pub mod lock;
 #[cfg(feature = "local")]
 pub mod open;
+mod remote_display;
 #[cfg(feature = "local")]
 mod settings;
 #[cfg(feature = "local")]
@@ -46,12 +48,14 @@ pub use device_call::{Connection, DeviceCall};
 pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
 #[cfg(feature = "local")]
 pub use env::{Env, OwnFolders};
+pub use fitness::{Boot, DeviceInfo, Fit, Verdict};
 #[cfg(feature = "local")]
 pub use kin::{Standing, clone_standing};
 #[cfg(feature = "local")]
 pub use lock::{VmLock, VmwareLock};
 #[cfg(feature = "local")]
 pub use open::VmFolder;
+pub use remote_display::RemoteDisplay;
 #[cfg(feature = "local")]
 pub use settings::{Accelerator, Settings};
 #[cfg(feature = "local")]
@@ -139,6 +143,10 @@ pub struct VmInfo {
     pub template: bool,
     /// How a start would run it: `kvm` or `tcg`, with the reason.
     pub accelerator: Option<String>,
+    /// Whether it boots here.
+    pub boot: Boot,
+    /// What each of its devices becomes here.
+    pub devices: Vec<DeviceInfo>,
     /// What is missing, odd or substituted, each with its cure.
     pub warnings: Vec<String>,
 }

@@ -76,6 +76,16 @@ pub fn said(vm: &Vm, wanted: &str) -> String {
     }
 }
 
+/// The process of a VM that runs, as its log tells.
+pub fn pid_of(vm: &Vm) -> u32 {
+    let log = std::fs::read_to_string(vm.path().with_file_name("vmware.log")).unwrap();
+    let told = log
+        .split(" pid=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    told.unwrap().parse().unwrap()
+}
+
 /// Waits until a guest that powers itself off has done so.
 pub fn await_off(vm: &Vm) {
     let deadline = Instant::now() + PATIENCE;
@@ -327,15 +337,7 @@ fn killed_machine_is_seen_as_off() {
     let library = folder();
     let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
     start(&vm);
-    let log = std::fs::read_to_string(vm.path().with_file_name("vmware.log")).unwrap();
-    let pid = log
-        .split(" pid=")
-        .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap();
-    replix_testkit::peer("kill", ["-9", pid]);
+    replix_testkit::peer("kill", ["-9", &pid_of(&vm).to_string()]);
     await_off(&vm);
     start(&vm);
     stop(&vm);

@@ -36,4 +36,5 @@ mod snapshots;
 mod suspended;
 mod tools;
 mod vms;
+mod vnc;
 mod windows;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use replix::clone::{CloneKind, CloneSpec, DeleteSpec};
 use replix::snapshot::SnapshotRef;
-use replix::vm::{PowerState, VmInfo};
+use replix::vm::{PowerState, Verdict, VmInfo};
 use replix::{Error, Kind, Vm};
 use replix_testkit::{folder, peer, same_content, tree_of};
 use tempfile::TempDir;
@@ -377,6 +377,77 @@ fn snapshot_with_memory_is_told_and_not_cloned() {
         let mut spec = CloneSpec::new(kind, vmx(library.path(), "new"));
         spec.snapshot = Some(SnapshotRef::Name("Snapshot 5".into()));
         assert_eq!(try_clone(&vm, spec).err(), Some(Kind::VmRunning));
+    }
+}
+
+#[test]
+fn samples_say_whether_they_boot_here() {
+    if samples().is_none() {
+        return;
+    }
+    for (path, verdict, reason, device) in [
+        (
+            "suspended-pianos/PIaNOS.vmx",
+            Verdict::No,
+            "suspended by VMware",
+            "ide0 Same",
+        ),
+        (
+            "locked-ubuntu/Ubuntu.vmx",
+            Verdict::No,
+            "sym53c8xx",
+            "scsi0 Substitute",
+        ),
+        (
+            "sjis-windows7/Windows 7 x64.vmx",
+            Verdict::No,
+            "is missing",
+            "scsi0 Same",
+        ),
+        (
+            "esxi-vmx/test-i-vmx-3.vmx",
+            Verdict::No,
+            "SATA",
+            "scsi0 Substitute",
+        ),
+        (
+            "gbk-lab/somachinev4.3.vmx",
+            Verdict::No,
+            "is missing",
+            "nvme0 Same",
+        ),
+        (
+            "encrypted-win11/Windows 11 x64.vmx",
+            Verdict::No,
+            "encrypted",
+            "nvme0 Same",
+        ),
+        (
+            "template-macos/vmx/macos1015/macos1015.vmx",
+            Verdict::No,
+            "SMC",
+            "smc Missing",
+        ),
+        ("old-ws3/MyOS.vmx", Verdict::Yes, "", "floppy Same"),
+    ] {
+        let info = info(path).unwrap();
+        assert_eq!(info.boot.verdict, verdict, "{path}: {:?}", info.boot);
+        let reasons = &info.boot.reasons;
+        assert_eq!(reasons.is_empty(), reason.is_empty(), "{path}: {reasons:?}");
+        let told = reason.is_empty() || reasons.iter().any(|told| told.contains(reason));
+        assert!(told, "{path}: {reasons:?}");
+        // Each stands among the warnings, once.
+        for reason in reasons {
+            let told = info.warnings.iter().filter(|told| *told == reason);
+            assert_eq!(told.count(), 1, "{path}: {reason}");
+        }
+        let devices = info.devices.iter();
+        let mut devices = devices.map(|one| format!("{} {:?}", one.device, one.fit));
+        assert!(
+            devices.any(|one| one == device),
+            "{path}: {:?}",
+            info.devices
+        );
     }
 }
 

@@ -57,6 +57,7 @@ fn questions_are_answered_alike() {
         agree(&remote, |host| host.summary(vmx));
         agree(&remote, |host| host.disk_problems(vmx));
         agree(&remote, |host| host.state(vmx));
+        agree(&remote, |host| host.console(vmx));
         agree(&remote, |host| host.snapshots(vmx));
         agree(&remote, |host| host.lineage(vmx));
     }

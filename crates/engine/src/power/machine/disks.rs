@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Machine, Parts};
-use crate::vm::{Bus, Firmware, Node, VmConfig};
+use crate::vm::{Bus, DeviceInfo, Firmware, Node, VmConfig};
 
 /// A CD or floppy drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,10 @@ impl Machine {
             None => String::new(),
         };
         let line = match drive.node {
-            None => format!("floppy{medium}"),
+            None => {
+                self.found(DeviceInfo::same("floppy", "floppy", "floppy"));
+                format!("floppy{medium}")
+            }
             Some(node) => {
                 let place = slots.place(node);
                 let device = match slots.model(node) {
@@ -141,9 +144,18 @@ impl Machine {
             Bus::Ide => "piix3-ide",
             Bus::Sata => "ich9-ahci",
             Bus::Nvme => "nvme",
-            Bus::Scsi if matches!(config.firmware(), Firmware::Efi { .. }) => self.efi_model(&key),
+            Bus::Scsi if matches!(config.firmware(), Firmware::Efi { .. }) => {
+                self.efi_model(&key, config)
+            }
             Bus::Scsi => self.scsi_model(&key, config),
         };
+        match node.bus {
+            Bus::Ide => self.found(DeviceInfo::same(&key, "ide", model)),
+            Bus::Sata => self.found(DeviceInfo::same(&key, "ahci", model)),
+            Bus::Nvme => self.found(nvme(&key)),
+            // Their models are told where they are chosen.
+            Bus::Scsi => {}
+        }
         match node.bus {
             Bus::Ide => {}
             Bus::Nvme => self.arg("-device", format!("nvme,id={key},serial=VMware-{key}")),
@@ -164,35 +176,67 @@ impl Machine {
     }
 
     /// The UEFI firmware has no driver for any of VMware's SCSI controllers.
-    fn efi_model(&mut self, key: &str) -> &'static str {
-        self.remark(format!(
-            "{key} becomes a SATA controller: the UEFI firmware here boots from no SCSI disk; the guest needs its driver (ahci)"
-        ));
+    fn efi_model(&mut self, key: &str, config: &VmConfig) -> &'static str {
+        let driver = match config.is_windows() {
+            true => {
+                "Windows looks for its disk there only if it had one on SATA before: add one to the VM in VMware, once, or move its disk to SATA"
+            }
+            false => "the guest needs its driver (ahci)",
+        };
+        let remark = format!(
+            "{key} becomes a SATA controller: the UEFI firmware here boots from no SCSI disk; {driver}"
+        );
+        let device = DeviceInfo::substitute(key, scsi_word(key, config), "ich9-ahci");
+        self.doubtful(device.remark(remark));
         "ich9-ahci"
     }
 
     fn scsi_model(&mut self, key: &str, config: &VmConfig) -> &'static str {
-        let model = config
-            .dict()
-            .get(&format!("{key}.virtualDev"))
-            .unwrap_or_default();
-        match model.to_ascii_lowercase().as_str() {
+        let word = scsi_word(key, config);
+        let model = match word.as_str() {
             "pvscsi" => "pvscsi",
             "lsisas1068" => "mptsas1068",
-            "buslogic" => {
-                self.remark(format!(
-                    "{key} (buslogic) has no counterpart: an LSI 53C895A takes its place, for which the guest needs a driver; pvscsi is the safest choice"
-                ));
-                "lsi53c895a"
-            }
-            _ => {
-                self.remark(format!(
-                    "{key} (lsilogic) is an LSI 53C895A here: Linux has its driver (sym53c8xx), Windows may not; pvscsi is the safest choice"
-                ));
-                "lsi53c895a"
-            }
+            _ => "lsi53c895a",
+        };
+        if model != "lsi53c895a" {
+            self.found(DeviceInfo::same(key, word, model));
+            return model;
         }
+        let device = DeviceInfo::substitute(key, &word, model);
+        if config.is_windows() {
+            let remark = format!(
+                "{key} ({word}) has no counterpart, and Windows no driver for the LSI 53C895A in its place: it stops with 0x7B (INACCESSIBLE_BOOT_DEVICE). In VMware, add a disk on lsisas1068 or on pvscsi (whose driver VMware Tools brings), start Windows once, and set {key}.virtualDev to it"
+            );
+            self.obstacles.push(remark.clone());
+            self.told(device.remark(remark));
+        } else {
+            let remark = format!(
+                "{key} ({word}) has no counterpart: an LSI 53C895A takes its place, for which Linux has a driver (sym53c8xx); pvscsi is the safest choice"
+            );
+            self.doubtful(device.remark(remark));
+        }
+        model
     }
+
+    /// Notes a device that the guest may have no driver for.
+    fn doubtful(&mut self, device: DeviceInfo) {
+        self.doubts.extend(device.remark.clone());
+        self.told(device);
+    }
+}
+
+/// Not told by each start: who does not suspend the VM does not care.
+fn nvme(key: &str) -> DeviceInfo {
+    let remark = format!(
+        "{key} is NVMe, whose state QEMU cannot save: the VM cannot be suspended, nor a snapshot have its memory; where that is wanted, put its disks on SATA or pvscsi"
+    );
+    DeviceInfo::same(key, "nvme", "nvme").remark(remark)
+}
+
+/// The model of a SCSI controller in VMware's word, `lsilogic` where none is written.
+fn scsi_word(key: &str, config: &VmConfig) -> String {
+    let word = config.dict().get_filled(&format!("{key}.virtualDev"));
+    word.map_or("lsilogic".into(), |word| word.to_ascii_lowercase())
 }
 
 /// What QEMU calls a CD drive, and the image that it starts with: names there have no colon.

@@ -1,28 +1,53 @@
 //! Serial and parallel ports.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::agent::CHARDEV;
 use super::{Machine, Parts, escape};
-use crate::vm::{Port, PortEnd};
+use crate::vm::{DeviceInfo, Port};
+
+/// What a port is connected to on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// The user's console; a file collects what the guest says, if there is one.
+    Console {
+        /// Where the console connects to.
+        socket: PathBuf,
+        /// The file.
+        log: Option<PathBuf>,
+    },
+    /// A file that collects what the guest says.
+    File(PathBuf),
+    /// A socket that QEMU makes.
+    Server(PathBuf),
+    /// A socket that somebody else has.
+    Client(PathBuf),
+}
 
 impl Machine {
     pub(super) fn ports(&mut self, parts: &Parts) {
-        for (port, path) in &parts.ports {
-            self.port(port, &escape(&path.to_string_lossy()));
+        for (port, wire) in &parts.ports {
+            self.port(port, wire);
         }
-        for port in parts
-            .config
-            .serial_ports()
-            .iter()
-            .chain(&parts.config.parallel_ports())
-        {
-            if let PortEnd::Device(_) | PortEnd::Other(_) = port.end {
-                self.remark(format!(
-                    "{} is not connected: only files and pipes are",
-                    port.device
-                ));
-            }
+        let config = parts.config;
+        for port in config.serial_ports().iter().chain(&config.parallel_ports()) {
+            let wire = parts
+                .ports
+                .iter()
+                .find(|(other, _)| other.device == port.device);
+            let device = if port.is_serial() {
+                "isa-serial"
+            } else {
+                "isa-parallel"
+            };
+            let (name, kind) = (&port.device, port.end.as_str());
+            self.found(match wire {
+                None => DeviceInfo::missing(name, kind),
+                Some((_, Wire::Console { log: None, .. })) => {
+                    DeviceInfo::substitute(name, kind, device)
+                }
+                Some(_) => DeviceInfo::same(name, kind, device),
+            });
         }
     }
 
@@ -38,21 +63,29 @@ impl Machine {
         self.arg("-device", port);
     }
 
-    fn port(&mut self, port: &Port, path: &str) {
+    fn port(&mut self, port: &Port, wire: &Wire) {
         let name = &port.device;
-        let end = match &port.end {
-            // What an earlier run wrote is the user's.
-            PortEnd::File(_) => format!("file,id={name},path={path},append=on"),
-            PortEnd::Pipe { server: true, .. } => {
+        let text = |path: &Path| escape(&path.to_string_lossy());
+        let end = match wire {
+            Wire::Console { socket, log } => {
+                // What an earlier run wrote is the user's.
+                let log = log.as_deref().map(text);
+                let log = log.map_or(String::new(), |log| format!(",logfile={log},logappend=on"));
+                let path = text(socket);
+                format!("socket,id={name},path={path},server=on,wait=off{log}")
+            }
+            Wire::File(path) => format!("file,id={name},path={},append=on", text(path)),
+            Wire::Server(path) => {
+                let path = text(path);
                 format!("socket,id={name},path={path},server=on,wait=off")
             }
-            PortEnd::Pipe { server: false, .. } => {
+            Wire::Client(path) => {
+                let path = text(path);
                 format!("socket,id={name},path={path},server=off,reconnect=1")
             }
-            PortEnd::Device(_) | PortEnd::Other(_) => return,
         };
         self.arg("-chardev", end);
-        let kind = if name.starts_with("serial") {
+        let kind = if port.is_serial() {
             "isa-serial"
         } else {
             "isa-parallel"
