@@ -15,6 +15,7 @@ mod ip;
 mod list;
 mod network;
 mod place;
+mod pool;
 mod screen;
 mod serve;
 mod session;
@@ -76,6 +77,7 @@ enum Command {
     List(list::Args),
     Ip(ip::Args),
     Network(network::Args),
+    Pool(pool::Args),
     Delete(delete::Args),
     Serve(serve::Args),
 }
@@ -93,6 +95,7 @@ impl Command {
             Self::List(args) => list::run(args, session),
             Self::Ip(args) => ip::run(args, session),
             Self::Network(args) => network::run(args, session),
+            Self::Pool(args) => pool::run(args, session),
             Self::Delete(args) => delete::run(args, session),
             Self::Serve(args) => serve::run(args, session),
         }

@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod guests;
 mod library;
 mod mounted;
+mod namespace;
 mod paused;
 mod running;
 mod said;
@@ -15,6 +17,7 @@ mod replix_clone;
 mod replix_delete;
 mod replix_disk;
 mod replix_info;
+mod replix_pool;
 mod replix_power;
 mod replix_serve;
 mod replix_snapshot;

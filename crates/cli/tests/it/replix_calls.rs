@@ -80,6 +80,7 @@ fn help_is_no_failure() {
       list      List the VMs that run here
       ip        Show the address that a VM's guest has on a network of this host
       network   Make, remove or list the networks that VMs share with this host
+      pool      Keep linked clones ready, and hand them out one by one
       delete    Delete a VM: its own files, never the disks that it shares
       serve     Serve this user's programs that cannot use the engine themselves, VixCOM above all
       help      Print this message or the help of the given subcommand(s)

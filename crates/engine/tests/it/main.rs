@@ -27,6 +27,7 @@ mod inventory;
 mod live_snapshots;
 mod locks;
 mod matrix;
+mod pool;
 mod running;
 mod sample_vms;
 mod samples;
