@@ -5,6 +5,7 @@
 
 mod guests;
 mod library;
+mod lives;
 mod mounted;
 mod namespace;
 mod paused;

@@ -1,6 +1,7 @@
 //! A namespace of a test's own: interfaces, rules and system files that only the test and what it
 //! starts can see.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use replix_testkit::skip;
@@ -80,13 +81,15 @@ pub fn surroundings() -> String {
         .collect()
 }
 
-/// Asserts that two such lists hold the same.
-pub fn assert_same(before: &str, after: &str) {
+/// The lines that only one of two such lists has: what came, and what went.
+pub fn difference(before: &str, after: &str) -> (Vec<String>, Vec<String>) {
     let only = |one: &str, other: &str| -> Vec<String> {
-        one.lines()
-            .filter(|line| !other.lines().any(|l| l == *line))
-            .map(String::from)
-            .collect()
+        let other: BTreeSet<&str> = other.lines().collect();
+        let lines = one.lines().filter(|line| !other.contains(line));
+        lines.map(String::from).collect()
     };
-    assert_eq!((only(after, before), only(before, after)), (vec![], vec![]));
+    (only(after, before), only(before, after))
 }
+
+/// No difference.
+pub const NONE: (Vec<String>, Vec<String>) = (vec![], vec![]);

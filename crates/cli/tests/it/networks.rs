@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::guests::{PATIENCE, with_guest};
 use crate::library::Library;
-use crate::namespace::{assert_same, is_inside, surroundings};
+use crate::namespace::{NONE, difference, is_inside, surroundings};
 
 /// When a command is typed again.
 const RETRY: Duration = Duration::from_secs(3);
@@ -207,5 +207,5 @@ fn clones_reach_each_other_and_the_host() {
     });
     library.shown(&["network", "remove"]);
     let after = surroundings();
-    assert_same(&before, &after);
+    assert_eq!(difference(&before, &after), NONE);
 }
