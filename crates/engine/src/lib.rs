@@ -42,7 +42,7 @@
 //!
 //! `examples/clone_linked.rs` does the same as a program, and shows how far it is.
 //!
-//! Folders, top to bottom, each using only what stands below: `host`, `clone`, `snapshot`,
+//! Folders, top to bottom, each using only what stands below: `pool`, `host`, `clone`, `snapshot`,
 //! `power` and `guest`, `network`, `vm`, `disk`, `job`, `format`, `store`, `error`. Without the feature `local`
 //! only the types of these folders, errors, jobs and the trait [`host::Provider`] remain.
 
@@ -55,6 +55,7 @@ pub mod guest;
 pub mod host;
 pub mod job;
 pub mod network;
+pub mod pool;
 pub mod power;
 pub mod snapshot;
 #[cfg(feature = "local")]

@@ -16,6 +16,7 @@ mod ip;
 mod list;
 mod network;
 mod place;
+mod pool;
 mod screen;
 mod serve;
 mod session;
@@ -78,6 +79,7 @@ enum Command {
     Console(console::Args),
     Ip(ip::Args),
     Network(network::Args),
+    Pool(pool::Args),
     Delete(delete::Args),
     Serve(serve::Args),
 }
@@ -96,6 +98,7 @@ impl Command {
             Self::Console(args) => console::run(args, session),
             Self::Ip(args) => ip::run(args, session),
             Self::Network(args) => network::run(args, session),
+            Self::Pool(args) => pool::run(args, session),
             Self::Delete(args) => delete::run(args, session),
             Self::Serve(args) => serve::run(args, session),
         }

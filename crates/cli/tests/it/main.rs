@@ -3,8 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod guests;
 mod library;
+mod lives;
 mod mounted;
+mod namespace;
 mod paused;
 mod running;
 mod said;
@@ -16,6 +19,7 @@ mod replix_console;
 mod replix_delete;
 mod replix_disk;
 mod replix_info;
+mod replix_pool;
 mod replix_power;
 mod replix_serve;
 mod replix_snapshot;

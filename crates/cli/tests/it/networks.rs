@@ -1,5 +1,4 @@
-//! Networks, in a namespace of the test's own: interfaces, rules and system files that only the test
-//! and what it starts can see.
+//! Networks, in a namespace of the test's own.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -7,93 +6,15 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use replix_testkit::{DiskType, guest_file, skip};
-
+use crate::guests::{PATIENCE, with_guest};
 use crate::library::Library;
-
-/// A guest on a loaded machine, emulated, among its brothers.
-const PATIENCE: Duration = Duration::from_secs(240);
+use crate::namespace::{NONE, difference, is_inside, surroundings};
 
 /// When a command is typed again.
 const RETRY: Duration = Duration::from_secs(3);
 
 /// Where a guest greets who connects.
 const PORT: u16 = 7;
-
-/// Set inside of the namespace.
-const INSIDE: &str = "REPLIX_TEST_NAMESPACE";
-
-/// Makes a namespace its own: what is written to the system's folders stays in memory. Arguments: a
-/// folder for that, the program to run and its arguments.
-const ENTER: &str = r#"
-set -e
-scratch=$1
-shift
-mount --make-rprivate /
-mount -t sysfs sysfs /sys
-mount -t tmpfs tmpfs "$scratch"
-for folder in etc var/lib usr/lib/qemu; do
-    mkdir -p "$scratch/$folder/new" "$scratch/$folder/work"
-    mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$scratch/$folder/new,workdir=$scratch/$folder/work" "/$folder"
-done
-mount -t tmpfs tmpfs /run
-mkdir -m 700 /run/replix
-ip link set lo up
-exec "$@"
-"#;
-
-/// Tells whether the test `name` runs in a namespace of its own; elsewhere it is run again in one, or
-/// it is said why not.
-fn is_inside(name: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        // With its first process, everything ends that runs in it.
-        let spaces = [
-            "--net",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-        ];
-        command.args(spaces).args(["sh", "-c", script]);
-        command
-    };
-    let tools = "for tool in ip nft dnsmasq; do command -v $tool; done; : <>/dev/net/tun; mount -t sysfs sysfs /sys";
-    if !unshare(&format!("set -e; {tools}"))
-        .output()
-        .is_ok_and(|out| out.status.success())
-    {
-        skip("no network namespace can be made, or /dev/net/tun, ip, nft or dnsmasq is missing");
-        return false;
-    }
-    let scratch = replix_testkit::folder();
-    let status = unshare(ENTER)
-        .arg("sh")
-        .args([scratch.path(), &std::env::current_exe().unwrap()])
-        .args([name, "--exact", "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .unwrap();
-    assert!(status.success(), "in its namespace: {status}");
-    false
-}
-
-/// What the namespace is made of: files with their modes, interfaces, rules, settings.
-fn surroundings() -> String {
-    let script = "find /etc /run /var/lib /usr/lib/qemu -printf '%p %y %m %s %l\\n' | sort
-        ip -o addr; ip -4 route show table all; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward";
-    let output = Command::new("sh").args(["-c", script]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    // A folder's size tells how full it once was.
-    text.lines()
-        .filter(|line| !line.contains(" d "))
-        .map(|line| format!("{line}\n"))
-        .collect()
-}
 
 /// Waits until `look` finds something.
 fn await_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -193,39 +114,6 @@ impl Guest {
     }
 }
 
-/// A library with the test guest on the network `connection`, a snapshot to clone; none where there
-/// is no guest.
-fn with_guest(connection: &str) -> Option<Library> {
-    let Some(image) = guest_file("guest.vmdk") else {
-        skip("no test guests ($REPLIX_TEST_GUEST)");
-        return None;
-    };
-    let library = Library::new();
-    library.set("power.accelerator = \"tcg\"\n");
-    let lines = [
-        // With less, the guest has no room for its agent.
-        ("memsize", "128"),
-        ("serial0.present", "TRUE"),
-        ("serial0.fileType", "pipe"),
-        ("serial0.fileName", "serial.sock"),
-        ("serial0.pipe.endPoint", "server"),
-        ("ethernet0.present", "TRUE"),
-        ("ethernet0.virtualDev", "vmxnet3"),
-        ("ethernet0.connectionType", connection),
-        ("ethernet0.addressType", "generated"),
-    ];
-    let builder =
-        library
-            .builder("base")
-            .disk_from("scsi0:0", DiskType::MonolithicSparse, &image, "vmdk");
-    let builder = lines
-        .iter()
-        .fold(builder, |builder, (key, value)| builder.line(key, value));
-    builder.build();
-    library.shown(&["snapshot", "base", "golden"]);
-    Some(library)
-}
-
 #[test]
 fn clones_reach_each_other_and_the_host() {
     if !is_inside("networks::clones_reach_each_other_and_the_host") {
@@ -319,14 +207,5 @@ fn clones_reach_each_other_and_the_host() {
     });
     library.shown(&["network", "remove"]);
     let after = surroundings();
-    let only = |one: &str, other: &str| -> Vec<String> {
-        one.lines()
-            .filter(|line| !other.lines().any(|l| l == *line))
-            .map(String::from)
-            .collect()
-    };
-    assert_eq!(
-        (only(&after, &before), only(&before, &after)),
-        (vec![], vec![])
-    );
+    assert_eq!(difference(&before, &after), NONE);
 }

@@ -81,6 +81,7 @@ fn help_is_no_failure() {
       console   Be at the serial port of a running VM, or see where its screen is
       ip        Show the address that a VM's guest has on a network of this host
       network   Make, remove or list the networks that VMs share with this host
+      pool      Keep linked clones ready, and hand them out one by one
       delete    Delete a VM: its own files, never the disks that it shares
       serve     Serve this user's programs that cannot use the engine themselves, VixCOM above all
       help      Print this message or the help of the given subcommand(s)

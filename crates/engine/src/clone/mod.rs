@@ -27,7 +27,7 @@ pub(crate) use {
 };
 
 #[cfg(feature = "local")]
-pub use unfinished::{Unfinished, clear_unfinished};
+pub use unfinished::{Unfinished, clear_unfinished, forget_deleted};
 
 use std::path::PathBuf;
 

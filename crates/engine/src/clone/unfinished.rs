@@ -48,12 +48,43 @@ pub struct Unfinished {
 /// `FileLocked` where another process holds the parent: it can be tried again. Those of removing a
 /// snapshot.
 pub fn clear_unfinished(settings: &Settings, clone: &Unfinished) -> Result<bool> {
+    clear(&local(settings), clone)
+}
+
+/// Takes the linked clone `clone`, which was deleted, out of the bookkeeping of the VM at `parent`, in
+/// which a process that was killed while it deleted it has left it. One that is there stays in.
+///
+/// Returns whether it was in.
+///
+/// # Errors
+/// `FileLocked` where another process holds the parent: it can be tried again; `VmNotFound` where
+/// the parent is gone.
+pub fn forget_deleted(settings: &Settings, parent: &Path, clone: &Path) -> Result<bool> {
+    forget(&local(settings), parent, clone)
+}
+
+fn local(settings: &Settings) -> Env {
     let settings = Settings {
         patience: PATIENCE,
         ..settings.clone()
     };
     let store = Arc::new(Local);
-    clear(&Env { store, settings }, clone)
+    Env { store, settings }
+}
+
+fn forget(env: &Env, parent: &Path, clone: &Path) -> Result<bool> {
+    let store = &*env.store;
+    let claim = Claim::take(env, parent, LockMode::Exclusive, &Job::new())?;
+    if store.exists(clone) {
+        return Ok(false);
+    }
+    let mut vmsd = env.vmsd(&claim.vm)?;
+    let entry = clone.to_string_lossy();
+    if vmsd.remove_clones(|path| path == entry) == 0 {
+        return Ok(false);
+    }
+    replace(store, &claim.vm.vmsd_path(store), &vmsd.to_bytes())?;
+    Ok(true)
 }
 
 fn clear(env: &Env, clone: &Unfinished) -> Result<bool> {
@@ -209,6 +240,19 @@ mod tests {
         assert_eq!(names(&mem, "/vms"), ["base"]);
         assert_eq!(snapshots(&env), SnapshotTree::default());
         assert!(!clear(&env, &clone).unwrap());
+    }
+
+    #[test]
+    fn deleted_clone_is_forgotten_and_a_living_one_is_not() {
+        let (mem, env) = env();
+        let clone = made(&env, CloneKind::Linked, "/vms/web/web.vmx");
+        let (parent, path) = (Path::new(BASE), Path::new("/vms/web/web.vmx"));
+        assert!(!forget(&env, parent, path).unwrap());
+        assert_eq!(snapshots(&env).snapshots[0].clones, ["/vms/web/web.vmx"]);
+        mem.remove_file(&clone.spec.destination).unwrap();
+        assert!(forget(&env, parent, path).unwrap());
+        assert_eq!(snapshots(&env).snapshots[0].clones, [""; 0]);
+        assert!(!forget(&env, parent, path).unwrap());
     }
 
     #[test]

@@ -23,6 +23,9 @@ const SOFT: Duration = Duration::from_secs(60);
 /// A machine that is told to end is gone by then, and so is what it held.
 const HARD: Duration = Duration::from_secs(10);
 
+/// A machine that was started has its socket by then.
+const SOCKET: Duration = Duration::from_secs(2);
+
 /// Powers the VM at `vmx` off.
 ///
 /// # Errors
@@ -67,8 +70,7 @@ fn ask_guest(env: &Env, record: &Record, job: &Job) -> Result<bool> {
 pub(super) fn cut(store: &dyn Store, record: &Record) -> Result<()> {
     let runtime = Runtime::of(&record.vmx);
     let nobody = Job::new();
-    // It may end by itself meanwhile; what counts is that it is gone.
-    let _ = Control::connect(&runtime.socket()).and_then(|mut control| control.quit());
+    quit(record, &runtime);
     if !await_end(record, HARD, &nobody)? {
         let _ = kill(Pid::from_raw(record.pid.cast_signed()), Signal::SIGKILL);
         if !await_end(record, HARD, &nobody)? {
@@ -78,6 +80,16 @@ pub(super) fn cut(store: &dyn Store, record: &Record) -> Result<()> {
     }
     await_clean(store, record, &runtime);
     Ok(())
+}
+
+/// Tells a machine to end. It may end by itself meanwhile; what counts is that it is gone. One whose
+/// start was killed in the middle has no socket yet.
+fn quit(record: &Record, runtime: &Runtime) {
+    let deadline = Instant::now() + SOCKET;
+    let told = || Control::connect(&runtime.socket()).and_then(|mut control| control.quit());
+    while told().is_err() && record.is_alive() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Waits at most `limit` for the end of a machine and tells whether it has come.

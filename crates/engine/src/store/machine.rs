@@ -55,6 +55,13 @@ pub fn is_alive(pid: u32, start: Option<u64>) -> bool {
     }
 }
 
+/// Returns a name for the machine's present run, another one after each boot; empty where the system
+/// has none.
+pub fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.unwrap_or_default().trim().to_string()
+}
+
 /// Tells whether a process has ended and only waits for its parent to take notice.
 fn is_ended(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))

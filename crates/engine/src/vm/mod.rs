@@ -80,6 +80,13 @@ pub enum PowerState {
     Locked,
 }
 
+impl PowerState {
+    /// Tells whether it is on here, paused or not.
+    pub fn is_on(self) -> bool {
+        matches!(self, Self::On | Self::Paused)
+    }
+}
+
 /// What a VM is, in the few words that its configuration alone tells: cheap to ask, whatever hangs on
 /// the VM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -28,6 +28,7 @@ mod inventory;
 mod live_snapshots;
 mod locks;
 mod matrix;
+mod pool;
 mod power_edges;
 mod running;
 mod sample_vms;
