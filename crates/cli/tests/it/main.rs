@@ -5,11 +5,13 @@
 
 mod library;
 mod mounted;
+mod namespace;
 mod paused;
 mod running;
 mod said;
 
 mod networks;
+mod python_clients;
 mod replix_calls;
 mod replix_clone;
 mod replix_delete;

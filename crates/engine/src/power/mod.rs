@@ -8,6 +8,8 @@
 #[cfg(feature = "local")]
 mod accelerator;
 #[cfg(feature = "local")]
+mod address;
+#[cfg(feature = "local")]
 mod agent;
 #[cfg(feature = "local")]
 mod halted;
@@ -46,6 +48,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "local")]
 pub(crate) use {
+    address::first_address,
     agent::{Channel, LARGE, shown},
     halted::{Halted, require_savable},
     keys::type_text,
