@@ -52,7 +52,7 @@ pub const TESTS: &[&str] = &[
     "valgrind",
 ];
 
-/// What the VIX clients need that others wrote in Python.
+/// What the clients need that others wrote in Python.
 pub const CLIENTS: &[&str] = &["python3", "python3-venv", "util-linux"];
 
 /// What builds the COM library for Windows, and runs it: any release of the compiler, which must be

@@ -44,7 +44,7 @@ enum Command {
     Bench,
     /// Formatting, lints, layers and the other house rules
     Check,
-    /// Makes the Python environment with the VIX clients that the tests run; prints its folder
+    /// Makes the Python environments with the clients that the tests run; prints their folder
     Clients,
     /// Builds VixCOM.dll and registers it in a Wine prefix; the last line is WINEPREFIX=<path>
     Com,

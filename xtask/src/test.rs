@@ -2,8 +2,8 @@
 //!
 //! Tests find what they need in their environment: `REPLIX_TEST_GUEST` is the folder of the test
 //! guests, `REPLIX_BIN` that of the release programs, `REPLIX_VIX_PREFIX` the prefix at which the
-//! release library is installed, `REPLIX_CLIENTS` the Python environment with the VIX clients that
-//! others wrote, `REPLIX_WINEPREFIX` the Wine prefix in which the COM library is registered. A test that finds that this machine lacks what it needs appends a line
+//! release library and programs are installed, `REPLIX_CLIENTS` that of the Python environments with the
+//! clients that others wrote, `REPLIX_WINEPREFIX` the Wine prefix in which the COM library is registered. A test that finds that this machine lacks what it needs appends a line
 //! `name: reason` to the file `REPLIX_SKIP_LOG` and returns; it then counts as skipped, and the
 //! reason is told.
 

@@ -409,6 +409,7 @@ pub(crate) fn info() -> VmInfo {
             connection: "nat".into(),
             address_type: "generated".into(),
             mac: Some("00:0c:29:01:02:03".into()),
+            reachable: true,
         }],
         snapshots: 2,
         current_snapshot: Some("base".into()),

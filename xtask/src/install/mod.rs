@@ -86,7 +86,9 @@ pub fn anew(workspace: &Workspace, prefix: &Path) -> Result {
         fs::remove_dir_all(prefix).doing(prefix.display())?;
     }
     let place = Place::new(prefix, None)?;
-    put::put(&place, &contents::of(workspace, &place)?).map(drop)
+    let mut items = contents::of(workspace, &place)?;
+    items.extend(contents::companions(workspace, &place));
+    put::put(&place, &items).map(drop)
 }
 
 /// Takes back what was installed below the prefix.

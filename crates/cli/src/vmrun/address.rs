@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use replix::error::escaped;
+use replix::guest::{GuestAnswer, GuestCall};
 use replix::vm::{Variable, VariableKind};
-use replix::{Error, Kind};
+use replix::{Error, Kind, Vm};
 
 use super::call::{Answer, Call, Lines};
 use super::failure::Failure;
@@ -19,7 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// What callers look for in the failure.
 const NO_ADDRESS: &str = "Unable to get the IP address";
 
-/// Prints the guest's IPv4 address; on request waits until it has one.
+/// What is printed of a guest that tells no address, with success.
+const UNKNOWN: &str = "unknown";
+
+/// Prints the guest's IPv4 address; on request waits until it has one, which one that is on no network
+/// of this host never has.
 pub(super) fn run(call: &Call) -> Answer {
     let vm = call.open()?;
     let wait = call.mode(1) == "-wait";
@@ -30,13 +35,21 @@ pub(super) fn run(call: &Call) -> Answer {
         kind,
         name: "ip".into(),
     };
+    let mut looked = false;
     loop {
         let address = vm.read_variable(&variable)?;
         if !address.is_empty() {
             return Ok(Lines::of(escaped(&address)));
         }
-        if !wait || Instant::now() >= end {
+        if !wait {
+            return without_address(call);
+        }
+        if Instant::now() >= end {
             return Err(Failure::said(NO_ADDRESS));
+        }
+        if !looked {
+            require_network(&vm)?;
+            looked = true;
         }
         if call.is_late() {
             return Err(call.too_late());
@@ -46,4 +59,21 @@ pub(super) fn run(call: &Call) -> Answer {
         }
         std::thread::sleep(PERIOD);
     }
+}
+
+/// The answer where there is no address: whether Tools run makes the difference.
+fn without_address(call: &Call) -> Answer {
+    match call.guest_as(None, GuestCall::CheckTools)? {
+        GuestAnswer::Exists(true) => Ok(Lines::of(UNKNOWN)),
+        _ => Err(Failure::said(NO_ADDRESS)),
+    }
+}
+
+/// Fails where no adapter of the VM is on a network of this host.
+fn require_network(vm: &Vm) -> Result<(), Failure> {
+    if vm.info()?.nics.iter().any(|nic| nic.reachable) {
+        return Ok(());
+    }
+    let why = "it is on no network of this host (let root make one: replix network setup)";
+    Err(Failure::said(format!("{NO_ADDRESS}: {why}")))
 }

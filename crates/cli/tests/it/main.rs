@@ -13,6 +13,7 @@ mod running;
 mod said;
 
 mod networks;
+mod python_clients;
 mod replix_calls;
 mod replix_clone;
 mod replix_console;

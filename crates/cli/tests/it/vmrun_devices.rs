@@ -118,7 +118,7 @@ fn running_vm_is_paused_and_goes_on() {
         library.refused(&["deleteNetworkAdapter", VMX, "0"]),
         library.refused(&["upgradevm", VMX]),
         library.refused(&["getGuestIPAddress", VMX]),
-        library.refused(&["--timeout", "1", "getGuestIPAddress", VMX, "-wait"]),
+        library.refused(&["getGuestIPAddress", VMX, "-wait"]),
     ];
     insta::assert_snapshot!(lines.concat(), @r#"
     Error: The virtual machine is not paused: /vms/base/base.vmx
@@ -126,7 +126,7 @@ fn running_vm_is_paused_and_goes_on() {
     Error: The virtual machine should not be powered on. It is already running. Cause: "/vms/base/base.vmx" is running
     Error: The virtual machine should not be powered on. It is already running. Cause: "/vms/base/base.vmx" is running
     Error: Unable to get the IP address
-    Error: The operation was not done within 1 seconds
+    Error: Unable to get the IP address: it is on no network of this host (let root make one: replix network setup)
     "#);
     library.silent(&["reset", VMX, "hard"]);
     assert_eq!(library.json(&["info", "base"]).1["state"], "on");

@@ -24,7 +24,7 @@ rm -f -- "$file"
 exit "$status"
 "#;
 
-/// Prints for each process a line each: number, name, owner, debugger, the figures of its `stat`
+/// Prints for each process but its own a line each: number, name, owner, debugger, the figures of its `stat`
 /// after the name, the command. Kernels escape line breaks in `status`; in the rest we do.
 const LIST: &str = r#"
 IFS= read -r boot <<END
@@ -33,6 +33,7 @@ END
 echo "${boot#btime }"
 getconf CLK_TCK 2>/dev/null || echo 100
 for process in /proc/[0-9]*; do
+	[ "$process" != "/proc/$$" ] || continue
 	name= uid= tracer= last=
 	while IFS= read -r line; do
 		case $line in
@@ -158,13 +159,15 @@ fn parse(text: &str, passwd: &str) -> Option<Vec<GuestProcess>> {
     while let Some(pid) = lines.next() {
         let [name, uid, tracer, figures, command] = [(); 5].map(|()| lines.next());
         let uid = uid?.split_whitespace().next()?;
+        let (name, command) = (name?, command?.trim_end());
         // Field 22 of the whole line; the state, field 3, is the first here.
         let start: i64 = figures?.split(' ').nth(22 - 3)?.parse().ok()?;
         processes.push(GuestProcess {
             pid: pid.parse().ok()?,
-            name: name?.to_string(),
+            name: name.to_string(),
             owner: account::name_of(passwd, uid),
-            command: command?.trim_end().to_string(),
+            // A process of the kernel has no command: VMware's agent tells its name then, too.
+            command: if command.is_empty() { name } else { command }.to_string(),
             debugged: tracer?.trim() != "0",
             started_s: boot_s.saturating_add(start / ticks),
         });
@@ -193,7 +196,7 @@ mod tests {
         assert_eq!((found[1].name.as_str(), found[1].debugged), ("a b", true));
         assert_eq!(
             (found[1].owner.as_str(), found[1].command.as_str()),
-            ("alice", "")
+            ("alice", "a b")
         );
     }
 

@@ -1,12 +1,11 @@
 //! What the agent tells to anybody: that it is there, and the guest's address.
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use qapi::qga;
 
 use crate::error::{Error, Kind, Result, quoted};
-use crate::power::Channel;
+use crate::power::{Channel, first_address};
 
 /// Between two looks for an agent.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,11 +37,5 @@ pub(super) fn wait(agent: &Channel, seconds: Option<u32>) -> Result<()> {
 /// As [`Channel::ask`].
 pub(super) fn address(agent: &Channel) -> Result<String> {
     let interfaces = agent.ask(&qga::guest_network_get_interfaces {})?;
-    let addresses = interfaces
-        .into_iter()
-        .flat_map(|one| one.ip_addresses.unwrap_or_default());
-    let reachable = addresses
-        .filter_map(|one| one.ip_address.parse::<Ipv4Addr>().ok())
-        .find(|ip| !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified());
-    Ok(reachable.map_or(String::new(), |ip| ip.to_string()))
+    Ok(first_address(&interfaces).map_or(String::new(), |ip| ip.to_string()))
 }

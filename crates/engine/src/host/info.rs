@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result, quoted};
 use crate::format::Vmsd;
+use crate::network;
 use crate::power;
 use crate::vm::{
     DiskInfo, DiskSlot, Env, MediumInfo, NicInfo, PortEnd, Standing, VmFolder, VmInfo, VmSummary,
@@ -225,6 +226,7 @@ fn media(env: &Env, vm: &VmFolder) -> Vec<MediumInfo> {
 
 fn nics(vm: &VmFolder) -> Vec<NicInfo> {
     let info = |nic: crate::vm::Nic| NicInfo {
+        reachable: network::is_reachable(&nic),
         device: nic.device(),
         model: nic.model,
         connection: nic.connection,

@@ -64,6 +64,11 @@ impl Attachment {
     }
 }
 
+/// Whether an adapter is on a network of this host, through which its guest is reached.
+pub(crate) fn is_reachable(nic: &Nic) -> bool {
+    nic.start_connected && matches!(Attachment::of(nic), Ok(Attachment::Bridge(_)))
+}
+
 /// The bridge that an adapter names, or that its kind of connection has.
 fn bridge_of(nic: &Nic) -> Option<String> {
     let named = nic.network.as_deref();

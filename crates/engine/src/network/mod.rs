@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use subnet::Subnet;
 #[cfg(feature = "local")]
 pub(crate) use {
-    attach::{Attachment, tap},
+    attach::{Attachment, is_reachable, tap},
     leases::address_of,
 };
 #[cfg(feature = "local")]

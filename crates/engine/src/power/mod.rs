@@ -8,6 +8,8 @@
 #[cfg(feature = "local")]
 mod accelerator;
 #[cfg(feature = "local")]
+mod address;
+#[cfg(feature = "local")]
 mod agent;
 mod console;
 #[cfg(feature = "local")]
@@ -50,6 +52,7 @@ pub use console::{Console, ScreenServer, SerialConsole};
 
 #[cfg(feature = "local")]
 pub(crate) use {
+    address::first_address,
     agent::{Channel, LARGE, shown},
     console::console,
     halted::{Halted, require_savable},

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::address;
 use super::runtime::{Runtime, require_running};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
-use crate::network;
 use crate::store::{LockMode, Store, read_small, replace};
 use crate::vm::{Env, Variable, VariableKind, VmLock};
 
@@ -29,20 +29,19 @@ pub(crate) fn read_variable(env: &Env, vmx: &Path, variable: &Variable) -> Resul
     let store = &*env.store;
     let vm = env.open(vmx)?;
     let runtime = Runtime::of(vm.vmx());
-    if variable.kind == VariableKind::Guest {
-        require_running(store, &vm)?;
-    }
+    let guest = variable.kind == VariableKind::Guest;
+    let record = guest.then(|| require_running(store, &vm)).transpose()?;
     let written = match runtime.record(store) {
         Some(_) => read(store, &runtime)?.remove(&name),
         None => None,
     };
     let stored = || vm.config.dict().get(&name);
-    match written.or_else(stored) {
-        None if name == "guestinfo.ip" => {
-            let address = network::address_of(&vm.config)?;
+    match (written.or_else(stored), record) {
+        (None, Some(record)) if name == "guestinfo.ip" => {
+            let address = address::find(env, &vm, record)?;
             Ok(address.map_or(String::new(), |address| address.to_string()))
         }
-        value => Ok(value.unwrap_or_default()),
+        (value, _) => Ok(value.unwrap_or_default()),
     }
 }
 

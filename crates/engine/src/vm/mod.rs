@@ -209,4 +209,6 @@ pub struct NicInfo {
     pub address_type: String,
     /// The MAC address, where one is written.
     pub mac: Option<String>,
+    /// Whether it is on a network of this host, which then reaches the guest through it.
+    pub reachable: bool,
 }

@@ -52,14 +52,14 @@ impl Stage {
         })
     }
 
-    fn python(&self) -> Command {
-        let python = self.clients.join("bin/python");
+    fn python(&self, client: &str) -> Command {
+        let python = self.clients.join(client).join("bin/python");
         with_installed(&self.user, &self.prefix, python)
     }
 
     /// Runs a script of `tests/clients`, which must end well.
-    fn run(&self, script: &str) {
-        let mut client = self.python();
+    fn run(&self, client: &str, script: &str) {
+        let mut client = self.python(client);
         client
             .args(["-X", "faulthandler"])
             .arg(clients().join(script))
@@ -102,19 +102,19 @@ fn guest(library: &Path, image: &Path) -> TestVm {
 #[test]
 fn package_vix_works_unmodified() {
     let Some(stage) = Stage::new() else { return };
-    stage.run("vix_client.py");
+    stage.run("vix", "vix_client.py");
     stage.check_clones();
 }
 
 #[test]
 fn package_vixpy_works_unmodified() {
     let Some(stage) = Stage::new() else { return };
-    stage.run("vixpy_client.py");
+    stage.run("vixpy", "vixpy_client.py");
     stage.check_clones();
 }
 
 #[test]
 fn client_may_end_while_it_is_called() {
     let Some(stage) = Stage::new() else { return };
-    stage.run("exit_client.py");
+    stage.run("vix", "exit_client.py");
 }
