@@ -1,13 +1,14 @@
 //! Networks, in a namespace of the test's own.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::guests::{PATIENCE, with_guest};
-use crate::library::Library;
+use crate::library::{Library, Program};
 use crate::namespace::{NONE, difference, is_inside, surroundings};
 
 /// When a command is typed again.
@@ -40,6 +41,11 @@ impl Guest {
     /// Starts a clone. What its guest says is heard from now on.
     fn start(library: &Library, name: &str) -> Self {
         library.shown(&["start", name]);
+        Self::of(library, name)
+    }
+
+    /// A clone that was just started.
+    fn of(library: &Library, name: &str) -> Self {
         let serial = UnixStream::connect(library.path(name).join("serial.sock")).unwrap();
         serial.set_read_timeout(Some(PATIENCE)).unwrap();
         Self {
@@ -208,4 +214,88 @@ fn clones_reach_each_other_and_the_host() {
     library.shown(&["network", "remove"]);
     let after = surroundings();
     assert_eq!(difference(&before, &after), NONE);
+}
+
+/// A user of the machine without any rights.
+const PLAIN: u32 = 12_345;
+
+/// Runs a shell script, which must succeed.
+fn shell(script: &str) {
+    let status = Command::new("sh").args(["-ec", script]).status().unwrap();
+    assert!(status.success(), "{script}: {status}");
+}
+
+/// Another machine, which knows a way to this one and to no network behind it: the address at which it
+/// tells whoever connects where they seem to come from.
+fn neighbour() -> SocketAddr {
+    shell(
+        "ip netns add outside
+        ip link add out0 type veth peer name in0 netns outside
+        ip addr add 203.0.113.2/24 dev out0
+        ip link set out0 up
+        ip route add default via 203.0.113.1
+        ip -n outside addr add 203.0.113.1/24 dev in0
+        ip -n outside link set in0 up",
+    );
+    let address = SocketAddr::from(([203, 0, 113, 1], PORT));
+    let listening = std::thread::spawn(move || {
+        let outside = std::fs::File::open("/run/netns/outside").unwrap();
+        nix::sched::setns(outside, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        TcpListener::bind(address).unwrap()
+    });
+    let listener = listening.join().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let seen = stream.peer_addr().unwrap().ip();
+            // A guest that is off by now is no fault of ours.
+            let _ = writeln!(stream, "seen-{seen}");
+        }
+    });
+    address
+}
+
+#[test]
+fn plain_user_starts_a_guest_that_reaches_the_outside() {
+    if !is_inside("networks::plain_user_starts_a_guest_that_reaches_the_outside") {
+        return;
+    }
+    let Some(library) = with_guest("nat") else {
+        return;
+    };
+    let outside = neighbour();
+    library.shown(&["network", "setup", "--nat", "192.168.77.0/24"]);
+    let program = library.path("replix");
+    std::fs::copy(Program::Replix.path(), &program).unwrap();
+    let root = library.dir().parent().map(PathBuf::from).unwrap();
+    shell(&format!("chown -R {PLAIN}:{PLAIN} {}", root.display()));
+    let replix = |words: &[&str]| {
+        let mut command = library.command("setpriv");
+        let user = [format!("--reuid={PLAIN}"), format!("--regid={PLAIN}")];
+        command.args(user).args(["--clear-groups", "--"]);
+        let output = command.arg(&program).args(words).stderr(Stdio::inherit());
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "{words:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    replix(&["clone", "--linked", "base", "web"]);
+    replix(&["start", "web"]);
+    let mut guest = Guest::of(&library, "web");
+    let wait = PATIENCE.as_secs().to_string();
+    let address = replix(&["ip", "web", "--wait", &wait]);
+    guest.address = address.trim().parse().unwrap();
+    guest.await_line(&format!("guest-ip eth0 {}", guest.address));
+    guest.listen();
+    assert_eq!(guest.greeting(), format!("here-is {}\n", guest.address));
+    guest.command(&format!("nc {} {PORT} </dev/null", outside.ip()));
+    guest.await_line("seen-203.0.113.2");
+    replix(&["stop", "web", "--hard"]);
+    await_some("end of the tap", || {
+        let ports = Command::new("ip")
+            .args(["-o", "link", "show", "master", "vmnet8"])
+            .output();
+        ports.unwrap().stdout.is_empty().then_some(())
+    });
+    library.shown(&["network", "remove"]);
+    shell("ip link del out0; ip netns del outside");
 }

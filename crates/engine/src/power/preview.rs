@@ -41,7 +41,7 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder, known: &[String]) -> Preview {
     if let Firmware::Efi { .. } = config.firmware() {
         errors.extend(find_firmware(&*env.store, vm).err());
     }
-    errors.extend(saved::of(env, vm).err());
+    errors.extend(saved::suspended_memory(env, vm).err());
     let program = find_program("qemu-system-x86_64");
     let accelerator = program.is_ok();
     errors.extend(program.err());

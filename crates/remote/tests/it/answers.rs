@@ -100,8 +100,8 @@ fn life_of_a_vm_goes_through_the_service() {
 
     linked
         .power_on(StartSpec {
-            gui: false,
             paused: true,
+            ..StartSpec::default()
         })
         .wait()
         .unwrap();
