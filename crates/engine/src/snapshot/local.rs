@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::still::{self, Still};
 use super::take::{self, Memory};
-use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen};
+use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, unfinished};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
@@ -36,6 +36,9 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
         power::require_savable(env, &claim.vm, job)?;
     }
     let still = still::hold(env, &claim, job)?;
+    if let Err(error) = unfinished::clear(env, &mut claim, None) {
+        job.warn(format!("what is left of another snapshot stays: {error}"));
+    }
     let memory = match &still {
         Still::Halted(halted) if new.with_memory => Some(Memory::Halted(halted)),
         Still::Suspended(Some(path)) => {
