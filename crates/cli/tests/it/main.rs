@@ -26,6 +26,7 @@ mod vmrun_clone;
 mod vmrun_delete;
 mod vmrun_devices;
 mod vmrun_guest;
+mod vmrun_guest_live;
 mod vmrun_limits;
 mod vmrun_parallel;
 mod vmrun_power;
