@@ -70,7 +70,7 @@ impl Facts<'_> {
             VIX_PROPERTY_VM_VMX_PATHNAME => {
                 Value::Text(self.vm.path.to_string_lossy().into_owned())
             }
-            VIX_PROPERTY_VM_POWER_STATE => Value::Integer(power_state(self.state()?)),
+            VIX_PROPERTY_VM_POWER_STATE => Value::Integer(self.power_state()?),
             VIX_PROPERTY_VM_IS_RUNNING => Value::Bool(is_running(self.state()?)),
             VIX_PROPERTY_VM_TOOLS_STATE => Value::Integer(self.tools_state()),
             VIX_PROPERTY_VM_SUPPORTED_FEATURES => Value::Integer(self.features()),
@@ -95,6 +95,18 @@ impl Facts<'_> {
 
     fn state(&self) -> Result<PowerState> {
         Ok(self.vm.provider().state(&self.vm.path)?)
+    }
+
+    /// The bits of the state; of a VM that runs, with whether its agent does.
+    fn power_state(&self) -> Result<i32> {
+        let state = self.state()?;
+        let tools = match state {
+            PowerState::On if self.tools_state() == VIX_TOOLSSTATE_RUNNING => {
+                VIX_POWERSTATE_TOOLS_RUNNING
+            }
+            _ => 0,
+        };
+        Ok(power_state(state) | tools)
     }
 
     /// Whether the agent runs; that it is not installed nobody can tell from outside.

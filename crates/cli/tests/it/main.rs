@@ -31,6 +31,7 @@ mod vmrun_delete;
 mod vmrun_devices;
 mod vmrun_edges;
 mod vmrun_guest;
+mod vmrun_guest_live;
 mod vmrun_killed;
 mod vmrun_limits;
 mod vmrun_parallel;

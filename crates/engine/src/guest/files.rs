@@ -42,7 +42,7 @@ rm -r -- "$1" || { rmdir -- "$1"; exit 1; }
 const LIST: &str = r#"
 need "$1"
 [ -d "$1" ] || fail 'Not a directory'
-cd -- "$1" || fail 'Permission denied'
+cd -- "$1" 2>/dev/null || fail 'Permission denied'
 exec find . ! -name . -prune -exec stat -c '%f %s %Y %n' {} +
 "#;
 

@@ -14,6 +14,12 @@ use crate::store::{Local, replace};
 
 const FOLDER: &str = "/etc/vmware";
 
+/// Image builders want a file called `license-ws-*` before they start anything.
+const LICENCE: (&str, &str) = (
+    "license-ws-replix",
+    "# Replix needs no licence key. Programs that were written for others look for this file.\n",
+);
+
 /// Returns the files about networks with what is in them; no leases yet.
 pub(super) fn files(networks: &[Network]) -> Vec<(PathBuf, String)> {
     let folder = Path::new(FOLDER);
@@ -32,6 +38,7 @@ pub(super) fn files(networks: &[Network]) -> Vec<(PathBuf, String)> {
     }
     files.push((folder.join("networking"), networking));
     files.push((folder.join("netmap.conf"), map));
+    files.push((folder.join(LICENCE.0), LICENCE.1.into()));
     files
 }
 
@@ -223,5 +230,6 @@ mod tests {
         );
         assert!(text("networking").contains("answer VNET_8_NAT yes\n"));
         assert_eq!(text("vmnet1/dhcpd/dhcpd.leases"), "");
+        assert!(text("license-ws-replix").starts_with("# Replix needs no licence key."));
     }
 }

@@ -161,6 +161,62 @@ def greeting(vm, wanted):
                 text = serial.read()
 
 
+def has_guest(vm):
+    vm.wait_for_tools(PATIENCE)
+    assert vm.tools_state == VixVM.VIX_TOOLSSTATE_RUNNING, vm.tools_state
+    assert vm.power_state & VixVM.VIX_POWERSTATE_TOOLS_RUNNING, vm.power_state
+    nobody = VixError.VIX_E_CANNOT_AUTHENTICATE_WITH_GUEST
+    assert refused(vm.dir_list, "/") == nobody
+    for user, password in [("alice", "wrong"), ("alice", ""), ("nemo", "x"), ("locked", "locked-secret")]:
+        assert refused(vm.login, user, password) == nobody, user
+    vm.login("alice", "alice-secret")
+
+    run = vm.proc_run("/bin/sh", "-c 'echo \"$1\" >/home/alice/said; exit 7' sh 'one word'")
+    assert run.pid > 1 and run.exit_code == 7 and run.elapsed_time >= 0, run
+    run = vm.run_script("cat >>/home/alice/said </etc/hostname; exit 3", "/bin/sh")
+    assert run.exit_code in (1, 3), run
+    assert refused(vm.proc_run, "/no/such/program", should_block=False) == VixError.VIX_E_FILE_NOT_FOUND
+    sleep = vm.proc_run("/bin/sleep", "603", should_block=False)
+    assert sleep.exit_code is None
+    found = [process for process in vm.proc_list() if process.pid == sleep.pid]
+    assert [(one.name, one.owner, one.cmd, one.is_debug) for one in found] == [
+        ("sleep", "alice", "/bin/sleep 603", False)], found
+    vm.proc_kill(sleep.pid)
+    assert sleep.pid not in [process.pid for process in vm.proc_list()]
+    assert refused(vm.proc_kill, sleep.pid) == 20003  # VIX_E_NO_SUCH_PROCESS
+    assert refused(vm.proc_kill, 1) == VixError.VIX_E_FILE_ACCESS_ERROR
+
+    home = os.path.dirname(vm.vmx_path)
+    there, back = os.path.join(home, "there “ü”"), os.path.join(home, "back")
+    with open(there, "wb") as file:
+        file.write(bytes(range(256)) * 4000)
+    vm.copy_host_to_guest(there, "/home/alice/there “ü”")
+    assert vm.get_file_info("/home/alice/there “ü”").size == 256 * 4000
+    vm.file_rename("/home/alice/there “ü”", "/home/alice/kept")
+    vm.copy_guest_to_host("/home/alice/kept", back)
+    with open(there, "rb") as one, open(back, "rb") as other:
+        assert one.read() == other.read()
+    names = {(entry.name, entry.is_dir) for entry in vm.dir_list("/home/alice")}
+    assert names == {("said", False), ("kept", False)}, names
+    vm.create_directory("/home/alice/a/b")
+    assert vm.dir_exists("/home/alice/a/b") and not vm.dir_exists("/home/alice/kept")
+    assert vm.file_exists("/home/alice/kept") and not vm.file_exists("/home/alice/a")
+    assert vm.get_file_info("/home/alice/a").is_dir
+    vm.dir_delete("/home/alice/a")
+    vm.file_delete("/home/alice/kept")
+    assert refused(vm.file_delete, "/home/alice/kept") == VixError.VIX_E_FILE_NOT_FOUND
+    assert refused(vm.dir_list, "/home/bob") == VixError.VIX_E_FILE_ACCESS_ERROR
+    temporary = vm.create_temp()
+    assert vm.file_exists(temporary), temporary
+
+    vm.var_write("said", "hello")
+    assert vm.var_read("said") == "hello"
+    assert vm.var_read("HOME", VixVM.VIX_GUEST_ENVIRONMENT_VARIABLE) == "/home/alice"
+    assert vm.capture_screen_image()[:8] == b"\x89PNG\r\n\x1a\n"
+    vm.logout()
+    assert refused(vm.dir_list, "/") == nobody
+
+
 def runs(host, vm, wanted):
     assert host.find_items(names_only=True) == []
     assert refused(vm.power_off) == VixError.VIX_E_VM_NOT_RUNNING
@@ -175,9 +231,7 @@ def runs(host, vm, wanted):
         assert refused(vm.vm_delete, True) == running
         assert refused(vm.clone, beside(vm, "other")) == running
         assert refused(vm.clone, beside(vm, "other"), linked=True) == running
-        # Reads results of a failed job in its callback; what that raises is printed.
-        refused(vm.proc_run, "/no/such/program", "", should_block=False)
-        refused(vm.dir_list, "/")
+        has_guest(vm)
     finally:
         vm.power_off()
     assert not vm.is_running and vm.power_state == VixVM.VIX_POWERSTATE_POWERED_OFF

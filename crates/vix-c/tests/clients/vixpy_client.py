@@ -122,6 +122,58 @@ def greeting(vm, wanted):
                 text = serial.read()
 
 
+def has_guest(vm):
+    # `wait` gives too few arguments.
+    vixpy.VixJob_Wait(vixpy._VixVM_WaitForToolsInGuest(vm.handle, PATIENCE, None, None))
+    assert vm.tools_state == VixToolsState.VIX_TOOLSSTATE_RUNNING
+    nobody = VixError.VIX_E_CANNOT_AUTHENTICATE_WITH_GUEST
+    assert refused(vm.ps) == nobody
+    assert refused(vm.login, "bob", "wrong") == nobody
+    vm.login("bob", "bob-secret")
+
+    property = VixPropertyID
+    run = vm.run("/bin/sh", "-c 'exit 7'")
+    assert run[property.VIX_PROPERTY_JOB_RESULT_GUEST_PROGRAM_EXIT_CODE] == 7, run
+    assert run[property.VIX_PROPERTY_JOB_RESULT_PROCESS_ID] > 1, run
+    run = vm.script("/bin/sh", "echo said >/home/bob/said")
+    assert run[property.VIX_PROPERTY_JOB_RESULT_GUEST_PROGRAM_EXIT_CODE] == 0, run
+    refused(vm.run, "/no/such/program")
+    sleep = vm.run("/bin/sleep", "604", wait=False)[property.VIX_PROPERTY_JOB_RESULT_PROCESS_ID]
+
+    def commands():
+        return {one[property.VIX_PROPERTY_JOB_RESULT_PROCESS_ID]: one[property.VIX_PROPERTY_JOB_RESULT_PROCESS_COMMAND]
+                for one in vm.ps()}
+
+    assert commands()[sleep] == "/bin/sleep 604"
+    vm.kill(sleep)
+    assert sleep not in commands()
+
+    home = os.path.dirname(vm.vmx_pathname)
+    there, back = os.path.join(home, "there"), os.path.join(home, "back")
+    with open(there, "w") as file:
+        file.write("from the host\n" * 1000)
+    vm.copy_to(there, "/home/bob/there")
+    assert vm.stat("/home/bob/there")[property.VIX_PROPERTY_JOB_RESULT_FILE_SIZE] == 14000
+    vm.rename("/home/bob/there", "/home/bob/kept")
+    vm.copy_from("/home/bob/kept", back)
+    with open(there) as one, open(back) as other:
+        assert one.read() == other.read()
+    names = {one[property.VIX_PROPERTY_JOB_RESULT_ITEM_NAME] for one in vm.ls("/home/bob")}
+    assert names == {"said", "kept"}, names
+    vm.mkdir("/home/bob/a")
+    assert vm.exists_dir("/home/bob/a") and not vm.exists_dir("/home/bob/kept")
+    vm.rmdir("/home/bob/a")
+    assert vm.exists_file("/home/bob/kept")
+    vm.rm("/home/bob/kept")
+    assert not vm.exists_file("/home/bob/kept")
+    assert vm.exists_file(vm.mktemp())
+    vm.write_guest_var("said", "hello")
+    assert vm.read_guest_var("said") == "hello"
+    assert vm.read_env_var("HOME") == "/home/bob"
+    vm.logout()
+    assert refused(vm.ps) == nobody
+
+
 def runs(host, vm, wanted):
     assert host.list() == []
     assert refused(vm.off) == VixError.VIX_E_VM_NOT_RUNNING
@@ -137,8 +189,7 @@ def runs(host, vm, wanted):
         assert refused(vm.on) == running
         assert refused(vm.delete) == running
         assert refused(vm.clone, beside(vm, "other")) == running
-        refused(vm.run, "/no/such/program")
-        refused(vm.ps)
+        has_guest(vm)
     finally:
         vm.off()
     assert vm.power_state == VixPowerState.VIX_POWERSTATE_POWERED_OFF
