@@ -23,6 +23,8 @@ pub mod identity;
 #[cfg(feature = "local")]
 pub mod kin;
 #[cfg(feature = "local")]
+pub mod location;
+#[cfg(feature = "local")]
 pub mod lock;
 #[cfg(feature = "local")]
 pub mod open;
