@@ -27,7 +27,8 @@ use crate::job::Job;
 use crate::network::{Attachment, tap};
 use crate::store::{Access, LockMode, Store, Undo, machine, read_small, replace};
 use crate::vm::{
-    Claim, Env, Firmware, Nic, Node, PowerState, RemoteDisplay, VmFolder, identity, location, lock,
+    Claim, Env, Firmware, Nic, Node, PowerState, RemoteDisplay, VmFolder, firmware, identity,
+    location, lock,
 };
 
 /// QEMU's program for PCs.
@@ -319,9 +320,13 @@ fn uefi(env: &Env, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
         return Ok(None);
     }
     let (code, blank) = find_firmware(store, vm)?;
-    let variables = env.own_output(vm, &format!("{}.efivars", vm.stem()))?;
+    let variables = env.own_output(vm, &firmware::variables(vm))?;
     if !store.exists(&variables) {
-        replace(store, &variables, &read_small(store, &blank, 16 << 20)?)?;
+        replace(
+            store,
+            &variables,
+            &read_small(store, &blank, firmware::VARIABLES_LIMIT)?,
+        )?;
     }
     Ok(Some((code, variables)))
 }

@@ -18,6 +18,7 @@ use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::power::Halted;
 use crate::store::{LockMode, folder_of, replace};
+use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::state::MEMORY_ENDING;
 use crate::vm::{Claim, Env, Standing, clone_standing, kin};
 
@@ -276,7 +277,7 @@ fn clean_up(
     }
     let own = env.own_folders(&claim.vm);
     for entry in entries {
-        for ending in ["vmsn", "vmem", MEMORY_ENDING] {
+        for ending in ["vmsn", "vmem", MEMORY_ENDING, VARIABLES_ENDING] {
             let name = Path::new(&entry.file_name).with_extension(ending);
             let found = claim.vm.find(&*env.store, &name.to_string_lossy());
             if let Some(found) = found.filter(|f| own.hold(&*env.store, &f.path)) {

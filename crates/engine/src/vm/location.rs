@@ -202,7 +202,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::{Mem, Store, create_dirs, folder_of, read_small, write_new};
+    use crate::store::{Mem, create_dirs, folder_of, read_small, write_new};
     use crate::vm::Settings;
 
     const UUID: &str = "uuid.bios = \"56 4d 30 42 33 02 c3 16-92 6a 88 46 04 d6 ed 8e\"\n\

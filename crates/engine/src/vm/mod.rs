@@ -15,6 +15,8 @@ pub mod devices;
 mod env;
 #[cfg(feature = "local")]
 pub mod files;
+#[cfg(feature = "local")]
+pub mod firmware;
 mod fitness;
 #[cfg(feature = "local")]
 pub mod hardware;
