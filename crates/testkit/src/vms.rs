@@ -1,6 +1,7 @@
 //! VMs made to order in a test's folder, their disks written by `qemu-img`.
 
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -93,6 +94,19 @@ pub struct VmBuilder {
     disks: usize,
 }
 
+/// A uuid that no VM in another folder has: two that run with one uuid are copies of each other.
+fn uuid(dir: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    dir.hash(&mut hasher);
+    let own: Vec<String> = hasher
+        .finish()
+        .to_be_bytes()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    format!("56 4d 01 02 03 04 05 06-{}", own.join(" "))
+}
+
 impl VmBuilder {
     /// Starts a VM called `name` in the folder `NAME` below `library`.
     pub fn new(library: &Path, name: &str) -> Self {
@@ -105,8 +119,8 @@ impl VmBuilder {
         let mut lines = String::from(".encoding = \"UTF-8\"\nconfig.version = \"8\"\n");
         lines += "virtualHW.version = \"19\"\nmemsize = \"64\"\nnumvcpus = \"1\"\n";
         lines += "guestOS = \"other\"\nscsi0.present = \"TRUE\"\nscsi0.virtualDev = \"pvscsi\"\n";
-        lines += "uuid.bios = \"56 4d 01 02 03 04 05 06-07 08 09 0a 0b 0c 0d 0e\"\n";
-        lines += "uuid.location = \"56 4d 01 02 03 04 05 06-07 08 09 0a 0b 0c 0d 0e\"\n";
+        let uuid = uuid(dir);
+        let _ = writeln!(lines, "uuid.bios = \"{uuid}\"\nuuid.location = \"{uuid}\"");
         let _ = writeln!(lines, "displayName = \"{name}\"");
         Self {
             dir: dir.into(),

@@ -41,6 +41,8 @@ pub(super) fn rewrite(config: &mut VmConfig, wanted: &Wanted) -> Vec<String> {
     carry_images(config, wanted.place_of);
     warnings.extend(own_outputs(config));
     if wanted.keep_identity {
+        // Started beside the source, it would else be taken for a copy that nobody meant to be one.
+        config.dict_mut().set("uuid.action", "keep");
         warnings.push(
             "uuids and MAC addresses are those of the source: do not run both on one network"
                 .into(),

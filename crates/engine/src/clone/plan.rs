@@ -7,6 +7,7 @@ use super::{CloneKind, ClonePlan, CloneSpec, PlannedDisk, naming, stage};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::CreateType;
 use crate::job::Job;
+use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::{Env, files};
 
 /// Name of the snapshot that a linked clone of the present state stands on. Source: `vmrun
@@ -115,7 +116,9 @@ fn plan_of(
     let bytes = disks.iter().map(|disk| disk.bytes).sum();
     let new_base = spec.kind == CloneKind::Linked && source.snapshot.is_none();
     let nvram = source.nvram.is_some().then_some("nvram");
-    let endings = ["vmx", "vmxf", "vmsd"].into_iter().chain(nvram);
+    let variables = source.variables.is_some().then_some(VARIABLES_ENDING);
+    let endings = ["vmx", "vmxf", "vmsd"].into_iter();
+    let endings = endings.chain(nvram).chain(variables);
     Ok(ClonePlan {
         source: source.claim.vm.vmx().to_path_buf(),
         destination: destination.to_path_buf(),

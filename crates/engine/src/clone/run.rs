@@ -16,6 +16,7 @@ use crate::format::{LineEnd, Vmsd, Vmxf};
 use crate::job::Job;
 use crate::snapshot::{self, NewSnapshot};
 use crate::store::{Undo, folder_of, write_new};
+use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::identity::Uuid;
 use crate::vm::{Env, VmFolder, files};
 
@@ -140,6 +141,9 @@ fn make_small_files(
         |ending: &str, bytes: &[u8]| write_new(store, &dir.join(format!("{stem}.{ending}")), bytes);
     if let Some(nvram) = &source.nvram {
         write("nvram", nvram)?;
+    }
+    if let Some(variables) = &source.variables {
+        write(VARIABLES_ENDING, variables)?;
     }
     write("vmxf", &vmxf_of(source, &vmx_name).to_bytes())?;
     write("vmsd", &vmsd_of(ready, spec.kind))?;

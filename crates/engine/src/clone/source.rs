@@ -9,7 +9,7 @@ use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::snapshot;
 use crate::store::{LockMode, folder_of};
-use crate::vm::{Claim, DiskSlot, Env, PowerState, VmConfig, VmLock};
+use crate::vm::{Claim, DiskSlot, Env, PowerState, VmConfig, VmLock, firmware};
 
 /// No `.nvram` is larger; those with secure boot have some hundred KiB.
 const NVRAM_LIMIT: u64 = 4 << 20;
@@ -29,6 +29,8 @@ pub(super) struct Source<'a> {
     pub(super) config: VmConfig,
     /// The firmware's memory of that state; `None` if there is none.
     pub(super) nvram: Option<Vec<u8>>,
+    /// The variables of its UEFI firmware; `None` if there are none.
+    pub(super) variables: Option<Vec<u8>>,
     /// The text of its `.vmxf` as it is now.
     pub(super) vmxf: Option<Vec<u8>>,
     /// The disks of that state.
@@ -71,7 +73,7 @@ impl<'a> Source<'a> {
             snapshot = snapshot::unchanged_since(env, &source.claim, &source.vmsd);
         }
         if let Some(entry) = snapshot {
-            source.go_back_to(env, entry, spec);
+            source.go_back_to(env, entry, spec)?;
         }
         source.open_disks(env, spec.kind)?;
         source.hold_parents(env, job)?;
@@ -85,6 +87,7 @@ impl<'a> Source<'a> {
         };
         let nvram = read(claim.vm.config.nvram(), NVRAM_LIMIT)?;
         let vmxf = read(claim.vm.config.extended_config(), VMXF_LIMIT)?;
+        let variables = firmware::read(env, &claim.vm)?;
         let mut warnings = Vec::new();
         if claim.state.state == PowerState::Suspended {
             warnings.push("the source is suspended: the clone is off, without its memory".into());
@@ -94,6 +97,7 @@ impl<'a> Source<'a> {
             claim,
             vmsd,
             snapshot: None,
+            variables,
             nvram,
             vmxf,
             disks: Vec::new(),
@@ -103,7 +107,9 @@ impl<'a> Source<'a> {
     }
 
     /// Takes the state of a snapshot instead of the present one.
-    fn go_back_to(&mut self, env: &Env, entry: SnapshotEntry, spec: &CloneSpec) {
+    fn go_back_to(&mut self, env: &Env, entry: SnapshotEntry, spec: &CloneSpec) -> Result<()> {
+        let variables = firmware::read_beside(env, &self.claim.vm, &entry.file_name)?;
+        self.variables = variables.or(self.variables.take());
         let frozen = snapshot::frozen(env, &self.claim, &entry);
         self.config = frozen.config;
         if !frozen.nvram.is_empty() {
@@ -117,6 +123,7 @@ impl<'a> Source<'a> {
             );
         }
         self.snapshot = Some(entry);
+        Ok(())
     }
 
     fn open_disks(&mut self, env: &Env, kind: CloneKind) -> Result<()> {

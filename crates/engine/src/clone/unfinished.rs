@@ -20,6 +20,7 @@ use crate::snapshot::{self, SnapshotRef};
 use crate::store::{
     Entry, FileKind, Local, LockMode, Store, folder_of, read_small, remove_tree, replace,
 };
+use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::{Claim, Env, Settings, VmConfig, files};
 
 /// How long a VM is waited for that another process holds: that one may be at work for long.
@@ -157,7 +158,8 @@ fn moved(store: &dyn Store, stage: &Path, destination: &Path, since_us: i64) -> 
 /// Whether a file is called as one of the clone whose configuration is called `vmx`.
 fn is_part(config: &VmConfig, vmx: &OsStr, name: &str) -> bool {
     let vmx = vmx.to_string_lossy();
-    let small = ["nvram", "vmsd", "vmxf"].map(|ending| format!("{}.{ending}", files::stem(&vmx)));
+    let small = ["nvram", "vmsd", "vmxf", VARIABLES_ENDING];
+    let small = small.map(|ending| format!("{}.{ending}", files::stem(&vmx)));
     let is_of = |disk: &str| {
         // "web-cl1-flat.vmdk" of "web-cl1.vmdk"
         let rest = name.strip_prefix(files::stem(disk));

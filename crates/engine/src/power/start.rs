@@ -19,7 +19,7 @@ use super::console;
 use super::machine::{FIRST_TAP, Machine, Parts};
 use super::media;
 use super::qmp::Control;
-use super::runtime::{Record, Runtime, forget};
+use super::runtime::{Record, Runtime, forget, running};
 use super::saved::{self, Saved};
 use super::stop::await_end;
 use crate::disk::Chain;
@@ -28,7 +28,8 @@ use crate::job::Job;
 use crate::network::{Attachment, tap};
 use crate::store::{Access, LockMode, Store, Undo, machine, read_small, replace};
 use crate::vm::{
-    Claim, Env, Firmware, Nic, Node, PowerState, RemoteDisplay, VmFolder, identity, lock, state,
+    Claim, Env, Firmware, Nic, Node, PowerState, RemoteDisplay, VmFolder, firmware, identity,
+    location, lock, state,
 };
 
 /// QEMU's program for PCs.
@@ -110,7 +111,8 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     let program = find_program(QEMU)?;
     let store = &*env.store;
     let vnc = screen(&claim.vm, spec)?;
-    complete_identity(store, &mut claim.vm)?;
+    let resumed = saved.is_some();
+    complete_identity(env, &mut claim.vm, resumed, job)?;
     for stray in state::stray_memories(store, &claim.vm) {
         store.remove_file(&stray)?;
     }
@@ -244,8 +246,15 @@ pub(super) fn find_program(name: &str) -> Result<PathBuf> {
 }
 
 /// Gives a VM the uuid and the addresses that VMware would at its first start, and keeps them.
-fn complete_identity(store: &dyn Store, vm: &mut VmFolder) -> Result<()> {
+///
+/// A VM that was copied becomes another one, but not while its guest is about to go on.
+fn complete_identity(env: &Env, vm: &mut VmFolder, resumed: bool, job: &Job) -> Result<()> {
+    let store = &*env.store;
     let before = vm.config.to_bytes();
+    if !resumed {
+        let told = location::settle(env, vm, &running(env)?);
+        told.into_iter().for_each(|told| job.warn(told));
+    }
     identity::complete(&mut vm.config);
     match vm.config.to_bytes() {
         after if after == before => Ok(()),
@@ -341,9 +350,13 @@ fn uefi(env: &Env, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
         return Ok(None);
     }
     let (code, blank) = find_firmware(store, vm)?;
-    let variables = env.own_output(vm, &format!("{}.efivars", vm.stem()))?;
+    let variables = env.own_output(vm, &firmware::variables(vm))?;
     if !store.exists(&variables) {
-        replace(store, &variables, &read_small(store, &blank, 16 << 20)?)?;
+        replace(
+            store,
+            &variables,
+            &read_small(store, &blank, firmware::VARIABLES_LIMIT)?,
+        )?;
     }
     Ok(Some((code, variables)))
 }

@@ -18,6 +18,7 @@ use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::power::{self, Halted};
 use crate::store::{LockMode, folder_of, replace};
+use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::{Claim, Env, Standing, clone_standing, kin, state as vm_state};
 
 /// Removes the snapshot `wanted` of the VM at `vmx`, and with `children` all that descend from it.
@@ -281,11 +282,14 @@ fn clean_up(
     let suspended_to = claim.vm.config.suspended_to();
     for entry in entries {
         let memory = vm_state::memory_beside(&entry.file_name);
-        let endings: &[&str] = match &suspended_to {
-            Some(name) if memory == Path::new(name) => &["vmsn"],
-            _ => &["vmsn", "vmem", vm_state::MEMORY_ENDING],
+        let keeps_memory = suspended_to
+            .as_ref()
+            .is_some_and(|name| memory == Path::new(name));
+        let memories: &[&str] = match keeps_memory {
+            true => &[],
+            false => &["vmem", vm_state::MEMORY_ENDING],
         };
-        for ending in endings {
+        for ending in ["vmsn", VARIABLES_ENDING].iter().chain(memories) {
             let name = Path::new(&entry.file_name).with_extension(ending);
             let found = claim.vm.find(&*env.store, &name.to_string_lossy());
             if let Some(found) = found.filter(|f| own.hold(&*env.store, &f.path)) {

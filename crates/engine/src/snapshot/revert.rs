@@ -9,7 +9,7 @@ use crate::format::SnapshotEntry;
 use crate::job::Job;
 use crate::power::{self, StopMode};
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, DiskSlot, Env, PowerState, VmFolder, state as vm_state};
+use crate::vm::{Claim, DiskSlot, Env, PowerState, VmFolder, firmware, state as vm_state};
 
 /// Puts the VM at `vmx` back to a snapshot: what was written since it was taken and since the last
 /// snapshot is lost. A VM that runs here is powered off first, once nothing speaks against it. Where
@@ -58,6 +58,11 @@ fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> 
     env.store.sync_dir(&env.working_dir(&claim.vm)?)?;
     if !state.nvram.is_empty() {
         undo.replace(&nvram_place(env, &mut claim)?, &state.nvram)?;
+    }
+    // A snapshot without any was taken before the first start here: what there is now stays.
+    if let Some(variables) = firmware::read_beside(env, &claim.vm, &entry.file_name)? {
+        let place = env.own_output(&claim.vm, &firmware::variables(&claim.vm))?;
+        undo.replace(&place, &variables)?;
     }
     undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
     vmsd.set_current(Some(entry.uid));

@@ -14,7 +14,7 @@ use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
 use crate::job::Job;
 use crate::power::{Halted, Saved};
 use crate::store::{Undo, folder_of, write_new};
-use crate::vm::{Claim, DiskSlot, Env, VmFolder, files, state as vm_state};
+use crate::vm::{Claim, DiskSlot, Env, VmFolder, files, firmware, state as vm_state};
 
 /// No `.nvram` or `.vmxf` is larger; those with secure boot have some hundred KiB.
 const PART_LIMIT: u64 = 4 << 20;
@@ -86,6 +86,11 @@ pub(crate) fn take(
     };
     undo.made_file(&state);
     write_new(&*env.store, &state, &files.to_bytes())?;
+    if let Some(variables) = firmware::read(env, &claim.vm)? {
+        let file = firmware::variables_beside(&state);
+        undo.made_file(&file);
+        write_new(&*env.store, &file, &variables)?;
+    }
     env.store.sync_dir(folder_of(&state))?;
     if let Some(memory) = memory {
         let file = vm_state::memory_beside(&state);

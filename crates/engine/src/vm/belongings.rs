@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::env::{Env, OwnFolders};
 use super::files::{self, How, stem};
+use super::firmware::VARIABLES_ENDING;
 use super::lock::lock_folder;
 use super::open::VmFolder;
 use super::state::MEMORY_ENDING;
@@ -25,7 +26,7 @@ pub enum Role {
     ExtendedConfig,
     /// The `.vmsd`.
     Snapshots,
-    /// The `.nvram`.
+    /// The `.nvram`, and the variables of UEFI firmware.
     Nvram,
     /// A `.vmsn`, or the memory of a snapshot.
     SnapshotState,
@@ -67,6 +68,7 @@ pub fn list(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<Belonging>> {
         ("vmsd", Role::Snapshots),
         ("vmxf", Role::ExtendedConfig),
         ("nvram", Role::Nvram),
+        (VARIABLES_ENDING, Role::Nvram),
     ] {
         add(
             store,
@@ -134,7 +136,7 @@ fn add(store: &dyn Store, found: &mut Found, path: PathBuf, role: Role) {
 /// A state file has the memory beside it, under the same name.
 fn add_with_memory(store: &dyn Store, found: &mut Found, path: PathBuf, role: Role) {
     if matches!(role, Role::SnapshotState | Role::SuspendedState) {
-        for ending in ["vmem", MEMORY_ENDING] {
+        for ending in ["vmem", MEMORY_ENDING, VARIABLES_ENDING] {
             add(store, found, files::beside(store, &path, ending), role);
         }
     }

@@ -8,12 +8,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::config::VmConfig;
+use super::devices::Nic;
 
 /// The vendor part of generated addresses.
 const VENDOR: [u8; 3] = [0x00, 0x0c, 0x29];
 
 /// Entries that describe the source's own runs and files, and mean nothing in a clone.
-const LEFT_BEHIND: [&str; 6] = [
+const LEFT_BEHIND: [&str; 7] = [
+    super::location::ENTRY,
     "checkpoint.vmstate.readonly",
     "migrate.hostlog",
     "sched.swap.derivedname",
@@ -190,6 +192,16 @@ pub fn leave_behind(config: &mut VmConfig) {
 
 /// Gives a configuration a new identity. The display name and file names are not touched.
 pub fn renew(config: &mut VmConfig) -> IdentityReport {
+    renew_with(config, |_| true)
+}
+
+/// Gives a configuration that was copied by its files a new identity, as VMware does: addresses that
+/// are not generated stay.
+pub fn renew_generated(config: &mut VmConfig) -> IdentityReport {
+    renew_with(config, |nic| nic.address_type == "generated")
+}
+
+fn renew_with(config: &mut VmConfig, of_adapter: fn(&Nic) -> bool) -> IdentityReport {
     let uuid = Uuid::new_vm();
     let vm = config.dict_mut();
     vm.set("uuid.bios", &uuid.to_string());
@@ -197,7 +209,7 @@ pub fn renew(config: &mut VmConfig) -> IdentityReport {
     vm.set_existing("vmci0.id", &uuid.vmci_id().to_string());
     renew_nvme(config);
     renew_generation(config);
-    let macs = renew_macs(config, uuid);
+    let macs = renew_macs(config, uuid, of_adapter);
     IdentityReport {
         warnings: macs.iter().filter_map(warning_of).collect(),
         uuid,
@@ -243,13 +255,13 @@ fn renew_generation(config: &mut VmConfig) {
     }
 }
 
-fn renew_macs(config: &mut VmConfig, uuid: Uuid) -> Vec<MacChange> {
+fn renew_macs(config: &mut VmConfig, uuid: Uuid, of_adapter: fn(&Nic) -> bool) -> Vec<MacChange> {
     let mut changes = Vec::new();
     for number in config.numbers("ethernet") {
         let nic = config.nic(number);
         let device = nic.device();
         let present = config.flag(&format!("{device}.present"), false);
-        if !present && nic.mac.is_none() {
+        if !of_adapter(&nic) || !present && nic.mac.is_none() {
             continue;
         }
         let new = Mac::generated(uuid, number);

@@ -17,6 +17,8 @@ pub mod disk_call;
 mod env;
 #[cfg(feature = "local")]
 pub mod files;
+#[cfg(feature = "local")]
+pub mod firmware;
 mod fitness;
 #[cfg(feature = "local")]
 pub mod hardware;
@@ -24,6 +26,8 @@ pub mod hardware;
 pub mod identity;
 #[cfg(feature = "local")]
 pub mod kin;
+#[cfg(feature = "local")]
+pub mod location;
 #[cfg(feature = "local")]
 pub mod lock;
 #[cfg(feature = "local")]

@@ -159,6 +159,43 @@ fn every_clone_boots_with_its_own_moment_and_address() {
 }
 
 #[test]
+fn copied_folder_starts_beside_its_original_with_its_own_address() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let original = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
+    let copy = library.path().join("copy");
+    let from = original.path().parent().unwrap();
+    let copied = replix_testkit::peer("cp", ["-r".as_ref(), from.as_os_str(), copy.as_os_str()]);
+    assert!(copied.status.success());
+    let copy = host().open(copy.join("base.vmx")).unwrap();
+    let of = |vm: &Vm| {
+        let info = vm.info().unwrap();
+        (info.uuid_bios.unwrap(), info.nics[0].mac.clone())
+    };
+    let uuid = of(&original).0;
+    start(&original);
+    let job = copy.power_on(StartSpec::default());
+    job.wait().unwrap();
+    assert_eq!(of(&original).0, uuid);
+    assert_ne!(of(&copy).0, uuid);
+    for vm in [&original, &copy] {
+        let mac = of(vm).1.unwrap();
+        let text = said(vm, "guest-ready");
+        assert!(text.contains(&format!("mac={mac} ")), "{mac}: {text}");
+    }
+    assert_ne!(of(&original).1, of(&copy).1);
+    let identity = of(&copy);
+    stop(&original);
+    stop(&copy);
+    // From now on it is a VM as any other.
+    start(&copy);
+    assert_eq!(of(&copy), identity);
+    stop(&copy);
+}
+
+#[test]
 fn example_clones_and_starts() {
     let Some(image) = skip("guest.vmdk") else {
         return;

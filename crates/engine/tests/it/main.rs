@@ -18,6 +18,7 @@ mod disk_samples;
 #[expect(dead_code, reason = "its `main` is for the command line")]
 mod example;
 mod failing;
+mod firmware;
 mod format_properties;
 mod from_windows;
 mod guest_lies;
