@@ -22,6 +22,7 @@ fn vm() -> (Mem, Env) {
     let disk = NewDisk {
         path: "/vms/base/base.vmdk".into(),
         create_type: CreateType::MonolithicSparse,
+        preallocated: false,
         sectors: 2048,
         cut: None,
         adapter: "lsilogic".into(),

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::take::GuestMemory;
-use super::{
-    NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take, unfinished,
-};
+use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take, unfinished};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
