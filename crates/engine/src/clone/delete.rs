@@ -8,9 +8,10 @@ use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
-use crate::store::{FileKind, LockMode, Store, replace};
+use crate::snapshot::names;
+use crate::store::{FileKind, LockMode, Store, files_with_ending, replace};
 use crate::vm::belongings::{self, Role};
-use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, kin};
+use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, files, kin};
 
 /// Deletes the VM at `vmx`.
 ///
@@ -120,7 +121,29 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
             }
         }
     }
+    let unnamed = unnamed_links(env, claim, &own, &foreign);
+    own.extend(unnamed);
     own
+}
+
+/// The disks that an operation made in the VM's folder and nobody names, since it was killed. They stand
+/// on disks that go.
+fn unnamed_links(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<PathBuf>) -> Vec<Link> {
+    let goes = |path: &Path| own.iter().any(|link| link.path() == path);
+    let mut unnamed = Vec::new();
+    for path in files_with_ending(&*env.store, claim.vm.dir(), "vmdk") {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stem = files::stem(&name);
+        if names::without_number(stem) == stem || goes(&path) || foreign.contains(&path) {
+            continue;
+        }
+        let mut links = survey(env, claim, &name).unwrap_or_default().into_iter();
+        let top = links.next();
+        if links.any(|link| goes(link.path())) {
+            unnamed.extend(top);
+        }
+    }
+    unnamed
 }
 
 /// The links of a disk as far as they can be opened; a missing parent does not matter here.

@@ -5,6 +5,9 @@ mod config;
 #[cfg(feature = "local")]
 mod delete;
 #[cfg(feature = "local")]
+#[cfg(test)]
+mod killed;
+#[cfg(feature = "local")]
 mod lineage;
 #[cfg(feature = "local")]
 mod naming;

@@ -70,7 +70,7 @@ fn clear(env: &Env, clone: &Unfinished) -> Result<bool> {
     let entry = destination.to_string_lossy();
     let mut vmsd = env.vmsd(&claim.vm)?;
     let Some(uid) = vmsd.base_of_clone(&entry) else {
-        snapshot::clear_unfinished(env, &mut claim, clone.started_us)?;
+        snapshot::clear_unfinished(env, &mut claim, Some(clone.started_us))?;
         return Ok(true);
     };
     vmsd.remove_clones(|path| path == entry);

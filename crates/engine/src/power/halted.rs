@@ -14,7 +14,7 @@ use super::saved::{self, Memory};
 use super::seam;
 use super::stop::{await_end, cut};
 use crate::disk::Chain;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
 use crate::store::{LockMode, replace};
 use crate::vm::{Bus, Env, VmFolder, VmLock};
@@ -79,6 +79,12 @@ impl<'a> Held<'a> {
     /// Brings a machine whose guest does not execute to the disks that the VM's configuration names.
     pub(super) fn settle(&self) -> Result<()> {
         let store = &*self.env.store;
+        if self.ask(Control::awaits_memory)? {
+            let vmx = &self.record.vmx;
+            let text = format!("{} was being resumed, and has no memory yet", quoted(vmx));
+            let hint = "stop it hard: it is suspended as before, and can be resumed";
+            return Err(Error::new(Kind::VmNotRunning, text).at(vmx).hint(hint));
+        }
         let mut vm = self.env.open(&self.record.vmx)?;
         let mut chains: Vec<Chain> = Vec::new();
         for slot in vm.config.disks() {
@@ -116,6 +122,12 @@ impl<'a> Halted<'a> {
     pub(crate) fn take(env: &'a Env, vm: &VmFolder, job: &Job) -> Result<Self> {
         let held = Held::take(env, vm, job)?;
         let was_running = held.ask(Control::is_running)?;
+        if held.ask(Control::is_spent)? {
+            // It was saved before while it was paused. No other way leads out of that than for the guest
+            // to execute for a moment.
+            held.go_on()?;
+            held.ask(Control::pause)?;
+        }
         if was_running {
             held.ask(Control::pause)?;
         }

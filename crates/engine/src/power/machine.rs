@@ -53,8 +53,8 @@ pub(super) struct Machine {
     pub(super) taps: Vec<String>,
 }
 
-/// The descriptors before are the standard ones, and one that the keeper uses.
-pub(super) const FIRST_TAP: i32 = 4;
+/// The descriptors before are the standard ones, and two that the keeper uses.
+pub(super) const FIRST_TAP: i32 = 5;
 
 impl Machine {
     /// Builds the machine.
@@ -323,7 +323,7 @@ mod tests {
         let lines = nic(0, "vmnet8") + &nic(1, "br0");
         let machine = machine(&(lines + "ethernet2.present = \"TRUE\"\n"), vec![]);
         assert_eq!(machine.taps, ["vmnet8", "br0"]);
-        assert!(has(&machine, "tap,id=net0,fd=4") && has(&machine, "tap,id=net1,fd=5"));
+        assert!(has(&machine, "tap,id=net0,fd=5") && has(&machine, "tap,id=net1,fd=6"));
         assert!(has(&machine, "user,id=net2,restrict=on"));
         assert_eq!(machine.remarks.len(), 1);
     }

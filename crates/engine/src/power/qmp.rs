@@ -101,6 +101,16 @@ impl Control {
         ))
     }
 
+    /// Tells whether the machine still waits for the memory that it is to go on with.
+    pub(super) fn awaits_memory(&mut self) -> Result<bool> {
+        Ok(self.execute(&qmp::query_status {})?.status == qmp::RunState::inmigrate)
+    }
+
+    /// Tells whether the machine stands still because its memory was saved: it cannot be saved again.
+    pub(super) fn is_spent(&mut self) -> Result<bool> {
+        Ok(self.execute(&qmp::query_status {})?.status == qmp::RunState::postmigrate)
+    }
+
     /// Tells whether a program of the guest has the port open whose other end is the chardev `label`.
     pub(super) fn is_open_in_guest(&mut self, label: &str) -> Result<bool> {
         let all = self.execute(&qmp::query_chardev {})?;

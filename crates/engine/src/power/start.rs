@@ -3,9 +3,10 @@
 //! QEMU is the child of a shell that waits for it and then takes back what the VM held: the control
 //! socket and VMware's lock. So nothing of ours has to stay behind, whoever started the VM, and what
 //! is held goes with the machine, however it ends. The lock names QEMU's own process: killing the
-//! shell leaves a VM that runs and is known to run.
+//! shell leaves a VM that runs and is known to run. Who starts a VM and is killed before it runs leaves
+//! nothing that waits: the shell sees a pipe break, and ends QEMU.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, PipeWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -25,7 +26,7 @@ use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::network::{Attachment, tap};
 use crate::store::{Access, LockMode, Store, Undo, machine, read_small, replace};
-use crate::vm::{Claim, Env, Firmware, Nic, Node, PowerState, VmFolder, identity, lock};
+use crate::vm::{Claim, Env, Firmware, Nic, Node, PowerState, VmFolder, identity, lock, state};
 
 /// QEMU's program for PCs.
 const QEMU: &str = "qemu-system-x86_64";
@@ -46,19 +47,28 @@ const OURS: &str = " In(05) vmx ";
 const LOG_LIMIT: u64 = 1 << 20;
 
 /// Arguments: the log, the folder of the running VM, the lock folder, QEMU's command line. Starts
-/// when it reads a line, after printing the process that becomes QEMU. From 4 on, the descriptors are
-/// QEMU's alone: a tap goes with the last who has it. A shell closes those of one digit.
+/// when it reads a line, after printing the process that becomes QEMU. On descriptor 4 comes a line
+/// once the start is over; where it ends without one, QEMU is ended, if the process of that number is
+/// still ours. From 5 on, the descriptors are QEMU's alone: a tap goes with the last who has it. A shell
+/// closes those of one digit. The log tells of an end that was no power off: above 128 it is a signal.
 const KEEPER: &str = r#"
 exec 3<&0 0</dev/null
 ulimit -n "$(ulimit -H -n)"
 log=$1 run=$2 lock=$3
 shift 3
-( read -r go <&3 && exec "$@" 3<&- ) >>"$log" 2>&1 &
+( exec 4<&-; read -r go <&3 && exec "$@" 3<&- ) >>"$log" 2>&1 &
 pid=$!
 echo "$pid"
-exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&- >/dev/null 2>&1
+exec 3<&- 5<&- 6<&- 7<&- 8<&- 9<&- >/dev/null 2>&1
+( read -r over <&4 || case $(cat "/proc/$pid/stat") in *") "?" $$ "*) kill "$pid" ;; esac ) &
+exec 4<&-
 trap '' HUP INT TERM
 wait "$pid"
+status=$?
+case $status in
+    0) ;;
+    *) echo "$(date +%s) In(05) vmx QEMU ended with status $status" >>"$log" ;;
+esac
 rm -rf "$run"
 for member in "$lock"/M*.lck; do
     case $(tr -d '\0' <"$member") in *" $pid-"*) rm -f "$member" ;; esac
@@ -79,6 +89,9 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     let program = find_program(QEMU)?;
     let store = &*env.store;
     complete_identity(store, &mut claim.vm)?;
+    for stray in state::stray_memories(store, &claim.vm) {
+        store.remove_file(&stray)?;
+    }
     let chains = open_disks(env, &claim.vm)?;
     let run = Runtime::of(claim.vm.vmx());
     run.create(store)?;
@@ -89,15 +102,28 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
         job.check()?;
         launch(env, &mut claim, &run, &program, &machine, job)
     });
-    let record = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
+    let (record, starting) = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
     if let Some(saved) = saved {
-        return resume(env, &mut claim.vm, &saved, &record, spec, job);
+        return resume(env, &mut claim.vm, &saved, &record, starting, spec, job);
     }
     let ready: fn(&mut Control) -> Result<()> = match spec.paused {
         true => |control| control.is_paused().map(drop),
         false => Control::resume,
     };
-    await_ready(store, &claim.vm, &record, ready, job)
+    await_ready(store, &claim.vm, &record, ready, job)?;
+    starting.over();
+    Ok(())
+}
+
+/// A start that is not over: QEMU ends if this goes before.
+struct Starting(PipeWriter);
+
+impl Starting {
+    /// Tells the keeper that the VM is to go on by itself.
+    fn over(mut self) {
+        // Where the keeper is gone, nobody ends QEMU either.
+        let _ = self.0.write_all(b"over\n");
+    }
 }
 
 /// Returns the memory that the VM goes on with, if it is suspended.
@@ -124,6 +150,7 @@ fn resume(
     vm: &mut VmFolder,
     saved: &Saved,
     record: &Record,
+    starting: Starting,
     spec: &StartSpec,
     job: &Job,
 ) -> Result<()> {
@@ -137,10 +164,12 @@ fn resume(
     )?;
     let run = Runtime::of(vm.vmx());
     let mut undo = Undo::new(env.store.clone());
-    let mut go_on = || {
+    let go_on = || {
         job.phase("restoring the memory");
         let mut control = Control::connect(&run.socket())?;
         saved.load(env, &run, &mut control, job)?;
+        // From here on the memory is in the machine, which the configuration is about to say.
+        starting.over();
         vm.config.forget_suspended();
         undo.replace(vm.vmx(), &vm.config.to_bytes())?;
         match spec.paused || saved.memory.paused {
@@ -294,7 +323,7 @@ fn launch(
     program: &Path,
     machine: &Machine,
     job: &Job,
-) -> Result<Record> {
+) -> Result<(Record, Starting)> {
     let store = &*env.store;
     claim.hand_over();
     let vm = &claim.vm;
@@ -310,12 +339,19 @@ fn launch(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
+    let failed = |error| Error::io("start", Path::new("setsid"), error);
+    let (watched, starting) = std::io::pipe().map_err(failed)?;
+    let mut descriptors = taps(&machine.taps)?;
+    descriptors.push(FdMapping {
+        parent_fd: watched.into(),
+        child_fd: FIRST_TAP - 1,
+    });
     keeper
-        .fd_mappings(taps(&machine.taps)?)
+        .fd_mappings(descriptors)
         .map_err(|_| Error::new(Kind::Internal, "two taps have one number"))?;
-    let mut child = keeper
-        .spawn()
-        .map_err(|e| Error::io("start", Path::new("setsid"), e))?;
+    let mut child = keeper.spawn().map_err(failed)?;
+    // What it has open here is not to outlive it.
+    drop(keeper);
     let (pid, mut go) = read_pid(&mut child)?;
     let cannot = |error: std::io::Error| Error::new(Kind::CannotStart, format!("QEMU: {error}"));
     child.wait().map_err(cannot)?;
@@ -331,7 +367,7 @@ fn launch(
     lock::lock_for_process(store, vm.vmx(), LockMode::Exclusive, pid, lock::RUNNER)?;
     run.remember(store, &record)?;
     go.write_all(b"go\n").map_err(cannot)?;
-    Ok(record)
+    Ok((record, Starting(starting)))
 }
 
 /// Makes a tap on each bridge, to be open in QEMU under the numbers that its arguments name.

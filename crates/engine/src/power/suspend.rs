@@ -24,6 +24,9 @@ pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
     let halted = Halted::take(env, &claim.vm, job)?;
     halted.let_go()?;
     let mut undo = Undo::new(env.store.clone());
+    for stray in state::stray_memories(&*env.store, &claim.vm) {
+        env.store.remove_file(&stray)?;
+    }
     let name = state::new_memory(&claim.vm.stem());
     let (dir, vm) = (env.working_dir(&claim.vm)?, &mut claim.vm);
     let path = dir.join(&name);

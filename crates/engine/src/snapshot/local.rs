@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::take::GuestMemory;
-use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take};
+use super::{
+    NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take, unfinished,
+};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
@@ -43,6 +45,9 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
         refuse_unchanged(env, &claim, saved)?;
     }
     let halted = hold_still(env, &claim, job)?;
+    if let Err(error) = unfinished::clear(env, &mut claim, None) {
+        job.warn(format!("what is left of another snapshot stays: {error}"));
+    }
     let mut undo = Undo::new(env.store.clone());
     let memory = match (&suspended, &halted) {
         (Some(saved), _) => Some(GuestMemory::Suspended(saved)),

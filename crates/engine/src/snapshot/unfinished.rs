@@ -3,6 +3,8 @@
 //! Taken back is only what holds nothing: a state file that says what the configuration says, disks
 //! without data that nothing names, files that were to take the place of others. Once the guest has
 //! written to the new disks, the VM runs on a longer chain, which is a whole one.
+//!
+//! The next snapshot looks for it, and so does whoever knows that one was being taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,18 +14,19 @@ use super::{names, take};
 use crate::disk::{Chain, Opener};
 use crate::error::{Kind, Result};
 use crate::format::Vmsd;
-use crate::store::{FileKind, hidden_siblings, replace};
+use crate::store::{FileKind, files_with_ending, hidden_siblings, replace};
 use crate::vm::{Claim, DiskSlot, Env, VmConfig, files, state as vm_state};
 
 /// What a disk that was never whole takes at most: its tables.
 const MOST_TORN: u64 = 1 << 20;
 
-/// Takes back what is left of a snapshot of the VM that `claim` holds alone, made since `since_us`,
-/// in microseconds since 1970 UTC. Returns whether there was something.
+/// Takes back what is left of a snapshot of the VM that `claim` holds alone, and whose disks are still,
+/// made since `since_us`, in microseconds since 1970 UTC, where that is known. Returns whether there
+/// was something.
 ///
 /// # Errors
 /// What is wrong with a disk; what the system says.
-pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: i64) -> Result<bool> {
+pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: Option<i64>) -> Result<bool> {
     let store = &*env.store;
     let vmsd = env.vmsd(&claim.vm)?;
     let mut left = Vec::new();
@@ -43,7 +46,10 @@ pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: i64) -> Result<bool>
                 .filter(|path| store.exists(path)),
         );
     }
+    left.extend(vm_state::stray_memories(store, &claim.vm));
     left.extend(unnamed_disks(env, claim, &vmsd, since_us)?);
+    left.sort_unstable();
+    left.dedup();
     for path in &left {
         store.remove_file(path)?;
     }
@@ -54,15 +60,17 @@ pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: i64) -> Result<bool>
 }
 
 /// The file with the state of a snapshot that the bookkeeping does not know.
-fn state_file(env: &Env, claim: &Claim, vmsd: &Vmsd, since_us: i64) -> Option<PathBuf> {
+fn state_file(env: &Env, claim: &Claim, vmsd: &Vmsd, since_us: Option<i64>) -> Option<PathBuf> {
     let name = names::state_file(&claim.vm.stem(), vmsd.next_uid().ok()?);
     let path = env.working_dir(&claim.vm).ok()?.join(name);
     is_new(env, &path, since_us).then_some(path)
 }
 
-fn is_new(env: &Env, path: &Path, since_us: i64) -> bool {
+fn is_new(env: &Env, path: &Path, since_us: Option<i64>) -> bool {
     let meta = env.store.meta(path);
-    meta.is_ok_and(|meta| meta.kind == FileKind::File && meta.modified_us >= since_us)
+    meta.is_ok_and(|meta| {
+        meta.kind == FileKind::File && since_us.is_none_or(|since_us| meta.modified_us >= since_us)
+    })
 }
 
 /// Lets the VM run on the disks again that it ran on in `state`; tells whether it is as it was then.
@@ -111,8 +119,17 @@ fn is_empty_child(chain: &Chain, parent: &Path) -> bool {
 }
 
 /// The files of children of the VM's present disks that hold nothing and that nothing names.
-fn unnamed_disks(env: &Env, claim: &Claim, vmsd: &Vmsd, since_us: i64) -> Result<Vec<PathBuf>> {
+fn unnamed_disks(
+    env: &Env,
+    claim: &Claim,
+    vmsd: &Vmsd,
+    since_us: Option<i64>,
+) -> Result<Vec<PathBuf>> {
     let dir = env.working_dir(&claim.vm)?;
+    // Of any age, they may be another VM's that shares the folder.
+    if since_us.is_none() && may_be_shared(env, claim, &dir) {
+        return Ok(Vec::new());
+    }
     let opener = env.opener(&claim.vm)?;
     let named = named_disks(env, claim, vmsd);
     let mut left = Vec::new();
@@ -129,6 +146,10 @@ fn unnamed_disks(env: &Env, claim: &Claim, vmsd: &Vmsd, since_us: i64) -> Result
         }
     }
     Ok(left)
+}
+
+fn may_be_shared(env: &Env, claim: &Claim, dir: &Path) -> bool {
+    dir != claim.vm.dir() || files_with_ending(&*env.store, dir, "vmx").count() > 1
 }
 
 /// Whether a disk is a child of `parent` without data of its own, or was never whole.

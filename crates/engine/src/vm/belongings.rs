@@ -14,7 +14,7 @@ use super::open::VmFolder;
 use super::state::MEMORY_ENDING;
 use crate::error::Result;
 use crate::format::Vmsd;
-use crate::store::{FileKind, Store};
+use crate::store::{FileKind, Store, UNFINISHED};
 
 /// What a file is to its VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,6 +165,7 @@ fn add_left_beside(store: &dyn Store, vm: &VmFolder, found: &mut Found) -> Resul
         .collect();
     for name in &names {
         let role = own_name(name, &vm.stem(), &others)
+            .or_else(|| unfinished(name, &vm.stem(), &others))
             .or_else(|| nameless(name).filter(|_| others.is_empty()));
         if let Some(role) = role {
             add(store, found, vm.dir().join(name), role);
@@ -179,18 +180,29 @@ fn ends_with(name: &str, ending: &str) -> bool {
 
 /// `NAME.vmem`, `NAME-1a2b3c4d.vswp` and the like. Another VM's longer name is not ours.
 fn own_name(name: &str, own: &str, others: &[String]) -> Option<Role> {
+    let rest = rest_of(name, own, others)?;
+    match rest.rsplit_once('.')?.1 {
+        "vmss" | "vmem" | MEMORY_ENDING => Some(Role::SuspendedState),
+        "vmsn" if rest.starts_with("-snapshot") => Some(Role::SnapshotState),
+        "vswp" | "hlog" | "scoreboard" | "vmpl" | "log" => Some(Role::Leftover),
+        _ => None,
+    }
+}
+
+/// What follows the VM's own name in that of a file, in lower case.
+fn rest_of(name: &str, own: &str, others: &[String]) -> Option<String> {
     let lower = name.to_lowercase();
     let own = own.to_lowercase();
     let rest = lower.strip_prefix(&own)?;
     let theirs = |other: &String| other.len() > own.len() && lower.starts_with(other);
-    if !rest.starts_with(['.', '-']) || others.iter().any(theirs) {
-        return None;
-    }
-    match rest.rsplit_once('.')?.1 {
-        "vmss" | "vmem" | MEMORY_ENDING => Some(Role::SuspendedState),
-        "vswp" | "hlog" | "scoreboard" | "vmpl" | "log" => Some(Role::Leftover),
-        _ => None,
-    }
+    let is_own = rest.starts_with(['.', '-']) && !others.iter().any(theirs);
+    is_own.then(|| rest.to_owned())
+}
+
+/// What was to take the place of a file, but was not whole when its process was killed.
+fn unfinished(name: &str, own: &str, others: &[String]) -> Option<Role> {
+    let (of, _) = name.strip_prefix('.')?.split_once(UNFINISHED)?;
+    rest_of(of, own, others).map(|_| Role::Leftover)
 }
 
 /// Names that every VM's products use.
@@ -259,20 +271,25 @@ mod tests {
             "a-1f.vmss",
             "a-Snapshot1.vmem",
             "a-Snapshot1.vmsn",
+            "a-Snapshot7.vmsn",
             "a.nvram",
             "a.vmdk",
             "a.vmsd",
             "a.vmx.lck/M00001.lck",
             "vmware-0.log",
+            ".a.vmx.replix-0123456789abcdef",
+            ".b.vmx.replix-0123456789abcdef",
             "notes.txt",
             "b.vmdk",
         ]);
         let expected = [
+            (".a.vmx.replix-0123456789abcdef", Role::Leftover),
             ("a-000001.vmdk", Role::Disk),
             ("a-1f.vmem", Role::SuspendedState),
             ("a-1f.vmss", Role::SuspendedState),
             ("a-Snapshot1.vmem", Role::SnapshotState),
             ("a-Snapshot1.vmsn", Role::SnapshotState),
+            ("a-Snapshot7.vmsn", Role::SnapshotState),
             ("a.nvram", Role::Nvram),
             ("a.vmdk", Role::Disk),
             ("a.vmsd", Role::Snapshots),

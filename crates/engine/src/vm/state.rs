@@ -9,7 +9,7 @@ use super::files::join;
 use super::lock::{self, Holder, Life};
 use super::open::VmFolder;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::store::{LockMode, Store};
+use crate::store::{FileKind, LockMode, Store, UNFINISHED};
 
 /// The ending of the files in which we save a guest's memory; VMware's are `.vmss` and `.vmsn`.
 pub const MEMORY_ENDING: &str = "replixstate";
@@ -28,6 +28,46 @@ pub fn new_memory(vm_stem: &str) -> String {
 /// Returns the name of the memory that belongs to a snapshot, by that of its `.vmsn`.
 pub fn memory_beside(file_name: impl AsRef<Path>) -> PathBuf {
     file_name.as_ref().with_extension(MEMORY_ENDING)
+}
+
+/// Returns the files with memory of a VM that was suspended, or was being, and that it is not suspended to:
+/// whoever saved or resumed it was killed. Nobody may be doing either.
+///
+/// They are of no use, since the VM has gone on or is about to. Only those in its own folder are
+/// known by their names.
+pub fn stray_memories(store: &dyn Store, vm: &VmFolder) -> Vec<PathBuf> {
+    let stem = vm.stem();
+    let named = vm.config.suspended_to();
+    let entries = store.list(vm.dir()).unwrap_or_default().into_iter();
+    let is_stray = |name: &str| match name.strip_prefix('.') {
+        Some(hidden) => hidden
+            .split_once(UNFINISHED)
+            .is_some_and(|(name, _)| is_memory_of(&stem, name)),
+        None => is_own_memory_of(&stem, name) && named.as_deref() != Some(name),
+    };
+    entries
+        .filter(|entry| entry.kind == FileKind::File && is_stray(&entry.name.to_string_lossy()))
+        .map(|entry| vm.dir().join(entry.name))
+        .collect()
+}
+
+/// Whether [`new_memory`] makes such names. Another VM's longer name is not ours.
+fn is_own_memory_of(vm_stem: &str, name: &str) -> bool {
+    middle(vm_stem, name)
+        .is_some_and(|part| part.len() == 8 && part.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether the memory of a VM, or of a snapshot of it, has such a name.
+fn is_memory_of(vm_stem: &str, name: &str) -> bool {
+    let number = middle(vm_stem, name).and_then(|part| part.strip_prefix("Snapshot"));
+    number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+        || is_own_memory_of(vm_stem, name)
+}
+
+/// What stands in the name of a memory between the VM's and the ending.
+fn middle<'a>(vm_stem: &str, name: &'a str) -> Option<&'a str> {
+    let rest = name.strip_prefix(vm_stem)?.strip_prefix('-')?;
+    rest.strip_suffix(MEMORY_ENDING)?.strip_suffix('.')
 }
 
 /// The state of a VM, and who is the cause of it.
@@ -197,6 +237,30 @@ mod tests {
         write_new(&store, Path::new("/v/a.vmdk"), b"x").unwrap();
         let vm = VmFolder::open(&store, vmx).unwrap();
         (store, vm)
+    }
+
+    #[test]
+    fn stray_memories_are_this_vms_alone() {
+        let (store, vm) = vm("checkpoint.vmState = \"a-00000001.replixstate\"\n");
+        let stray = [
+            ".a-00000003.replixstate.replix-0123456789abcdef",
+            ".a-Snapshot2.replixstate.replix-0123456789abcdef",
+            "a-00000002.replixstate",
+        ];
+        let others = [
+            ".a-b-00000003.replixstate.replix-0123456789abcdef",
+            ".a.vmx.replix-0123456789abcdef",
+            "a-00000001.replixstate",
+            "a-1.replixstate",
+            "a-Snapshot1.replixstate",
+            "a-b-00000002.replixstate",
+            "b-00000002.replixstate",
+        ];
+        for name in stray.iter().chain(&others) {
+            write_new(&store, &Path::new("/v").join(name), b"x").unwrap();
+        }
+        let expected = stray.map(|name| Path::new("/v").join(name));
+        assert_eq!(stray_memories(&store, &vm), expected);
     }
 
     fn hold(store: &Mem, file: &str, program: &str, mode: char) {

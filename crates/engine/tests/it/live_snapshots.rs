@@ -143,6 +143,9 @@ fn snapshot_of_a_paused_vm_comes_back_paused() {
     vm.pause().wait().unwrap();
     let uid = take(&vm, "still", true).unwrap();
     assert_eq!(state(&vm), PowerState::Paused);
+    // As often as one likes.
+    take(&vm, "again", true).unwrap();
+    assert_eq!(state(&vm), PowerState::Paused);
     vm.unpause().wait().unwrap();
     console.run("word=now; echo set-$word", "set-now");
     vm.revert(SnapshotRef::Uid(uid)).wait().unwrap();

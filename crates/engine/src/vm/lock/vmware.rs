@@ -256,7 +256,8 @@ fn kind_of(store: &dyn Store, folder: &Path) -> Option<FileKind> {
     entry.map(|entry| entry.kind)
 }
 
-/// Writes our member, with a number higher than all there are.
+/// Writes our member, with a number higher than all there are. It is there at once and whole: who is
+/// killed before leaves an entry, which others clear away.
 fn announce(
     store: &dyn Store,
     folder: &Path,
@@ -264,16 +265,14 @@ fn announce(
     owner: &Process,
     mode: LockMode,
 ) -> Result<Holder> {
-    store.create(&Part::Entry.path(folder, number))?;
+    let entry = Part::Entry.path(folder, number);
+    let file = store.create(&entry)?;
     let others = members(store, folder);
     let highest = others.iter().map(|(_, holder)| holder.lamport).max();
     let lamport = highest.unwrap_or(0).saturating_add(1);
     let own = Holder::of(owner, mode, lamport);
-    let path = Part::Member.path(folder, number);
-    let file = store.create(&path)?;
-    file.write_at(&own.to_bytes(), 0).inspect_err(|_| {
-        let _ = store.remove_file(&path);
-    })?;
+    file.write_at(&own.to_bytes(), 0)?;
+    store.rename_new(&entry, &Part::Member.path(folder, number))?;
     Ok(own)
 }
 

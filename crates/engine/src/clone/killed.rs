@@ -1,0 +1,197 @@
+//! Operations whose process is killed at each of the changes that they make: the next one finds a whole
+//! VM and works, and in the end nothing is left.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{DeleteSpec, delete};
+use crate::disk::{NewDisk, create as create_disk};
+use crate::error::{Kind, Result};
+use crate::format::vmdk::CreateType;
+use crate::job::Job;
+use crate::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef, SnapshotTree};
+use crate::store::{Mem, Store, create_dirs, remove_tree, write_new};
+use crate::vm::{Env, Settings};
+
+const VMX: &str = "/vms/base/base.vmx";
+
+/// A VM with one disk.
+fn vm() -> (Mem, Env) {
+    let mem = Mem::new();
+    create_dirs(&mem, Path::new("/vms/base")).unwrap();
+    let disk = NewDisk {
+        path: "/vms/base/base.vmdk".into(),
+        create_type: CreateType::MonolithicSparse,
+        sectors: 2048,
+        cut: None,
+        adapter: "lsilogic".into(),
+        hardware_version: 19,
+        uuid: None,
+    };
+    create_disk(&mem, &disk).unwrap();
+    let vmx = b"config.version = \"8\"\nvirtualHW.version = \"19\"\n\
+                scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"base.vmdk\"\n";
+    write_new(&mem, Path::new(VMX), vmx).unwrap();
+    let env = Env {
+        store: Arc::new(mem.clone()),
+        settings: Settings::default(),
+    };
+    (mem, env)
+}
+
+/// The same with the snapshots `a`, `b` and `c`, one on the other.
+fn with_snapshots() -> (Mem, Env) {
+    let (mem, env) = vm();
+    for name in ["a", "b", "c"] {
+        take(&env, name).unwrap();
+    }
+    (mem, env)
+}
+
+fn take(env: &Env, name: &str) -> Result<()> {
+    let new = NewSnapshot {
+        name: name.into(),
+        ..NewSnapshot::default()
+    };
+    snapshot::create(env, Path::new(VMX), &new, &Job::new()).map(drop)
+}
+
+fn revert(env: &Env, name: &str) -> Result<()> {
+    let spec = RevertSpec::from(SnapshotRef::Name(name.into()));
+    snapshot::revert(env, Path::new(VMX), &spec, &Job::new())
+}
+
+fn remove(env: &Env, name: &str) -> Result<()> {
+    let wanted = SnapshotRef::Name(name.into());
+    snapshot::remove(env, Path::new(VMX), &wanted, false, &Job::new())
+}
+
+fn delete_whole(env: &Env) -> Result<()> {
+    let whole = DeleteSpec {
+        disks: true,
+        force: false,
+    };
+    delete(env, Path::new(VMX), whole, &Job::new())
+}
+
+fn listed(env: &Env) -> Vec<String> {
+    let SnapshotTree { snapshots, .. } = snapshot::list(env, Path::new(VMX)).unwrap();
+    snapshots.into_iter().map(|one| one.name).collect()
+}
+
+fn files(mem: &Mem) -> Vec<String> {
+    let entries = mem.list(Path::new("/vms/base")).unwrap_or_default();
+    let names = entries.into_iter().map(|entry| entry.name);
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Asserts that the disks of the VM are whole.
+fn assert_whole(env: &Env) {
+    let vm = env.open(Path::new(VMX)).unwrap();
+    for slot in vm.config.disks() {
+        env.disk(&vm, &slot.file_name).unwrap();
+    }
+}
+
+/// Kills `work` on a VM at each of its changes in turn; `check` gets what is left.
+fn kill_at_each_change(
+    vm: fn() -> (Mem, Env),
+    work: fn(&Env) -> Result<()>,
+    check: impl Fn(&Mem, &Env, usize),
+) {
+    let mut changes = 0;
+    loop {
+        let (mem, env) = vm();
+        mem.limit_changes(Some(changes));
+        let done = work(&env);
+        mem.limit_changes(None);
+        if done.is_ok() {
+            break;
+        }
+        // It says that this process holds the VM, which it does no more.
+        let _ = remove_tree(&mem, Path::new("/vms/base/base.vmx.lck"));
+        check(&mem, &env, changes);
+        changes += 1;
+    }
+    assert!(changes > 5, "{changes}");
+}
+
+#[test]
+fn snapshot_may_be_killed_at_any_change() {
+    kill_at_each_change(
+        vm,
+        |env| take(env, "s"),
+        |mem, env, at| {
+            assert_whole(env);
+            let before = listed(env);
+            take(env, "t").unwrap();
+            assert_whole(env);
+            let after = listed(env);
+            assert_eq!(after, [before.clone(), vec!["t".into()]].concat());
+            if before.is_empty() {
+                let known = files(mem);
+                let expected = ["base-000001.vmdk", "base-Snapshot1.vmsn", "base.vmdk"];
+                assert_eq!(known[..3], expected, "{at}");
+                assert_eq!(known[3..], ["base.vmsd", "base.vmx"], "{at}");
+            }
+            delete_whole(env).unwrap();
+            assert_eq!(files(mem), [""; 0], "{at}");
+        },
+    );
+}
+
+#[test]
+fn revert_may_be_killed_at_any_change() {
+    kill_at_each_change(
+        with_snapshots,
+        |env| revert(env, "a"),
+        |mem, env, at| {
+            assert_whole(env);
+            assert_eq!(listed(env), ["a", "b", "c"]);
+            revert(env, "a").unwrap();
+            assert_whole(env);
+            take(env, "d").unwrap();
+            revert(env, "c").unwrap();
+            assert_whole(env);
+            delete_whole(env).unwrap();
+            assert_eq!(files(mem), [""; 0], "{at}");
+        },
+    );
+}
+
+#[test]
+fn removal_may_be_killed_at_any_change() {
+    kill_at_each_change(
+        with_snapshots,
+        |env| remove(env, "b"),
+        |mem, env, at| {
+            assert_whole(env);
+            if listed(env).contains(&"b".to_owned()) {
+                remove(env, "b").unwrap();
+            }
+            assert_eq!(listed(env), ["a", "c"], "{at}");
+            assert_whole(env);
+            revert(env, "c").unwrap();
+            remove(env, "c").unwrap();
+            remove(env, "a").unwrap();
+            take(env, "d").unwrap();
+            assert_whole(env);
+            delete_whole(env).unwrap();
+            assert_eq!(files(mem), [""; 0], "{at}");
+        },
+    );
+}
+
+#[test]
+fn deletion_may_be_killed_at_any_change() {
+    kill_at_each_change(with_snapshots, delete_whole, |mem, env, at| {
+        match delete_whole(env) {
+            Ok(()) => {}
+            // All that was left is nothing.
+            Err(error) => assert_eq!(error.kind(), Kind::VmNotFound, "{at}: {error}"),
+        }
+        assert_eq!(files(mem), [""; 0], "{at}");
+    });
+}
