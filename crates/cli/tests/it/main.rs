@@ -25,6 +25,7 @@ mod vmrun_delete;
 mod vmrun_devices;
 mod vmrun_edges;
 mod vmrun_guest;
+mod vmrun_killed;
 mod vmrun_limits;
 mod vmrun_parallel;
 mod vmrun_power;
