@@ -67,10 +67,10 @@ const OURS: &str = " In(05) vmx ";
 const LOG_LIMIT: u64 = 1 << 20;
 
 /// Arguments: the log, the folder of the running VM, the lock folder, QEMU's command line. Starts
-/// when it reads a line, after printing the process that becomes QEMU. On descriptor 4 comes a line once
-/// the start is over; where it ends without one, so does QEMU. From 5 on, the descriptors are QEMU's
-/// alone: a tap goes with the last who has it. A shell closes those of one digit. The log tells of an
-/// end that was no power off: 128 and more is a signal.
+/// when it reads a line, after printing the process that becomes QEMU. On descriptor 4 comes a line
+/// once the start is over; where it ends without one, QEMU is ended, if the process of that number is
+/// still ours. From 5 on, the descriptors are QEMU's alone: a tap goes with the last who has it. A shell
+/// closes those of one digit. The log tells of an end that was no power off: above 128 it is a signal.
 const KEEPER: &str = r#"
 exec 3<&0 0</dev/null
 ulimit -n "$(ulimit -H -n)"
@@ -80,13 +80,11 @@ shift 3
 pid=$!
 echo "$pid"
 exec 3<&- 5<&- 6<&- 7<&- 8<&- 9<&- >/dev/null 2>&1
-( read -r over <&4 || kill "$pid" ) &
-watch=$!
+( read -r over <&4 || case $(cat "/proc/$pid/stat") in *") "?" $$ "*) kill "$pid" ;; esac ) &
 exec 4<&-
 trap '' HUP INT TERM
 wait "$pid"
 status=$?
-kill "$watch"
 case $status in
     0) ;;
     *) echo "$(date +%s) In(05) vmx QEMU ended with status $status" >>"$log" ;;

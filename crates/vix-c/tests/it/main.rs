@@ -16,6 +16,7 @@ mod fuzz_corpus;
 mod handles;
 mod installed;
 mod jobs;
+mod power_edges;
 mod program;
 mod properties;
 mod python_clients;
