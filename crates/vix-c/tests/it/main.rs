@@ -13,6 +13,7 @@ mod contract;
 mod delete;
 mod fixtures;
 mod fuzz_corpus;
+mod guest;
 mod handles;
 mod installed;
 mod jobs;
