@@ -306,6 +306,45 @@ fn started_vm_that_went_off_is_replaced() {
 }
 
 #[test]
+fn vm_that_its_user_deleted_is_forgotten() {
+    let Some(pool) = Pool::create("1", &["--ready", "off"]) else {
+        return;
+    };
+    let vmx = pool.take(&[]);
+    let vm = vmx.to_str().unwrap();
+    pool.library.silent(&["stop", vm, "hard"]);
+    pool.library.silent(&["deleteVM", vm]);
+    assert_eq!(pool.shown("fill", &[]), "1 VM made, 1 ready, 1 destroyed\n");
+    pool.assert_tidy();
+}
+
+#[test]
+fn vms_stay_where_none_can_be_started() {
+    let Some(pool) = Pool::create("3", &["--ready", "off"]) else {
+        return;
+    };
+    let mut take = pool.library.program(Program::Replix);
+    take.args(["pool", "take", "pool"]).env("PATH", "/nowhere");
+    let said = pool.library.run(&mut take);
+    assert_eq!(said.code, Some(1), "{said}");
+    let states = pool.states();
+    assert_eq!(states.len(), 3, "{said}");
+    assert!(
+        states.iter().all(|(state, _)| state == "ready"),
+        "{states:?}"
+    );
+    // What is wrong with a VM is found out when it is needed; the next one is taken instead.
+    let (first, second) = (&states[0].1, &states[1].1);
+    let text = fs::read_to_string(first).unwrap();
+    fs::write(first, text.replace("base-cl1.vmdk", "missing.vmdk")).unwrap();
+    let said = pool.pool("take", &[]);
+    assert!(said.err.contains("was of no use"), "{said}");
+    assert_eq!(&pool.real(&said.out), second);
+    assert_eq!(pool.state_of(first), None);
+    pool.assert_tidy();
+}
+
+#[test]
 fn killed_fill_leaves_nothing_that_is_not_cleaned() {
     let Some(pool) = Pool::create("1", &["--ready", "started", "--wait-for", "0"]) else {
         return;

@@ -22,7 +22,13 @@ impl Pool<'_> {
     /// `Cancelled`; `FileLocked` where another process holds the pool for too long.
     pub fn clean(&self, job: &Job) -> Result<u32> {
         let over = self.claim_all(job, |name, record| {
-            record.is_over() || (record.stage == Stage::Ready && self.is_spoilt(name))
+            match record.stage {
+                _ if record.is_over() => true,
+                Stage::Ready => self.is_spoilt(name),
+                // Its user deleted it, instead of giving it back.
+                Stage::Taken { .. } => !Local.exists(&self.vmx(name)),
+                _ => false,
+            }
         })?;
         self.destroy_all(&over, job)
     }

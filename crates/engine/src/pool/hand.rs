@@ -9,6 +9,18 @@ use crate::job::Job;
 use crate::power::StartSpec;
 use crate::store::{Local, Store};
 
+/// So many VMs in a row that do not start are not their own fault: the others stay.
+const USELESS: u32 = 2;
+
+/// Whether an error is this machine's, or this call's: another VM would not start either.
+fn is_of_machine(kind: Kind) -> bool {
+    use Kind::{Cancelled, Denied, Io, NoHypervisor, NoSpace, ReadOnly};
+    matches!(
+        kind,
+        Cancelled | Denied | Io | NoHypervisor | NoSpace | ReadOnly
+    )
+}
+
 impl Pool<'_> {
     /// Hands a VM out, running, to nobody else: one that is ready, else one that is made now, which
     /// the job's warnings say.
@@ -17,15 +29,23 @@ impl Pool<'_> {
     /// `Argument` where the owner does not live; `Cancelled`; what one could not be made for.
     pub fn take(&self, keep: Keep, job: &Job) -> Result<Handout> {
         let claim = Claim::of(keep)?;
+        let mut useless = 0;
         while let Some(name) = self.pick(&claim, job)? {
-            match self.start(&name, &claim, job) {
+            let error = match self.start(&name, &claim, job) {
                 Ok(()) => return Ok(self.handout(name, true)),
-                Err(error) => {
-                    let error = self.given_up(&name, error, job);
-                    job.check()?;
-                    job.warn(format!("{} was of no use: {error}", quoted(&name)));
-                }
+                Err(error) => error,
+            };
+            if is_of_machine(error.kind()) && self.is_fit(&name) {
+                self.change(&name, |record| record.stage = Stage::Ready)?;
+                return Err(error);
             }
+            let error = self.given_up(&name, error, job);
+            useless += 1;
+            if useless == USELESS {
+                return Err(error);
+            }
+            job.check()?;
+            job.warn(format!("{} was of no use: {error}", quoted(&name)));
         }
         // Who has a VM that is ready is not kept waiting for what can be done at any time.
         self.clean(job)?;
