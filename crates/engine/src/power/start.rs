@@ -157,7 +157,8 @@ fn resume(
         });
     }
     undo.keep();
-    saved.consume(env)
+    saved.consume(env);
+    Ok(())
 }
 
 /// Returns the path of a program.

@@ -30,6 +30,19 @@ pub fn memory_beside(file_name: impl AsRef<Path>) -> PathBuf {
     file_name.as_ref().with_extension(MEMORY_ENDING)
 }
 
+/// Returns where the guest's main memory lies that belongs to a file of ours.
+pub fn ram_beside(memory: impl AsRef<Path>) -> PathBuf {
+    memory.as_ref().with_extension("vmem")
+}
+
+/// Removes a file of ours with what belongs to it, as far as they are there.
+pub fn remove_memory(store: &dyn Store, memory: &Path) {
+    for path in [memory, &ram_beside(memory)] {
+        // What is left is the VM's own, and goes with it.
+        let _ = store.remove_file(path);
+    }
+}
+
 /// The state of a VM, and who is the cause of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateReport {
