@@ -76,10 +76,13 @@ fn write(
     let listener = UnixListener::bind(&socket).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     held.ask(|control| control.begin_saving(&socket))?;
-    let copied = receive(held, &listener, (&*file, ram.as_deref()), job);
+    let mut progress = Progress::default();
+    let files = (&*file, ram.as_deref());
+    let copied = receive(held, &listener, files, &mut progress, job);
     // The machine can go on, whatever came of it, once QEMU has come to an end.
     let ended = await_transfer(held);
     let size = copied.and_then(|size| ended.map(|()| size))?;
+    progress.tell(held, job);
     if let Some(ram) = &ram {
         if size.is_none() {
             job.warn("the .vmem is not whole: this QEMU writes memory in a form unknown here");
@@ -98,9 +101,13 @@ fn receive(
     held: &Held,
     listener: &UnixListener,
     (file, ram): (&dyn Bytes, Option<&dyn Bytes>),
+    progress: &mut Progress,
     job: &Job,
 ) -> Result<Option<u64>> {
-    let stream = accept(held, listener, job)?;
+    let stream = accept(held, listener, job).inspect_err(|_| {
+        // It may be about to send: nobody takes it.
+        let _ = held.ask(Control::cancel_saving);
+    })?;
     stream
         .set_nonblocking(false)
         .map_err(|error| Error::io("read from", Path::new("QEMU"), error))?;
@@ -112,7 +119,6 @@ fn receive(
                 None => pages::keep(stream, file, HEAD as u64).map(|()| None),
             })
         });
-        let mut progress = Progress::default();
         let mut cancelled = Ok(());
         loop {
             match end.recv_timeout(PULSE) {
