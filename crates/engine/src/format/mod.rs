@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, quoted};
 pub use charset::Charset;
 pub use dict::{Dictionary, LineEnd};
 pub use vmsd::{FrozenDisk, SnapshotEntry, Vmsd};
-pub use vmsn::{SnapshotFiles, StateFile};
+pub use vmsn::{MemoryRegion, SnapshotFiles, StateFile};
 pub use vmxf::Vmxf;
 
 /// Why bytes are not what they should be: where, and what is wrong there.

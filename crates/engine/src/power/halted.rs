@@ -13,6 +13,7 @@ use super::runtime::{Record, Runtime, require_running};
 use super::saved::{self, Memory};
 use super::seam;
 use super::stop::{await_end, cut};
+use super::transfer;
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
@@ -103,7 +104,10 @@ impl<'a> Held<'a> {
         let saved = saved::suspended_memory(self.env, &vm).ok().flatten();
         vm.config.forget_suspended();
         replace(store, vm.vmx(), &vm.config.to_bytes())?;
-        saved.map_or(Ok(()), |saved| saved.consume(self.env))
+        if let Some(saved) = saved {
+            saved.consume(self.env);
+        }
+        Ok(())
     }
 }
 
@@ -151,9 +155,9 @@ impl<'a> Halted<'a> {
         self.was_running
     }
 
-    /// Saves the guest's memory and the state of its devices to a new file at `path`, durable; who
-    /// goes on with it is paused where `paused`. The disks must have been let go of; the file fits
-    /// them as they are now.
+    /// Saves the guest's memory and the state of its devices to a new file at `path` and, as the VM's
+    /// configuration has it, a `.vmem` beside it, durable; who goes on with it is paused where `paused`.
+    /// The disks must have been let go of; the file fits them as they are now.
     ///
     /// # Errors
     /// `Cancelled`, `NoSpace`; what QEMU says. No file is left then.
@@ -167,15 +171,10 @@ impl<'a> Halted<'a> {
             accelerator: self.held.record.accelerator.clone(),
             paused,
             disks: saved::identify(self.held.env, vm)?,
+            ram: None,
         };
-        saved::save(
-            self.held.env,
-            &self.held,
-            &self.held.run,
-            path,
-            &memory,
-            job,
-        )
+        let memory = (memory, vm.config.has_memory_file());
+        transfer::save(self.held.env, &self.held, &self.held.run, path, memory, job)
     }
 
     /// Lets the guest go on as before, on the disks that the VM's configuration names now.

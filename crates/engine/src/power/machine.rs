@@ -9,6 +9,7 @@ mod ports;
 
 use std::path::{Path, PathBuf};
 
+use crate::format::MemoryRegion;
 use crate::network::Attachment;
 use crate::vm::identity::Uuid;
 use crate::vm::{DeviceInfo, Firmware, Nic, Node, Port, RemoteDisplay, VmConfig};
@@ -61,6 +62,29 @@ pub(super) struct Machine {
     pub(super) remarks: Vec<String>,
     /// The bridges to which taps are needed, open in QEMU as [`FIRST_TAP`] and the numbers after it.
     pub(super) taps: Vec<String>,
+}
+
+/// Returns where the parts of a memory of so many bytes lie for the guest: from 3.5 GiB on, what is
+/// above 3 GiB begins at 4 GiB. Below that lie the devices.
+///
+/// Source: QEMU 10.0, `hw/i386/pc_piix.c`, the comment on the memory's layout; VMware's is the same.
+pub(crate) fn memory_regions(bytes: u64) -> Vec<MemoryRegion> {
+    const GIB: u64 = 1 << 30;
+    let region = |address: u64, offset: u64, len: u64| {
+        let page = |bytes: u64| u32::try_from(bytes >> 12).unwrap_or(u32::MAX);
+        MemoryRegion {
+            page: page(address),
+            file_page: page(offset),
+            pages: page(len),
+        }
+    };
+    match bytes {
+        0..0xe000_0000 => vec![region(0, 0, bytes)],
+        _ => vec![
+            region(0, 0, 3 * GIB),
+            region(4 * GIB, 3 * GIB, bytes - 3 * GIB),
+        ],
+    }
 }
 
 /// The descriptors before are the standard ones, and two that the keeper uses.
@@ -311,6 +335,19 @@ mod tests {
 
     fn has(machine: &Machine, wanted: &str) -> bool {
         machine.args.iter().any(|arg| arg.contains(wanted))
+    }
+
+    #[test]
+    fn memory_has_a_gap_below_4_gib() {
+        let regions = |mib: u64| {
+            let regions = memory_regions(mib << 20).into_iter();
+            let pages = regions.map(|region| (region.page, region.file_page, region.pages));
+            pages.collect::<Vec<_>>()
+        };
+        assert_eq!(regions(3583), [(0, 0, 3583 << 8)]);
+        let low = (0, 0, 3 << 18);
+        assert_eq!(regions(3584), [low, (1 << 20, 3 << 18, 512 << 8)]);
+        assert_eq!(regions(8192), [low, (1 << 20, 3 << 18, 5 << 18)]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
 //! the process; `runtime` remembers it for every other process of the user, `variables` what they
 //! write about it. `halted` holds a running VM still, `seam` exchanges its disks meanwhile, `saved`
-//! is its memory in a file.
+//! is its memory in files, which `transfer` takes from QEMU and gives back, apart as `pages` has it.
 
 #[cfg(feature = "local")]
 mod accelerator;
@@ -20,6 +20,8 @@ mod keys;
 mod machine;
 #[cfg(feature = "local")]
 mod media;
+#[cfg(feature = "local")]
+mod pages;
 #[cfg(feature = "local")]
 mod pause;
 #[cfg(feature = "local")]
@@ -43,6 +45,8 @@ mod stop;
 #[cfg(feature = "local")]
 mod suspend;
 #[cfg(feature = "local")]
+mod transfer;
+#[cfg(feature = "local")]
 mod variables;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +61,7 @@ pub(crate) use {
     console::console,
     halted::{Halted, require_savable},
     keys::type_text,
+    machine::memory_regions,
     pause::{pause, reset, unpause},
     plug::connect,
     preview::preview,

@@ -1,41 +1,27 @@
-//! The memory of a guest in a file: written by QEMU when a VM is suspended or a snapshot is taken of
+//! The memory of a guest in files: written by QEMU when a VM is suspended or a snapshot is taken of
 //! a running one, read by it when the VM goes on.
 //!
-//! The file is ours (`.replixstate`): a head that says what it fits, then QEMU's migration stream.
-//! It goes over a socket and through our hands, so that QEMU needs no rights to the VM's folder, and
-//! whatever release of it can be used that knows sockets. The VM's configuration says in VMware's
-//! words, `checkpoint.vmState`, that it is suspended to this file.
+//! One file is ours (`.replixstate`): a head that says what it fits, then what QEMU saved but for the
+//! pages of the guest's main memory. Those lie beside it in a `.vmem`, unless the VM's configuration
+//! says `mainMem.useNamedFile = "FALSE"` (docs/adr/0016). It says in VMware's words,
+//! `checkpoint.vmState`, that the VM is suspended to the former.
 
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
-use qapi::qmp::MigrationStatus as Status;
 use serde::{Deserialize, Serialize};
 
-use super::halted::Held;
-use super::qmp::Control;
-use super::runtime::Runtime;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
-use crate::store::{Access, Bytes, folder_of, hidden_sibling};
+use crate::store::{Access, Bytes};
 use crate::vm::{Env, VmFolder, state};
 
 /// What the head of a file begins with.
-const MAGIC: &[u8] = b"replix memory 1\n";
+const MAGIC: &[u8] = b"replix memory 2\n";
 
 /// The length of the head: what it begins with, then lines of JSON, filled up with zeros. The first
 /// line is a [`Memory`], each after it a disk as in [`Memory::disks`] that fits as well.
-const HEAD: usize = 64 << 10;
-
-/// QEMU says within this time that it has begun, or ended, or given up.
-const ANSWER: Duration = Duration::from_secs(60);
-
-/// How often QEMU is asked for progress, and the job whether it was cancelled.
-const PULSE: Duration = Duration::from_millis(50);
+pub(super) const HEAD: usize = 64 << 10;
 
 /// What a saved memory fits: the text of the head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,11 +37,27 @@ pub(super) struct Memory {
     /// The disks, by slot and content id: a disk that was written to since does not fit. A slot may
     /// have several ids.
     pub(super) disks: Vec<(String, u32)>,
+    /// The bytes of the guest's main memory in the `.vmem` beside; `None` where there is none.
+    pub(super) ram: Option<u64>,
+}
+
+impl Memory {
+    /// Returns the head of a file.
+    pub(super) fn to_head(&self) -> Result<Vec<u8>> {
+        let mut head = MAGIC.to_vec();
+        head.extend(serde_json::to_vec(self).map_err(|e| internal(&e.to_string()))?);
+        // A zero ends the text.
+        if head.len() >= HEAD {
+            return Err(internal("it has too many disks"));
+        }
+        head.resize(HEAD, 0);
+        Ok(head)
+    }
 }
 
 /// A memory that a VM is to be resumed from.
 pub(crate) struct Saved {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The file's name, as the configuration has it.
     pub(crate) name: String,
     /// What it fits.
@@ -80,19 +82,27 @@ pub(crate) fn suspended_memory(env: &Env, vm: &VmFolder) -> Result<Option<Saved>
         let hint = "resume it in VMware, or make a full clone, which starts from the disks";
         return Err(Error::new(Kind::NotSupported, text).at(vm.vmx()).hint(hint));
     }
-    let missing = || {
+    let missing = |name: &str| {
         let text = format!(
             "the memory of {}, {}, is missing",
             quoted(vm.vmx()),
-            quoted(&name)
+            quoted(name)
         );
         let hint = "put it back; without it, the VM starts from its disks once checkpoint.vmState is \"\" in its configuration";
         Error::new(Kind::SnapshotBroken, text)
             .at(vm.vmx())
             .hint(hint)
     };
-    let path = env.own_file(vm, &name)?.ok_or_else(missing)?;
+    let path = env.own_file(vm, &name)?.ok_or_else(|| missing(&name))?;
     let memory = read(&*env.store.open(&path, Access::Read)?, &path)?;
+    if let Some(bytes) = memory.ram {
+        let ram = state::ram_beside(&name).to_string_lossy().into_owned();
+        let found = env.own_file(vm, &ram)?.ok_or_else(|| missing(&ram))?;
+        if env.store.meta(&found)?.len < bytes {
+            let text = format!("{} is cut off", quoted(&found));
+            return Err(Error::new(Kind::SnapshotBroken, text).at(&found));
+        }
+    }
     let snapshots = env.vmsd(vm)?;
     let kept = snapshots
         .snapshots()
@@ -202,162 +212,6 @@ pub(super) fn unsavable(vm: &VmFolder, reasons: &[String]) -> Error {
     Error::new(Kind::NotSupported, text).at(vm.vmx()).hint(hint)
 }
 
-/// Writes the memory of a machine to a new file at `path`, durable.
-pub(super) fn save(
-    env: &Env,
-    held: &Held,
-    run: &Runtime,
-    path: &Path,
-    memory: &Memory,
-    job: &Job,
-) -> Result<()> {
-    let store = &*env.store;
-    let unfinished = hidden_sibling(path);
-    let saved = write(env, held, run, &unfinished, memory, job)
-        .and_then(|()| store.rename(&unfinished, path))
-        .and_then(|()| store.sync_dir(folder_of(path)));
-    if saved.is_err() {
-        let _ = store.remove_file(&unfinished);
-        let _ = store.remove_file(path);
-    }
-    saved
-}
-
-fn write(
-    env: &Env,
-    held: &Held,
-    run: &Runtime,
-    path: &Path,
-    memory: &Memory,
-    job: &Job,
-) -> Result<()> {
-    job.phase("saving the memory");
-    let mut head = MAGIC.to_vec();
-    head.extend(serde_json::to_vec(memory).map_err(|e| internal(&e.to_string()))?);
-    // A zero ends the text.
-    if head.len() >= HEAD {
-        return Err(internal("it has too many disks"));
-    }
-    head.resize(HEAD, 0);
-    let file = env.store.create(path)?;
-    file.write_at(&head, 0)?;
-    let socket = run.stream();
-    let _ = std::fs::remove_file(&socket);
-    let failed = |error| Error::io("listen at", &socket, error);
-    let listener = UnixListener::bind(&socket).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    held.ask(|control| control.begin_saving(&socket))?;
-    let copied = receive(held, &listener, &*file, job);
-    // The machine can go on, whatever came of it, once QEMU has come to an end.
-    let ended = await_transfer(held);
-    copied.and(ended)?;
-    file.sync()
-}
-
-/// Copies what QEMU sends until it ends. That has a thread of its own: at the end QEMU answers
-/// nobody until it is rid of what it sends.
-fn receive(held: &Held, listener: &UnixListener, file: &dyn Bytes, job: &Job) -> Result<()> {
-    let stream = accept(held, listener, job)?;
-    let (ended, end) = mpsc::channel();
-    std::thread::scope(|scope| {
-        scope.spawn(move || ended.send(copy(stream, file)));
-        let mut progress = Progress::default();
-        let mut cancelled = Ok(());
-        loop {
-            match end.recv_timeout(PULSE) {
-                Ok(copied) => return cancelled.and(copied),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(internal("a panic")),
-                Err(mpsc::RecvTimeoutError::Timeout) => progress.tell(held, job),
-            }
-            if cancelled.is_ok() && job.check().is_err() {
-                cancelled = job.check();
-                // It may have come to its end meanwhile.
-                let _ = held.ask(Control::cancel_saving);
-            }
-        }
-    })
-}
-
-fn copy(mut stream: UnixStream, file: &dyn Bytes) -> Result<()> {
-    let broken = |error| Error::io("read from", Path::new("QEMU"), error);
-    stream.set_nonblocking(false).map_err(broken)?;
-    let mut buffer = vec![0; 1 << 20];
-    let mut position = HEAD as u64;
-    loop {
-        let got = stream.read(&mut buffer).map_err(broken)?;
-        if got == 0 {
-            return Ok(());
-        }
-        file.write_at(&buffer[..got], position)?;
-        position += got as u64;
-    }
-}
-
-/// Waits until QEMU connects.
-fn accept(held: &Held, listener: &UnixListener, job: &Job) -> Result<UnixStream> {
-    let deadline = Instant::now() + ANSWER;
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => return Ok(stream),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(Error::io("read from", Path::new("QEMU"), error)),
-        }
-        job.check()?;
-        let failed = held.ask(Control::transfer)?.status == Some(Status::failed);
-        if failed || Instant::now() >= deadline {
-            return Err(internal("QEMU sends nothing"));
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// What the job was told of a transfer.
-#[derive(Default)]
-struct Progress {
-    expected: bool,
-    done: u64,
-}
-
-impl Progress {
-    /// Tells the job how far QEMU says that it is.
-    fn tell(&mut self, held: &Held, job: &Job) {
-        let Ok(Some(memory)) = held.ask(Control::transfer).map(|transfer| transfer.ram) else {
-            return;
-        };
-        let total = u64::try_from(memory.total).unwrap_or_default();
-        let left = u64::try_from(memory.remaining).unwrap_or_default();
-        if !self.expected {
-            job.expect_bytes(total);
-            self.expected = true;
-        }
-        let done = total.saturating_sub(left).max(self.done);
-        job.advance(done - self.done);
-        self.done = done;
-    }
-}
-
-/// Waits until saving has come to its end.
-///
-/// # Errors
-/// What QEMU says why it did not succeed.
-fn await_transfer(held: &Held) -> Result<()> {
-    let deadline = Instant::now() + ANSWER;
-    loop {
-        let transfer = held.ask(Control::transfer)?;
-        match transfer.status {
-            Some(Status::completed) => return Ok(()),
-            Some(Status::failed | Status::cancelled | Status::none) | None => {
-                let reason = transfer.error_desc.unwrap_or("it was broken off".into());
-                return Err(internal(&reason));
-            }
-            _ if Instant::now() >= deadline => {
-                return Err(internal("QEMU does not come to an end"));
-            }
-            _ => std::thread::sleep(Duration::from_millis(2)),
-        }
-    }
-}
-
 /// Copies a file, its holes as holes.
 fn copy_file(env: &Env, from: &Path, to: &Path, job: &Job) -> Result<()> {
     job.phase("copying the memory");
@@ -382,7 +236,7 @@ fn copy_file(env: &Env, from: &Path, to: &Path, job: &Job) -> Result<()> {
     to.sync()
 }
 
-fn internal(reason: &str) -> Error {
+pub(super) fn internal(reason: &str) -> Error {
     let text = format!("the memory could not be saved: {}", escaped(reason));
     Error::new(Kind::Internal, text)
 }
@@ -427,61 +281,31 @@ impl Saved {
     /// # Errors
     /// `FileExists`, `Cancelled`, `NoSpace`; what the system says.
     pub(crate) fn share(&self, env: &Env, path: &Path, job: &Job) -> Result<()> {
-        match env.store.link(&self.path, path) {
-            Err(error) if error.kind() != Kind::FileExists => copy_file(env, &self.path, path, job),
-            linked => linked,
-        }
-    }
-
-    /// Gives a machine that waits for it this memory.
-    ///
-    /// # Errors
-    /// What QEMU or the system says; the machine has ended then, or is to be ended.
-    pub(super) fn load(
-        &self,
-        env: &Env,
-        run: &Runtime,
-        control: &mut Control,
-        job: &Job,
-    ) -> Result<()> {
-        let socket = run.stream();
-        let _ = std::fs::remove_file(&socket);
-        let broken = |error| Error::io("write to", &socket, error);
-        control.begin_loading(&socket)?;
-        let mut stream = UnixStream::connect(&socket).map_err(broken)?;
-        let file = env.store.open(&self.path, Access::Read)?;
-        let mut buffer = vec![0; 1 << 20];
-        let mut position = HEAD as u64;
-        loop {
-            let got = file.read_at(&mut buffer, position)?;
-            if got == 0 {
-                break;
-            }
-            stream.write_all(&buffer[..got]).map_err(broken)?;
-            position += got as u64;
-            job.check()?;
-        }
-        drop(stream);
-        let deadline = Instant::now() + ANSWER;
-        loop {
-            match control.transfer()?.status {
-                Some(Status::completed) => return Ok(()),
-                Some(Status::failed) => return Err(internal("QEMU does not take it")),
-                _ if Instant::now() >= deadline => return Err(internal("QEMU does not take it")),
-                _ => std::thread::sleep(Duration::from_millis(2)),
+        let ram = self.ram().map(|ram| (ram, state::ram_beside(path)));
+        for (from, to) in ram.into_iter().chain([(self.path.clone(), path.into())]) {
+            match env.store.link(&from, &to) {
+                Err(error) if error.kind() != Kind::FileExists => copy_file(env, &from, &to, job)?,
+                linked => linked?,
             }
         }
+        Ok(())
     }
 
-    /// Removes the file, unless a snapshot needs it: the guest has gone on.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(super) fn consume(&self, env: &Env) -> Result<()> {
-        if self.kept {
-            return Ok(());
+    /// Returns the file with the guest's main memory, where that lies apart.
+    pub(super) fn ram(&self) -> Option<PathBuf> {
+        self.memory.ram.map(|_| state::ram_beside(&self.path))
+    }
+
+    /// Returns how large the guest's main memory is, in bytes, where that lies apart.
+    pub(crate) fn ram_bytes(&self) -> Option<u64> {
+        self.memory.ram
+    }
+
+    /// Removes the files, unless a snapshot needs them: the guest has gone on.
+    pub(super) fn consume(&self, env: &Env) {
+        if !self.kept {
+            state::remove_memory(&*env.store, &self.path);
         }
-        env.store.remove_file(&self.path)
     }
 }
 
@@ -508,9 +332,10 @@ mod tests {
             accelerator: "tcg".into(),
             paused: false,
             disks: vec![disk("scsi0:0", 1), disk("scsi0:1", 2)],
+            ram: None,
         };
-        let mut head = MAGIC.to_vec();
-        head.extend(serde_json::to_vec(&memory).unwrap());
+        let mut head = memory.to_head().unwrap();
+        head.truncate(head.iter().position(|byte| *byte == 0).unwrap());
         // A line that was cut off.
         head.extend(b"\n[\"scsi0:0\", 99");
         head.resize(HEAD, 0);

@@ -225,7 +225,8 @@ fn resume(
         });
     }
     undo.keep();
-    saved.consume(env)
+    saved.consume(env);
+    Ok(())
 }
 
 /// Returns the path of a program.

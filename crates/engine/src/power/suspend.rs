@@ -31,6 +31,7 @@ pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
     let (dir, vm) = (env.working_dir(&claim.vm)?, &mut claim.vm);
     let path = dir.join(&name);
     undo.made_file(&path);
+    undo.made_file(&state::ram_beside(&path));
     // A VM that is suspended forgets that it was paused (VIX reference, `VixVM_Suspend`).
     halted.save(vm, &path, false, job)?;
     vm.config.suspend_to(&match dir == vm.dir() {

@@ -69,7 +69,7 @@ fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> 
     undo.replace(&claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
     undo.keep();
     if let Some(path) = given_up {
-        env.store.remove_file(&path)?;
+        vm_state::remove_memory(&*env.store, &path);
     }
     discard(env, &claim, &old, job)?;
     Ok(memory.is_some() && !was_suspended)

@@ -12,7 +12,7 @@ use crate::disk;
 use crate::error::{Kind, Result};
 use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
 use crate::job::Job;
-use crate::power::{Halted, Saved};
+use crate::power::{self, Halted, Saved};
 use crate::store::{Undo, folder_of, write_new};
 use crate::vm::{Claim, DiskSlot, Env, VmFolder, files, firmware, state as vm_state};
 
@@ -28,6 +28,17 @@ pub(crate) enum GuestMemory<'a> {
 }
 
 impl GuestMemory<'_> {
+    /// How large it is, where it gets a file of its own.
+    fn ram_bytes(&self, vm: &VmFolder) -> Option<u64> {
+        match self {
+            Self::Suspended(saved) => saved.ram_bytes(),
+            Self::Halted(_) if vm.config.has_memory_file() => {
+                vm.config.memory_mib().checked_mul(1 << 20)
+            }
+            Self::Halted(_) => None,
+        }
+    }
+
     /// Puts it into the new file `path`, to fit the disks of `vm`.
     fn put(&self, env: &Env, vm: &VmFolder, path: &Path, job: &Job) -> Result<()> {
         match self {
@@ -85,7 +96,9 @@ pub(crate) fn take(
         extended_config: part(claim.vm.config.extended_config())?,
     };
     undo.made_file(&state);
-    write_new(&*env.store, &state, &files.to_bytes())?;
+    let ram = memory.and_then(|memory| memory.ram_bytes(&old));
+    let regions = ram.map_or(Vec::new(), power::memory_regions);
+    write_new(&*env.store, &state, &files.to_bytes(&regions))?;
     if let Some(variables) = firmware::read(env, &claim.vm)? {
         let file = firmware::variables_beside(&state);
         undo.made_file(&file);
@@ -95,6 +108,7 @@ pub(crate) fn take(
     if let Some(memory) = memory {
         let file = vm_state::memory_beside(&state);
         undo.made_file(&file);
+        undo.made_file(&vm_state::ram_beside(&file));
         memory.put(env, &old, &file, job)?;
         env.store.sync_dir(folder_of(&file))?;
     }

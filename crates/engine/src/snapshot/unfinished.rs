@@ -39,12 +39,12 @@ pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: Option<i64>) -> Resu
     {
         // What is unfinished of the memory goes with it; that of a suspended VM is older than this.
         let memory = vm_state::memory_beside(&state);
-        left.extend(hidden_siblings(store, &memory));
-        left.extend(
-            [memory, state]
-                .into_iter()
-                .filter(|path| store.exists(path)),
-        );
+        let ram = vm_state::ram_beside(&memory);
+        for path in [&memory, &ram] {
+            left.extend(hidden_siblings(store, path));
+        }
+        let whole = [memory, ram, state].into_iter();
+        left.extend(whole.filter(|path| store.exists(path)));
     }
     left.extend(vm_state::stray_memories(store, &claim.vm));
     left.extend(unnamed_disks(env, claim, &vmsd, since_us)?);

@@ -111,6 +111,11 @@ impl VmConfig {
         self.dict.get_number("memsize").unwrap_or(256)
     }
 
+    /// Tells whether the guest's memory is to lie in a file of its own once it is saved.
+    pub fn has_memory_file(&self) -> bool {
+        self.flag("mainMem.useNamedFile", true)
+    }
+
     /// Returns the number of virtual processors.
     pub fn cpus(&self) -> u32 {
         self.dict.get_number("numvcpus").unwrap_or(1).max(1)

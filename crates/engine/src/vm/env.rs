@@ -282,7 +282,7 @@ mod tests {
         let (env, vm) = env(
             "",
             &[
-                ("/v/web/1.vmsn", &files.to_bytes()),
+                ("/v/web/1.vmsn", &files.to_bytes(&[])),
                 ("/v/web/2.vmsn", b"what is this?"),
             ],
         );

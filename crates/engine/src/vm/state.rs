@@ -14,6 +14,9 @@ use crate::store::{FileKind, LockMode, Store, UNFINISHED};
 /// The ending of the files in which we save a guest's memory; VMware's are `.vmss` and `.vmsn`.
 pub const MEMORY_ENDING: &str = "replixstate";
 
+/// The ending of the files beside them with the guest's main memory; VMware's has the same.
+const RAM_ENDING: &str = "vmem";
+
 /// Tells whether a file that a VM is suspended to is one of ours, by its name.
 pub fn is_our_memory(name: &str) -> bool {
     let ending = Path::new(name).extension().unwrap_or_default();
@@ -43,11 +46,19 @@ pub fn stray_memories(store: &dyn Store, vm: &VmFolder) -> Vec<PathBuf> {
         Some(hidden) => hidden
             .split_once(UNFINISHED)
             .is_some_and(|(name, _)| is_memory_of(&stem, name)),
-        None => is_own_memory_of(&stem, name) && named.as_deref() != Some(name),
+        // VMware has files of the other ending too.
+        None => {
+            name.ends_with(MEMORY_ENDING)
+                && is_own_memory_of(&stem, name)
+                && named.as_deref() != Some(name)
+        }
     };
-    entries
+    let stray = entries
         .filter(|entry| entry.kind == FileKind::File && is_stray(&entry.name.to_string_lossy()))
-        .map(|entry| vm.dir().join(entry.name))
+        .map(|entry| vm.dir().join(entry.name));
+    stray
+        .flat_map(|path| [ram_beside(&path), path])
+        .filter(|path| store.exists(path))
         .collect()
 }
 
@@ -67,7 +78,22 @@ fn is_memory_of(vm_stem: &str, name: &str) -> bool {
 /// What stands in the name of a memory between the VM's and the ending.
 fn middle<'a>(vm_stem: &str, name: &'a str) -> Option<&'a str> {
     let rest = name.strip_prefix(vm_stem)?.strip_prefix('-')?;
-    rest.strip_suffix(MEMORY_ENDING)?.strip_suffix('.')
+    let known = [MEMORY_ENDING, RAM_ENDING].into_iter();
+    let mut parts = known.filter_map(|ending| rest.strip_suffix(ending)?.strip_suffix('.'));
+    parts.next()
+}
+
+/// Returns where the guest's main memory lies that belongs to a file of ours.
+pub fn ram_beside(memory: impl AsRef<Path>) -> PathBuf {
+    memory.as_ref().with_extension(RAM_ENDING)
+}
+
+/// Removes a file of ours with what belongs to it, as far as they are there.
+pub fn remove_memory(store: &dyn Store, memory: &Path) {
+    for path in [memory, &ram_beside(memory)] {
+        // What is left is the VM's own, and goes with it.
+        let _ = store.remove_file(path);
+    }
 }
 
 /// The state of a VM, and who is the cause of it.
@@ -245,12 +271,15 @@ mod tests {
         let stray = [
             ".a-00000003.replixstate.replix-0123456789abcdef",
             ".a-Snapshot2.replixstate.replix-0123456789abcdef",
+            "a-00000002.vmem",
             "a-00000002.replixstate",
         ];
         let others = [
             ".a-b-00000003.replixstate.replix-0123456789abcdef",
             ".a.vmx.replix-0123456789abcdef",
             "a-00000001.replixstate",
+            "a-00000001.vmem",
+            "a-00000004.vmem",
             "a-1.replixstate",
             "a-Snapshot1.replixstate",
             "a-b-00000002.replixstate",

@@ -19,7 +19,7 @@ pub struct Console {
 }
 
 /// A VM around a test guest's disk whose serial port is a socket.
-fn talkative(library: &Path, image: &Path, node: &str, lines: &[(&str, &str)]) -> TestVm {
+pub fn talkative(library: &Path, image: &Path, node: &str, lines: &[(&str, &str)]) -> TestVm {
     let mut lines = lines.to_vec();
     lines.extend([
         ("serial0.fileType", "pipe"),

@@ -134,7 +134,7 @@ impl World {
             fs::write(file(".nvram"), SECRET).unwrap();
             fs::write(file(".vmxf"), format!("<Foundry>{SECRET}</Foundry>")).unwrap();
             fs::write(file(".vmss"), SECRET).unwrap();
-            fs::write(file("-Snapshot1.vmsn"), state.to_bytes()).unwrap();
+            fs::write(file("-Snapshot1.vmsn"), state.to_bytes(&[])).unwrap();
             fs::write(file("-Snapshot1.vmem"), SECRET).unwrap();
             fs::write(file(".vmsd"), format!("cloneOf0 = \"{SECRET}\"\n")).unwrap();
         }
@@ -441,7 +441,7 @@ fn snapshot_does_not_put_its_files_outside() {
                     nvram: Some(b"planted".to_vec()),
                     extended_config: None,
                 };
-                fs::write(world.evil("evil-Snapshot1.vmsn"), state.to_bytes()).unwrap();
+                fs::write(world.evil("evil-Snapshot1.vmsn"), state.to_bytes(&[])).unwrap();
             };
             attack(&base, &name, &make, refused, Kind::Denied);
         }

@@ -3,7 +3,7 @@
 use replix::Kind;
 use replix::Vm;
 use replix::clone::{CloneKind, CloneSpec};
-use replix::power::StopMode;
+use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, SnapshotRef};
 use replix::vm::PowerState;
 use replix_testkit::folder;
@@ -173,4 +173,88 @@ fn what_cannot_be_saved_is_named() {
     }
     take(&vm, "disks", false).unwrap();
     assert_eq!(state(&vm), PowerState::Paused);
+}
+
+/// The banner of the kernel that runs, as it stands in memory.
+const BANNER: &[u8] = b"Linux version ";
+
+fn holds(file: &std::path::Path, wanted: &[u8]) -> bool {
+    let bytes = std::fs::read(file).unwrap();
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+#[test]
+fn guests_memory_lies_open_in_a_file() {
+    use std::os::unix::fs::MetadataExt;
+
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
+    console.run(
+        "word=in-the-memory-$((6*7))-of-it; echo set-$word",
+        "set-in-the-memory-42-of-it",
+    );
+    let taking = vm.create_snapshot(NewSnapshot {
+        name: "live".into(),
+        with_memory: true,
+        ..NewSnapshot::default()
+    });
+    let job = taking.job().clone();
+    let uid = taking.wait().unwrap().uid;
+    assert!(job.warnings().is_empty(), "{:?}", job.warnings());
+    let memory = vm.path().with_file_name("base-Snapshot1.vmem");
+    let meta = std::fs::metadata(&memory).unwrap();
+    assert_eq!(meta.len(), 128 << 20);
+    assert!(meta.blocks() * 512 < 120 << 20, "{meta:?}");
+    assert!(holds(&memory, BANNER) && holds(&memory, b"in-the-memory-42-of-it"));
+    // What has neither is the guest's devices, their memory, and where its pages are.
+    let state = vm.path().with_file_name("base-Snapshot1.replixstate");
+    let state = std::fs::metadata(state).unwrap().len();
+    assert!(state < 24 << 20, "{state}");
+    let whole = std::fs::read(&memory).unwrap();
+
+    vm.revert(SnapshotRef::Uid(uid)).wait().unwrap();
+    Console::of(&vm).run("echo is-$word", "is-in-the-memory-42-of-it");
+    assert!(std::fs::read(&memory).unwrap() == whole);
+    vm.suspend(StopMode::Hard).wait().unwrap();
+    let names = std::fs::read_dir(memory.parent().unwrap()).unwrap();
+    let names = names.map(|entry| entry.unwrap().path());
+    let suspended = names.filter(|path| path.extension().is_some_and(|ending| ending == "vmem"));
+    let suspended: Vec<_> = suspended.filter(|path| *path != memory).collect();
+    assert_eq!(suspended.len(), 1);
+    assert!(holds(&suspended[0], BANNER));
+
+    let aside = suspended[0].with_extension("aside");
+    std::fs::rename(&suspended[0], &aside).unwrap();
+    let error = vm.power_on(StartSpec::default()).wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::SnapshotBroken);
+    assert!(error.to_string().contains(".vmem"), "{error}");
+    std::fs::rename(&aside, &suspended[0]).unwrap();
+    start(&vm);
+    Console::of(&vm).run("echo still-$word", "still-in-the-memory-42-of-it");
+    assert!(!suspended[0].exists());
+    vm.remove_snapshot(SnapshotRef::Uid(uid), false)
+        .wait()
+        .unwrap();
+    assert!(!memory.exists());
+}
+
+#[test]
+fn memory_lies_in_one_file_where_the_vm_says_so() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let lines = [("mainMem.useNamedFile", "FALSE")];
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &lines);
+    console.run("word=then; echo set-$word", "set-then");
+    let uid = take(&vm, "live", true).unwrap();
+    let state = vm.path().with_file_name("base-Snapshot1.replixstate");
+    assert!(!state.with_extension("vmem").exists());
+    assert!(holds(&state, BANNER));
+    console.run("word=now; echo set-$word", "set-now");
+    vm.revert(SnapshotRef::Uid(uid)).wait().unwrap();
+    Console::of(&vm).run("echo is-$word", "is-then");
 }

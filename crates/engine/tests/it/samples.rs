@@ -165,7 +165,7 @@ fn state_of_a_snapshot_comes_back_byte_for_byte() {
         let state = StateFile::read(&*file).unwrap();
         assert!(!state.is_live());
         let files = state.files(&*file).unwrap().unwrap();
-        assert_eq!(files.to_bytes(), std::fs::read(&path).unwrap());
+        assert_eq!(files.to_bytes(&[]), std::fs::read(&path).unwrap());
         let config = VmConfig::parse(&files.config).unwrap();
         assert_eq!(config.display_name().as_deref(), Some("SIFT-Workstation"));
         assert!(nvram::is_nvram(&files.nvram.unwrap()));

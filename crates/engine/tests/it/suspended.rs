@@ -1,17 +1,19 @@
 //! VMs that are suspended and resumed: the guest goes on where it was, with the disks it had.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use replix::Kind;
 use replix::clone::{CloneKind, CloneSpec};
 use replix::power::StopMode;
 use replix::snapshot::{NewSnapshot, RevertSpec, SnapshotRef};
 use replix::vm::PowerState;
-use replix_testkit::folder;
+use replix::{Job, Kind, Vm};
+use replix_testkit::{folder, peer};
 
-use crate::console::{Console, ready};
+use crate::console::{Console, ready, talkative};
 use crate::guests::{skip, start, state, stop};
-use crate::vms::{snapshot, try_clone, vmx};
+use crate::running::Stopped;
+use crate::vms::{host, open, snapshot, try_clone, vmx};
 
 fn memories(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap();
@@ -203,4 +205,110 @@ fn snapshots_of_a_suspended_vm_are_merged() {
     let said = Console::of(&vm).run(check, "is-one");
     assert!(said.contains("one\r\n"), "{said}");
     stop(&vm);
+}
+
+/// Saves the memory of a VM, by suspending it or for a snapshot.
+type Saving = fn(&Vm, &Job) -> replix::Result<()>;
+
+fn suspend(vm: &Vm, job: &Job) -> replix::Result<()> {
+    host().provider().suspend(vm.path(), StopMode::Hard, job)
+}
+
+fn take_live(vm: &Vm, job: &Job) -> replix::Result<()> {
+    let new = NewSnapshot {
+        name: "live".into(),
+        with_memory: true,
+        ..NewSnapshot::default()
+    };
+    let taken = host().provider().create_snapshot(vm.path(), &new, job);
+    taken.map(drop)
+}
+
+/// A job that is cancelled when saving begins.
+fn cancelled_job() -> Job {
+    let itself = Arc::new(Mutex::new(None::<Job>));
+    let known = Arc::clone(&itself);
+    let job = Job::observed(move |progress| {
+        if progress.phase == "saving the memory" {
+            known.lock().unwrap().as_ref().unwrap().cancel();
+        }
+    });
+    *itself.lock().unwrap() = Some(job.clone());
+    job
+}
+
+/// What the guest said but for its signs of life.
+fn without_ticks(said: &str) -> String {
+    let lines = said.split_inclusive('\n');
+    lines.filter(|line| !line.contains("guest-tick")).collect()
+}
+
+#[test]
+fn vm_with_several_disks_is_saved_or_goes_on() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let lines = [
+        ("sata0.present", "TRUE"),
+        ("sata0:0.present", "TRUE"),
+        ("sata0:0.fileName", "first.vmdk"),
+        ("ide0:0.present", "TRUE"),
+        ("ide0:0.fileName", "second.vmdk"),
+    ];
+    let test_vm = talkative(library.path(), &image, "scsi0:0", &lines);
+    for (name, size) in [("first.vmdk", "8M"), ("second.vmdk", "12M")] {
+        let path = test_vm.file(name);
+        let path = path.to_str().unwrap();
+        peer("qemu-img", ["create", "-q", "-f", "vmdk", path, size]);
+    }
+    let vm = open(&test_vm);
+    start(&vm);
+    let _stopped = Stopped(vm.clone());
+    let mut console = Console::of(&vm);
+    console.wait_for("guest-ready");
+    console.run(
+        "disk() { for d in /sys/block/sd*; do [ $(cat $d/size) = $1 ] && echo /dev/${d##*/}; done; }; \
+         put() { echo $1 >/disk/a; for s in 16384 24576; do echo $1-$s | dd of=$(disk $s) conv=fsync; done; sync; }; \
+         get() { echo 3 >/proc/sys/vm/drop_caches; cat /disk/a; for s in 16384 24576; do head -n1 $(disk $s); done; }; \
+         put one; word=kept; echo set-$word",
+        "set-kept",
+    );
+    let dir = vm.path().parent().unwrap();
+    let unfinished = |vm: &Vm| {
+        let mut names = memories(vm.path().parent().unwrap());
+        names.extend(
+            vm.snapshots()
+                .unwrap()
+                .snapshots
+                .into_iter()
+                .map(|s| s.name),
+        );
+        names
+    };
+    for save in [suspend as Saving, take_live] {
+        let began = std::time::Instant::now();
+        let error = save(&vm, &cancelled_job()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Cancelled, "{error}");
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+        assert_eq!(state(&vm), PowerState::On);
+        assert!(unfinished(&vm).is_empty(), "{:?}", unfinished(&vm));
+        let said = without_ticks(&console.run("get; echo on-$word", "on-kept"));
+        assert!(said.contains("one-16384\r\none-24576\r\n"), "{said}");
+    }
+
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let known = Arc::clone(&told);
+    let job = Job::observed(move |progress| known.lock().unwrap().push(progress.percent()));
+    suspend(&vm, &job).unwrap();
+    let told = told.lock().unwrap();
+    assert!(told.is_sorted() && told.last() == Some(&100), "{told:?}");
+    assert_eq!(memories(dir).len(), 1);
+    start(&vm);
+    let said = Console::of(&vm).run("get; put two; get; echo is-$word", "is-kept");
+    let said = without_ticks(&said);
+    for word in ["one", "two"] {
+        let lines = format!("{word}\r\n{word}-16384\r\n{word}-24576\r\n");
+        assert!(said.contains(&lines), "{said}");
+    }
 }

@@ -358,7 +358,7 @@ impl Copied {
                 nvram: Some(format!("MRVN {uid}").into_bytes()),
                 extended_config: None,
             };
-            write(state.clone(), files.to_bytes());
+            write(state.clone(), files.to_bytes(&[]));
             let values = [
                 uid.into(),
                 state,

@@ -2,14 +2,16 @@
 //!
 //! A file is a table of groups, a group a list of tags. One group, `Snapshot`, holds the
 //! configuration of that moment; a state taken while off has nothing but that, and is written here.
-//! What else a running VM leaves is VMware's own and is only recognised. All little-endian.
+//! Of what else a running VM leaves, the group `memory` is written too: tools that read a `.vmem`
+//! look there for where its parts lie in the guest. The rest is VMware's own and is only recognised.
+//! All little-endian.
 
 mod tags;
 
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use self::tags::{TagReader, push_block};
+use self::tags::{TagReader, push_block, push_number};
 use super::{Malformed, Place};
 use crate::error::{Error, Kind, Result};
 use crate::store::Bytes;
@@ -26,6 +28,7 @@ const MAX_GROUPS: u32 = 4096;
 const PADDING: usize = 8192;
 
 const GROUP: &str = "Snapshot";
+const MEMORY: &str = "memory";
 const CONFIG: &str = "cfgFile";
 const NVRAM: &str = "nvramFile";
 const EXTENDED: &str = "extendedConfigFile";
@@ -68,6 +71,17 @@ pub struct SnapshotFiles {
     pub nvram: Option<Vec<u8>>,
     /// The text of the `.vmxf`.
     pub extended_config: Option<Vec<u8>>,
+}
+
+/// A part of the guest's memory that lies in one piece, in pages of 4 KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRegion {
+    /// Where it begins for the guest.
+    pub page: u32,
+    /// Where it begins in the `.vmem`.
+    pub file_page: u32,
+    /// How long it is.
+    pub pages: u32,
 }
 
 /// A state file's table.
@@ -140,8 +154,21 @@ impl StateFile {
 }
 
 impl SnapshotFiles {
-    /// Returns the state file of a snapshot that is taken while the VM is off.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    /// Returns the state file of a snapshot; one with a `.vmem` beside it has `memory`.
+    pub fn to_bytes(&self, memory: &[MemoryRegion]) -> Vec<u8> {
+        let mut groups = vec![(GROUP, self.to_group())];
+        if !memory.is_empty() {
+            groups.push((MEMORY, memory_group(memory)));
+        }
+        let mut out = table_of(&groups);
+        for (_, group) in groups {
+            out.extend(group);
+        }
+        out.extend([0, 0]);
+        out
+    }
+
+    fn to_group(&self) -> Vec<u8> {
         let mut group = Vec::new();
         // The text, its end, and the padding.
         push_block(&mut group, CONFIG, &[&self.config, &[0; 1 + PADDING]]);
@@ -152,29 +179,43 @@ impl SnapshotFiles {
             push_block(&mut group, EXTENDED, &[text, &[0; PADDING]]);
         }
         group.extend([0, 0]);
-        let mut out = table_of_one(group.len());
-        out.extend(group);
-        out.extend([0, 0]);
-        out
+        group
     }
 }
 
-/// The header and the table of a file that has only the group of files.
-fn table_of_one(size: usize) -> Vec<u8> {
+fn memory_group(regions: &[MemoryRegion]) -> Vec<u8> {
+    let mut group = Vec::new();
+    push_number(&mut group, "regionsCount", None, regions.len() as u32);
+    for (index, region) in (0..).zip(regions) {
+        push_number(&mut group, "regionPPN", Some(index), region.page);
+        push_number(&mut group, "regionPageNum", Some(index), region.file_page);
+        push_number(&mut group, "regionSize", Some(index), region.pages);
+    }
+    group.extend([0, 0]);
+    group
+}
+
+/// The header and the table of a file that has these groups, in this order.
+fn table_of(groups: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let header = Header {
         magic: MAGIC.into(),
         version: VERSION.into(),
-        groups: 1.into(),
+        groups: (groups.len() as u32).into(),
     };
-    let mut name = [0; 64];
-    name[..GROUP.len()].copy_from_slice(GROUP.as_bytes());
-    let offset = size_of::<Header>() + size_of::<GroupEntry>();
-    let entry = GroupEntry {
-        name,
-        offset: (offset as u64).into(),
-        size: (size as u64).into(),
-    };
-    [header.as_bytes(), entry.as_bytes()].concat()
+    let mut table = header.as_bytes().to_vec();
+    let mut offset = size_of::<Header>() + groups.len() * size_of::<GroupEntry>();
+    for (group, bytes) in groups {
+        let mut name = [0; 64];
+        name[..group.len()].copy_from_slice(group.as_bytes());
+        let entry = GroupEntry {
+            name,
+            offset: (offset as u64).into(),
+            size: (bytes.len() as u64).into(),
+        };
+        table.extend(entry.as_bytes());
+        offset += bytes.len();
+    }
+    table
 }
 
 fn group_of(entry: &[u8]) -> Option<Group> {
@@ -235,7 +276,7 @@ mod tests {
                 ..files()
             },
         ] {
-            let bytes = files.to_bytes();
+            let bytes = files.to_bytes(&[]);
             assert_eq!(read(&bytes).unwrap(), Some(files));
             assert!(!StateFile::read(&*file(&bytes)).unwrap().is_live());
         }
@@ -243,7 +284,7 @@ mod tests {
 
     #[test]
     fn layout_is_vmwares() {
-        let bytes = files().to_bytes();
+        let bytes = files().to_bytes(&[]);
         assert_eq!(bytes[..12], *b"\xd2\xbe\xd2\xbe\x08\0\0\0\x01\0\0\0");
         assert_eq!(bytes[76..84], 92_u64.to_le_bytes());
         // Two zeros end the group, two more the file.
@@ -255,6 +296,26 @@ mod tests {
         assert_eq!(bytes[109..117], config.to_le_bytes());
         assert_eq!(bytes[117..119], [0, 0]);
         assert_eq!(bytes[119..128], *b".encoding");
+    }
+
+    #[test]
+    fn memory_says_where_its_regions_lie() {
+        let regions = [(0, 0, 0xc0000), (0x10_0000, 0xc0000, 0x40000)];
+        let regions = regions.map(|(page, file_page, pages)| MemoryRegion {
+            page,
+            file_page,
+            pages,
+        });
+        let bytes = files().to_bytes(&regions);
+        assert_eq!(read(&bytes).unwrap(), Some(files()));
+        let state = StateFile::read(&*file(&bytes)).unwrap();
+        let group = &state.groups()[1];
+        assert_eq!(group.name, "memory");
+        let group = &bytes[group.offset as usize..][..group.size as usize];
+        assert_eq!(group[..18], *b"\x04\x0cregionsCount\x02\0\0\0");
+        assert!(group.ends_with(b"\x44\x0aregionSize\x01\0\0\0\0\0\x04\0\0\0"));
+        let end = state.groups()[1].offset + state.groups()[1].size;
+        assert_eq!(end + 2, bytes.len() as u64);
     }
 
     #[test]
@@ -279,14 +340,14 @@ mod tests {
 
     #[test]
     fn state_without_files_says_so() {
-        let mut bytes = files().to_bytes();
+        let mut bytes = files().to_bytes(&[]);
         bytes[12] = b'X';
         assert_eq!(read(&bytes).unwrap(), None);
     }
 
     #[test]
     fn damaged_states_are_refused() {
-        let good = files().to_bytes();
+        let good = files().to_bytes(&[]);
         let mut table = good.clone();
         table[8..12].copy_from_slice(&[0xff; 4]);
         let mut block = good.clone();
@@ -304,7 +365,7 @@ mod tests {
 
     #[test]
     fn cut_off_state_is_refused() {
-        let good = files().to_bytes();
+        let good = files().to_bytes(&[]);
         for len in [93, 100, 110, 118, 200, 8000] {
             assert!(read(&good[..len]).is_err(), "{len}");
         }
@@ -312,7 +373,7 @@ mod tests {
 
     #[test]
     fn offsets_beyond_the_file_are_refused() {
-        let mut bytes = files().to_bytes();
+        let mut bytes = files().to_bytes(&[]);
         bytes[76..84].copy_from_slice(&[0xff; 8]);
         assert!(read(&bytes).is_err());
     }

@@ -146,3 +146,12 @@ pub(super) fn push_block(group: &mut Vec<u8>, name: &str, data: &[&[u8]]) {
         group.extend(*part);
     }
 }
+
+/// Appends a tag with a number, one of several where it has an index.
+pub(super) fn push_number(group: &mut Vec<u8>, name: &str, index: Option<u32>, number: u32) {
+    let indices = u8::from(index.is_some());
+    group.extend([indices << 6 | 4, name.len() as u8]);
+    group.extend(name.bytes());
+    group.extend(index.into_iter().flat_map(u32::to_le_bytes));
+    group.extend(number.to_le_bytes());
+}
