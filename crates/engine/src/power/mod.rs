@@ -41,6 +41,8 @@ mod stop;
 #[cfg(feature = "local")]
 mod suspend;
 #[cfg(feature = "local")]
+mod user;
+#[cfg(feature = "local")]
 mod variables;
 
 use serde::{Deserialize, Serialize};

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::halted::Held;
 use super::qmp::Control;
 use super::runtime::Runtime;
+use super::user;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::store::{Access, Bytes, folder_of, hidden_sibling};
@@ -177,6 +178,7 @@ fn write(
     let _ = std::fs::remove_file(&socket);
     let failed = |error| Error::io("listen at", &socket, error);
     let listener = UnixListener::bind(&socket).map_err(failed)?;
+    user::give(run, &socket)?;
     listener.set_nonblocking(true).map_err(failed)?;
     held.ask(|control| control.begin_saving(&socket))?;
     let copied = receive(held, &listener, &*file, job);

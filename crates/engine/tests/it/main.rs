@@ -31,6 +31,7 @@ mod matrix;
 mod running;
 mod sample_vms;
 mod samples;
+mod servant;
 mod snapshots;
 mod suspended;
 mod tools;
