@@ -60,6 +60,8 @@ pub(super) struct Machine {
     pub(super) obstacles: Vec<String>,
     /// What each start tells its user: what is substituted or missing, with the cure.
     pub(super) remarks: Vec<String>,
+    /// The files that it writes to besides its disks.
+    pub(super) written: Vec<PathBuf>,
     /// The bridges to which taps are needed, open in QEMU as [`FIRST_TAP`] and the numbers after it.
     pub(super) taps: Vec<String>,
 }
@@ -185,6 +187,7 @@ impl Machine {
                 let path = escape(&path.to_string_lossy());
                 format!("if=pflash,format=raw,unit={unit},readonly={read_only},file={path}")
             };
+            self.written.push(variables.clone());
             self.arg("-drive", flash(0, code, "on"));
             self.arg("-drive", flash(1, variables, "off"));
         }

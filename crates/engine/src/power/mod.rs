@@ -47,6 +47,8 @@ mod suspend;
 #[cfg(feature = "local")]
 mod transfer;
 #[cfg(feature = "local")]
+mod user;
+#[cfg(feature = "local")]
 mod variables;
 
 use serde::{Deserialize, Serialize};

@@ -77,17 +77,30 @@ impl Runtime {
         }
     }
 
-    /// Makes the folder new and empty, for the user alone.
+    /// Makes the folder new and empty, for the user alone. With `passing`, it can be given to another
+    /// user, who then reaches it.
     ///
     /// # Errors
     /// `Denied` where somebody else put a folder in its place; what the system says.
-    pub(super) fn create(&self, store: &dyn Store) -> Result<()> {
+    pub(super) fn create(&self, store: &dyn Store, passing: bool) -> Result<()> {
         create_private_dir(&root())?;
+        self.let_pass(passing)?;
         if store.exists(&self.dir) {
             remove_tree(store, &self.dir)?;
         }
         create_private_dir(&self.dir)?;
         create_private_dir(&self.agent_dir())
+    }
+
+    fn let_pass(&self, passing: bool) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let root = root();
+        let permissions = std::fs::Permissions::from_mode(0o711);
+        match passing {
+            true => std::fs::set_permissions(&root, permissions)
+                .map_err(|error| Error::io("open to others", &root, error)),
+            false => Ok(()),
+        }
     }
 
     /// The socket through which the machine is spoken to.

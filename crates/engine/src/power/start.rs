@@ -6,6 +6,7 @@
 //! shell leaves a VM that runs and is known to run. Who starts a VM and is killed before it runs leaves
 //! nothing that waits: the shell sees a pipe break, and ends QEMU.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, PipeWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -22,6 +23,7 @@ use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget, running};
 use super::saved::{self, Saved};
 use super::stop::await_end;
+use super::user::{self, Servant};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
@@ -116,8 +118,14 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     }
     let chains = open_disks(env, &claim.vm)?;
     let run = Runtime::of(claim.vm.vmx());
-    run.create(store)?;
+    let servant = Servant::of(&env.settings)?;
+    run.create(store, servant.is_some())?;
     let disks = present_disks(&run, &chains)?;
+    if let Some(servant) = &servant {
+        let own = servant.own(&run);
+        own.and_then(|()| servant.own_disks(claim.vm.dir(), &chains))
+            .inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
+    }
     let machine = build(
         env,
         &claim.vm,
@@ -130,7 +138,12 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     let started = machine.and_then(|machine| {
         machine.remarks.iter().for_each(|remark| job.warn(remark));
         job.check()?;
-        launch(env, &mut claim, &run, &program, &machine, job)
+        if let Some(servant) = &servant {
+            let accelerator = Choice::of(&env.settings).accelerator;
+            servant.require_access(&chains, &machine.written, accelerator)?;
+        }
+        let before = servant.as_ref().map(Servant::words).unwrap_or_default();
+        launch(env, &mut claim, &run, (&before, &program), &machine, job)
     });
     let (record, starting) = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
     let vm = &claim.vm;
@@ -307,7 +320,7 @@ fn build(
         nics: attach(vm)?,
         control: &run.socket(),
         agent: &run.agent_socket(),
-        uefi: uefi(env, vm)?,
+        uefi: uefi(env, vm, run)?,
     };
     remarks.iter().for_each(|remark| job.warn(remark));
     Ok(Machine::of(&parts))
@@ -343,7 +356,7 @@ fn display(spec: &StartSpec, remarks: &mut Vec<String>) -> &'static str {
 
 /// For a VM with UEFI: the firmware, and this VM's own variables, made at its first start. VMware's
 /// `.nvram` has another form and is left alone.
-fn uefi(env: &Env, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
+fn uefi(env: &Env, vm: &VmFolder, run: &Runtime) -> Result<Option<(PathBuf, PathBuf)>> {
     let store = &*env.store;
     if !matches!(vm.config.firmware(), Firmware::Efi { .. }) {
         return Ok(None);
@@ -356,6 +369,7 @@ fn uefi(env: &Env, vm: &VmFolder) -> Result<Option<(PathBuf, PathBuf)>> {
             &variables,
             &read_small(store, &blank, firmware::VARIABLES_LIMIT)?,
         )?;
+        user::give(run, &variables)?;
     }
     Ok(Some((code, variables)))
 }
@@ -384,7 +398,7 @@ fn launch(
     env: &Env,
     claim: &mut Claim,
     run: &Runtime,
-    program: &Path,
+    (before, program): (&[OsString], &Path),
     machine: &Machine,
     job: &Job,
 ) -> Result<(Record, Starting)> {
@@ -396,6 +410,7 @@ fn launch(
     keeper.args(["--fork", "sh", "-c", KEEPER, lock::RUNNER]);
     keeper
         .args([&log, &run.dir, &lock::lock_folder(vm.vmx())])
+        .args(before)
         .arg(program)
         .args(&machine.args);
     keeper

@@ -16,6 +16,7 @@ use super::pages;
 use super::qmp::Control;
 use super::runtime::Runtime;
 use super::saved::{HEAD, Memory, Saved, internal};
+use super::user;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::store::{Access, Bytes, folder_of, hidden_sibling};
@@ -74,6 +75,7 @@ fn write(
     let _ = std::fs::remove_file(&socket);
     let failed = |error| Error::io("listen at", &socket, error);
     let listener = UnixListener::bind(&socket).map_err(failed)?;
+    user::give(run, &socket)?;
     listener.set_nonblocking(true).map_err(failed)?;
     held.ask(|control| control.begin_saving(&socket))?;
     let mut progress = Progress::default();

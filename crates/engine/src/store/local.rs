@@ -300,7 +300,8 @@ pub fn link_to(target: &Path, path: &Path) -> Result<()> {
     std::os::unix::fs::symlink(target, path).map_err(|e| Error::io("create", path, e))
 }
 
-/// Makes the folder `dir` for this user alone, if it is not there yet.
+/// Makes the folder `dir` for this user alone, if it is not there yet. Others may at most pass through
+/// it, to what they know the name of.
 ///
 /// # Errors
 /// `Denied` where something of somebody else's, or open to others, stands there.
@@ -312,7 +313,7 @@ pub fn create_private_dir(dir: &Path) -> Result<()> {
     }
     let meta = std::fs::symlink_metadata(dir).map_err(|e| Error::io("find", dir, e))?;
     let is_ours = meta.uid() == nix::unistd::geteuid().as_raw();
-    if meta.is_dir() && is_ours && meta.mode() & 0o077 == 0 {
+    if meta.is_dir() && is_ours && meta.mode() & 0o066 == 0 {
         return Ok(());
     }
     let text = format!("{} is not a folder of this user alone", quoted(dir));

@@ -28,6 +28,8 @@ pub struct Settings {
     pub delete_parents: bool,
     /// What runs guests, where the user knows better: `power.accelerator`.
     pub accelerator: Option<Accelerator>,
+    /// Whom QEMU runs as where root starts a VM: `power.user`.
+    pub user: Option<String>,
     /// How long an operation waits for a VM that another process holds: `lock.seconds`.
     pub patience: Duration,
     /// The list of registered VMs: `inventory.file`; `None` is the user's own,
@@ -41,6 +43,7 @@ impl Default for Settings {
             allow: Vec::new(),
             delete_parents: false,
             accelerator: None,
+            user: None,
             patience: Duration::from_secs(60),
             inventory: None,
         }
@@ -80,6 +83,9 @@ impl Settings {
                     let words = [("kvm", Accelerator::Kvm), ("tcg", Accelerator::Tcg)];
                     choice(&value, &words).map(|found| self.accelerator = Some(found))
                 }
+                "power.user" => Some(value.trim())
+                    .filter(|name| !name.is_empty())
+                    .map(|name| self.user = Some(name.into())),
                 "lock.seconds" => value
                     .parse()
                     .ok()
@@ -144,10 +150,12 @@ mod tests {
     #[test]
     fn settings_are_read_as_a_dictionary() {
         let text = "places.allow = \"/a;/b\"\nDelete.Parents = \"Allow\"\nlock.seconds = \"5\"\n\
+                    power.user = \"nobody\"\n\
                     inventory.file = \"/s/list\"\n";
         let settings = read(text).unwrap();
         assert_eq!(settings.allow, [Path::new("/a"), Path::new("/b")]);
         assert!(settings.delete_parents);
+        assert_eq!(settings.user.as_deref(), Some("nobody"));
         assert_eq!(settings.patience, Duration::from_secs(5));
         assert_eq!(settings.inventory.as_deref(), Some(Path::new("/s/list")));
     }
@@ -159,6 +167,7 @@ mod tests {
             error.to_string(),
             "\"s\": power.accelerator cannot be \"fast\""
         );
+        assert!(read("power.user = \" \"\n").is_err());
         assert!(read("places.allow = \"a\"\n").is_err());
         assert!(read("inventory.file = \"a\"\n").is_err());
     }

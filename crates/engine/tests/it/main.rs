@@ -34,6 +34,7 @@ mod power_edges;
 mod running;
 mod sample_vms;
 mod samples;
+mod servant;
 mod snapshots;
 mod suspended;
 mod tools;

@@ -69,12 +69,16 @@ impl Machine {
         let end = match wire {
             Wire::Console { socket, log } => {
                 // What an earlier run wrote is the user's.
+                self.written.extend(log.clone());
                 let log = log.as_deref().map(text);
                 let log = log.map_or(String::new(), |log| format!(",logfile={log},logappend=on"));
                 let path = text(socket);
                 format!("socket,id={name},path={path},server=on,wait=off{log}")
             }
-            Wire::File(path) => format!("file,id={name},path={},append=on", text(path)),
+            Wire::File(path) => {
+                self.written.push(path.clone());
+                format!("file,id={name},path={},append=on", text(path))
+            }
             Wire::Server(path) => {
                 let path = text(path);
                 format!("socket,id={name},path={path},server=on,wait=off")

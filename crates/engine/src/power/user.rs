@@ -1,0 +1,195 @@
+//! QEMU as a user without rights, where root starts a VM: `power.user`.
+//!
+//! The folder of the running VM is that user's, and root gives away what it adds to it later; so it
+//! does with the disks that it makes in a VM folder of that user's. Else the VM's own files are not
+//! touched: whoever sets this up decides who may read and write them.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::unistd::{User, chown, geteuid};
+
+use super::runtime::Runtime;
+use crate::disk::Chain;
+use crate::error::{Error, Kind, Result, escaped, quoted};
+use crate::store::folder_of;
+use crate::vm::{Accelerator, Node, Settings};
+
+/// Prints the first file that this user cannot use: after `w` those to be written, after `r` those to
+/// be read.
+const CHECK: &str = r#"
+for file; do
+    case $file in
+        r|w) need=$file; continue ;;
+    esac
+    if [ ! -r "$file" ] || { [ $need = w ] && [ ! -w "$file" ]; }; then
+        printf '%s' "$file"
+        exit 1
+    fi
+done
+"#;
+
+/// The user that QEMU runs as.
+pub(super) struct Servant(User);
+
+impl Servant {
+    /// Returns the user of the settings, where root asks; any other user's QEMU runs as that user.
+    ///
+    /// # Errors
+    /// `BadConfig` where there is no such user.
+    pub(super) fn of(settings: &Settings) -> Result<Option<Self>> {
+        let Some(name) = settings.user.as_ref().filter(|_| geteuid().is_root()) else {
+            return Ok(None);
+        };
+        match User::from_name(name) {
+            Ok(Some(user)) => Ok(Some(Self(user))),
+            _ => {
+                let text = format!("there is no user \"{}\"", escaped(name));
+                let hint = "name one in the setting power.user, or remove it";
+                Err(Error::new(Kind::BadConfig, text).hint(hint))
+            }
+        }
+    }
+
+    /// Gives the folder of a VM that is about to run to this user, with what is in it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn own(&self, run: &Runtime) -> Result<()> {
+        let mut folders = vec![run.dir.clone()];
+        while let Some(folder) = folders.pop() {
+            let failed = |error| Error::io("look into", &folder, error);
+            for entry in std::fs::read_dir(&folder).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                if entry.file_type().map_err(failed)?.is_dir() {
+                    folders.push(entry.path());
+                }
+            }
+            hand_over(&folder, self.0.uid.as_raw(), self.0.gid.as_raw())?;
+        }
+        Ok(())
+    }
+
+    /// Gives this user the disks that root made in a VM folder of that user's: those of a snapshot, or
+    /// of going back to one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn own_disks(&self, folder: &Path, chains: &[(Node, Chain)]) -> Result<()> {
+        let owner = |file: &Path| {
+            let meta = std::fs::metadata(file);
+            meta.map(|meta| meta.uid())
+                .map_err(|error| Error::io("find", file, error))
+        };
+        let (user, group) = (self.0.uid.as_raw(), self.0.gid.as_raw());
+        if owner(folder)? != user {
+            return Ok(());
+        }
+        for file in chains.iter().flat_map(|(_, chain)| top_files(chain)) {
+            if folder_of(&file) == folder && owner(&file)? == geteuid().as_raw() {
+                hand_over(&file, user, group)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Demands that this user may use the files that the machine opens.
+    ///
+    /// # Errors
+    /// `Denied` naming the first that is out of its reach.
+    pub(super) fn require_access(
+        &self,
+        chains: &[(Node, Chain)],
+        written: &[PathBuf],
+        accelerator: Accelerator,
+    ) -> Result<()> {
+        let mut files: Vec<PathBuf> = vec!["w".into()];
+        if accelerator == Accelerator::Kvm {
+            files.push("/dev/kvm".into());
+        }
+        files.extend(written.iter().filter(|file| file.exists()).cloned());
+        files.extend(chains.iter().flat_map(|(_, chain)| top_files(chain)));
+        files.push("r".into());
+        for (_, chain) in chains {
+            files.extend(chain.links().iter().flat_map(|link| files_of(link)));
+        }
+        let mut check = self.command(OsStr::new("sh"));
+        let check = check.args(["-c", CHECK, "sh"]).args(files);
+        let failed = |error| Error::io("run", Path::new("setpriv"), error);
+        let said = check.stdin(Stdio::null()).output().map_err(failed)?;
+        if said.status.success() {
+            return Ok(());
+        }
+        let (user, file) = (
+            &self.0.name,
+            String::from_utf8_lossy(&said.stdout).into_owned(),
+        );
+        let text = format!(
+            "the user \"{}\", whom QEMU runs as, cannot use {}",
+            escaped(user),
+            quoted(file)
+        );
+        let hint = "give it the file, and the folders above a way in (chown, chmod, setfacl), or change power.user";
+        Err(Error::new(Kind::Denied, text).hint(hint))
+    }
+
+    /// Returns the words that run a program as this user, to stand before it.
+    pub(super) fn words(&self) -> Vec<OsString> {
+        let id = |option: &str, id: u32| OsString::from(format!("--{option}={id}"));
+        vec![
+            "setpriv".into(),
+            id("reuid", self.0.uid.as_raw()),
+            id("regid", self.0.gid.as_raw()),
+            "--init-groups".into(),
+            "--no-new-privs".into(),
+            "--".into(),
+        ]
+    }
+
+    fn command(&self, program: &OsStr) -> Command {
+        let mut words = self.words().into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).arg(program);
+        command
+    }
+}
+
+/// Gives a file that root made to whom the folder of the running VM belongs.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn give(run: &Runtime, file: &Path) -> Result<()> {
+    let failed = |error| Error::io("find", &run.dir, error);
+    let owner = std::fs::metadata(&run.dir).map_err(failed)?;
+    match owner.uid() == geteuid().as_raw() {
+        true => Ok(()),
+        false => hand_over(file, owner.uid(), owner.gid()),
+    }
+}
+
+/// The same for the disk that a machine writes to, where a snapshot just made it.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn give_disk(run: &Runtime, chain: &Chain) -> Result<()> {
+    top_files(chain).try_for_each(|file| give(run, &file))
+}
+
+fn hand_over(file: &Path, user: u32, group: u32) -> Result<()> {
+    chown(file, Some(user.into()), Some(group.into()))
+        .map_err(|error| Error::io("give away", file, error.into()))
+}
+
+fn top_files(chain: &Chain) -> impl Iterator<Item = PathBuf> {
+    files_of(chain.top()).into_iter()
+}
+
+fn files_of(link: &crate::disk::Link) -> Vec<PathBuf> {
+    let extents = link.named_extents().into_iter();
+    let extents = extents.map(|(_, extent)| extent.to_path_buf());
+    std::iter::once(link.path().to_path_buf())
+        .chain(extents)
+        .collect()
+}
