@@ -102,6 +102,7 @@ fn life_of_a_vm_goes_through_the_service() {
         .power_on(StartSpec {
             gui: false,
             paused: true,
+            ..StartSpec::default()
         })
         .wait()
         .unwrap();
