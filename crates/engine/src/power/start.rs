@@ -31,11 +31,17 @@ use crate::network::{Attachment, tap};
 use crate::store::{Access, LockMode, Store, Undo, machine, read_small, replace};
 use crate::vm::{
     Claim, Env, Firmware, Nic, Node, PowerState, RemoteDisplay, VmFolder, firmware, identity,
-    location, lock, state,
+    location, lock, state, state_dir,
 };
 
 /// QEMU's program for PCs.
 const QEMU: &str = "qemu-system-x86_64";
+
+/// The windows that QEMU may have, and how they are asked for.
+const WINDOWS: [(&str, &str); 2] = [
+    ("gtk", "gtk,window-close=off"),
+    ("sdl", "sdl,window-close=off"),
+];
 
 /// UEFI firmware of 4 MiB and its blank variables, as Debian, Fedora and Arch have them.
 const FIRMWARE: [(&str, &str); 3] = [
@@ -112,11 +118,11 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     let store = &*env.store;
     let vnc = screen(&claim.vm, spec)?;
     let resumed = saved.is_some();
-    complete_identity(env, &mut claim.vm, resumed, job)?;
     for stray in state::stray_memories(store, &claim.vm) {
         store.remove_file(&stray)?;
     }
     let chains = open_disks(env, &claim.vm)?;
+    complete_identity(env, &mut claim.vm, resumed, job)?;
     let run = Runtime::of(claim.vm.vmx());
     let servant = Servant::of(&env.settings)?;
     run.create(store, servant.is_some())?;
@@ -264,7 +270,8 @@ fn complete_identity(env: &Env, vm: &mut VmFolder, resumed: bool, job: &Job) -> 
     let store = &*env.store;
     let before = vm.config.to_bytes();
     if !resumed {
-        let told = location::settle(env, vm, &running(env)?);
+        let places = state_dir().map(|dir| dir.join("started"));
+        let told = location::settle(env, vm, &running(env)?, places.as_deref());
         told.into_iter().for_each(|told| job.warn(told));
     }
     identity::complete(&mut vm.config);
@@ -343,9 +350,12 @@ fn display(spec: &StartSpec, remarks: &mut Vec<String>) -> &'static str {
         .iter()
         .any(|name| std::env::var_os(name).is_some());
     let known = Command::new(QEMU).args(["-display", "help"]).output();
-    let can_draw = known.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("gtk"));
-    if has_display && can_draw {
-        return "gtk,window-close=off";
+    let known = known.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    let known = known.unwrap_or_default();
+    let mut windows = WINDOWS.iter().filter(|_| has_display);
+    let is_known = |(name, _): &&(&str, _)| known.lines().any(|line| line == *name);
+    if let Some((_, window)) = windows.find(is_known) {
+        return window;
     }
     remarks.push(match has_display {
         true => "no window: QEMU has none here (package qemu-system-gui)".into(),

@@ -113,7 +113,7 @@ impl Servant {
         files.extend(chains.iter().flat_map(|(_, chain)| top_files(chain)));
         files.push("r".into());
         for (_, chain) in chains {
-            files.extend(chain.links().iter().flat_map(|link| files_of(link)));
+            files.extend(chain.links().iter().flat_map(files_of));
         }
         let mut check = self.command(OsStr::new("sh"));
         let check = check.args(["-c", CHECK, "sh"]).args(files);

@@ -40,15 +40,6 @@ impl Process {
     }
 }
 
-/// Returns a name of this machine that no other has, empty where it has none.
-pub fn id() -> String {
-    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let is_id = |id: &&str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    // Enough to tell two machines apart, and not the whole, which is to be kept secret.
-    let short = Some(id.trim()).filter(is_id).map(|id| &id[..8]);
-    short.unwrap_or_default().to_owned()
-}
-
 /// Tells whether a process lives; if `start` is known, whether it is still the same one.
 pub fn is_alive(pid: u32, start: Option<u64>) -> bool {
     let Some(number) = i32::try_from(pid).ok().filter(|&n| n > 0) else {

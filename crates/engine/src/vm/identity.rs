@@ -14,8 +14,7 @@ use super::devices::Nic;
 const VENDOR: [u8; 3] = [0x00, 0x0c, 0x29];
 
 /// Entries that describe the source's own runs and files, and mean nothing in a clone.
-const LEFT_BEHIND: [&str; 7] = [
-    super::location::ENTRY,
+const LEFT_BEHIND: [&str; 6] = [
     "checkpoint.vmstate.readonly",
     "migrate.hostlog",
     "sched.swap.derivedname",

@@ -1,20 +1,26 @@
 //! Whether a VM was moved or copied since its last start here, and what then becomes of its identity.
 //!
-//! VMware compares `uuid.location`, made in a way that is its own, and asks. We note the place itself,
-//! `replix.location`, so that in most cases nobody needs to be asked: a VM that still stands where
-//! this one was is its original. `uuid.action`, or an answer in the configuration, decides before
-//! that.
+//! VMware compares `uuid.location`, made in a way that is its own, and asks. We note where each VM
+//! stands that we start, by its uuid, so that in most cases nobody needs to be asked: a VM that still
+//! stands where this one was is its original. `uuid.action`, or an answer in the configuration,
+//! decides before that.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::config::VmConfig;
 use super::env::Env;
 use super::identity::{self, Uuid};
 use super::open::VmFolder;
-use crate::store::machine;
+use crate::error::Result;
+use crate::store::{Store, create_dirs, read_small, replace};
 
-/// The entry that says where the VM was started last.
-pub(super) const ENTRY: &str = "replix.location";
+/// No path is longer.
+const PATH_LIMIT: u64 = 4096;
+
+/// Each time that so many more VMs are noted, those that are gone are forgotten.
+const SWEEP: usize = 64;
 
 /// What the user wants for a VM that was moved or copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,54 +29,44 @@ enum Wish {
     Create,
 }
 
-/// A place: a machine, empty where that has no name, and the path of a configuration there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    machine: String,
-    vmx: PathBuf,
+/// Where VMs were started: a folder of files that are called by uuids and hold paths.
+struct Places<'a> {
+    store: &'a dyn Store,
+    dir: &'a Path,
 }
 
-impl Place {
-    fn here(vmx: &Path) -> Self {
-        Self {
-            machine: machine::id(),
-            vmx: vmx.to_path_buf(),
-        }
+impl Places<'_> {
+    fn find(&self, uuid: Uuid) -> Option<PathBuf> {
+        let bytes = read_small(self.store, &self.dir.join(uuid.to_plain()), PATH_LIMIT).ok()?;
+        Some(OsStr::from_bytes(&bytes).into())
     }
 
-    fn to_text(&self) -> String {
-        let path = self.vmx.as_os_str().as_encoded_bytes();
-        let escaped = path.iter().map(|byte| match byte {
-            b'%' | b'"' | b'|' | ..=0x20 | 0x7f.. => format!("%{byte:02x}"),
-            byte => char::from(*byte).to_string(),
-        });
-        format!("{}:{}", self.machine, escaped.collect::<String>())
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        use std::os::unix::ffi::OsStringExt;
-        let (machine, escaped) = text.split_once(':')?;
-        let mut parts = escaped.split('%');
-        let mut bytes = parts.next()?.as_bytes().to_vec();
-        for part in parts {
-            let (code, rest) = part.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(code, 16).ok()?);
-            bytes.extend_from_slice(rest.as_bytes());
+    fn note(&self, uuid: Uuid, vmx: &Path) -> Result<()> {
+        if self.find(uuid).is_some_and(|noted| noted == vmx) {
+            return Ok(());
         }
-        Some(Self {
-            machine: machine.into(),
-            vmx: std::ffi::OsString::from_vec(bytes).into(),
-        })
+        create_dirs(self.store, self.dir)?;
+        let file = self.dir.join(uuid.to_plain());
+        replace(self.store, &file, vmx.as_os_str().as_bytes())?;
+        let entries = self.store.list(self.dir)?;
+        if entries.len() % SWEEP == 0 {
+            for entry in entries {
+                let file = self.dir.join(&entry.name);
+                let noted = read_small(self.store, &file, PATH_LIMIT).unwrap_or_default();
+                if !self.store.exists(Path::new(OsStr::from_bytes(&noted))) {
+                    self.store.remove_file(&file)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 /// What is known of a VM that is about to start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Facts {
-    /// Whether it was started here before, or elsewhere.
+    /// Whether its last start was at another place.
     was_elsewhere: bool,
-    /// Whether that was on another machine, which cannot be looked at.
-    was_on_another_machine: bool,
     /// Whether no start of it was noted.
     is_new_here: bool,
     /// Whether a VM with its identity stands where it was.
@@ -95,7 +91,7 @@ enum Outcome {
 
 impl Facts {
     fn outcome(self) -> Outcome {
-        let is_copy = self.twin_runs || self.original_stands || self.was_on_another_machine;
+        let is_copy = self.twin_runs || self.original_stands;
         match self.wish {
             Some(Wish::Keep) if self.twin_runs => Outcome::Doubled,
             Some(Wish::Keep) if self.was_elsewhere => Outcome::Moved,
@@ -110,46 +106,43 @@ impl Facts {
     }
 }
 
-/// Notes in the configuration of a VM that it is started here, `running` being the VMs that run. A copy
-/// becomes another VM: new uuids, and new addresses where they are generated. Returns what its user
-/// should know.
-pub fn settle(env: &Env, vm: &mut VmFolder, running: &[PathBuf]) -> Option<String> {
-    let here = Place::here(vm.vmx());
-    let noted = vm.config.dict().get_filled(ENTRY);
-    let noted = noted.and_then(|text| Place::from_text(&text));
-    let uuid: Option<Uuid> = identity_of(&vm.config);
-    let is_twin = |path: &Path| {
-        path != vm.vmx()
-            && env
-                .open(path)
-                .is_ok_and(|other| identity_of(&other.config) == uuid)
-    };
-    let outcome = match uuid {
-        // It gets its first identity now.
-        None => Outcome::Same,
-        Some(_) => {
-            // A machine without a name may be any, this one too.
-            let is_foreign = |place: &&Place| {
-                let names = [&place.machine, &here.machine];
-                names[0] != names[1] && names.iter().all(|name| !name.is_empty())
-            };
-            let elsewhere = noted.as_ref();
-            let elsewhere = elsewhere.filter(|place| place.vmx != here.vmx || is_foreign(place));
-            Facts {
-                was_elsewhere: elsewhere.is_some(),
-                was_on_another_machine: elsewhere.as_ref().is_some_and(is_foreign),
-                is_new_here: noted.is_none(),
-                original_stands: elsewhere
-                    .filter(|place| !is_foreign(place))
-                    .is_some_and(|place| is_twin(&place.vmx)),
-                twin_runs: running.iter().any(|path| is_twin(path)),
-                wish: wish(&vm.config),
-            }
-            .outcome()
-        }
-    };
-    let told = apply(&mut vm.config, outcome);
-    vm.config.dict_mut().set(ENTRY, &here.to_text());
+/// Notes in the folder `places` that a VM is started where it is, `running` being the VMs that run. A
+/// copy becomes another VM: new uuids, and new addresses where they are generated. Returns what its
+/// user should know; the configuration is the caller's to write.
+pub fn settle(
+    env: &Env,
+    vm: &mut VmFolder,
+    running: &[PathBuf],
+    places: Option<&Path>,
+) -> Vec<String> {
+    let store = &*env.store;
+    let places = places.map(|dir| Places { store, dir });
+    // A VM without one gets its first now.
+    let mut told = Vec::new();
+    if let Some(uuid) = identity_of(&vm.config) {
+        let noted = places.as_ref().and_then(|places| places.find(uuid));
+        let elsewhere = noted.as_ref().filter(|place| *place != vm.vmx());
+        let is_twin = |path: &Path| {
+            let other = (path != vm.vmx()).then(|| env.open(path).ok()).flatten();
+            other.is_some_and(|other| identity_of(&other.config) == Some(uuid))
+        };
+        let facts = Facts {
+            was_elsewhere: elsewhere.is_some(),
+            is_new_here: noted.is_none(),
+            original_stands: elsewhere.is_some_and(|place| is_twin(place)),
+            twin_runs: running.iter().any(|path| is_twin(path)),
+            wish: wish(&vm.config),
+        };
+        told.extend(apply(&mut vm.config, facts.outcome()));
+    }
+    identity::complete(&mut vm.config);
+    if let (Some(places), Some(uuid)) = (places, identity_of(&vm.config))
+        && let Err(error) = places.note(uuid, vm.vmx())
+    {
+        told.push(format!(
+            "a copy of this VM may later be taken for a VM that was moved: {error}"
+        ));
+    }
     told
 }
 
@@ -202,7 +195,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::{Mem, create_dirs, folder_of, read_small, write_new};
+    use crate::store::{Mem, folder_of, write_new};
     use crate::vm::Settings;
 
     const UUID: &str = "uuid.bios = \"56 4d 30 42 33 02 c3 16-92 6a 88 46 04 d6 ed 8e\"\n\
@@ -235,7 +228,8 @@ mod tests {
             let mut vm = self.0.open(Path::new(vmx)).unwrap();
             let before = vm.config.uuid_bios();
             let running: Vec<PathBuf> = running.iter().map(PathBuf::from).collect();
-            let told = settle(&self.0, &mut vm, &running);
+            let places = Some(Path::new("/state"));
+            let told = settle(&self.0, &mut vm, &running, places).pop();
             let text = String::from_utf8(vm.config.to_bytes()).unwrap();
             self.put(vmx, &text);
             (vm.config.uuid_bios() != before, told)
@@ -264,14 +258,12 @@ mod tests {
         world.put("/v/a/a.vmx", UUID);
         world.start("/v/a/a.vmx", &[]);
         world.copy("/v/a/a.vmx", "/w/x \u{e9}%/a.vmx");
-        let old = world.text("/v/a/a.vmx");
         world.0.store.remove_file(Path::new("/v/a/a.vmx")).unwrap();
         for _ in 0..2 {
             assert_eq!(world.start("/w/x \u{e9}%/a.vmx", &[]), (false, None));
         }
         let vm = world.0.open(Path::new("/w/x \u{e9}%/a.vmx")).unwrap();
         assert_ne!(vm.config.uuid_bios(), vm.config.uuid_location());
-        assert!(old.contains("replix.location") && !old.contains("%20"));
     }
 
     #[test]
@@ -285,14 +277,12 @@ mod tests {
 
     #[test]
     fn configuration_decides_before_that() {
-        let elsewhere = "replix.location = \":/gone/a.vmx\"\n";
         let keep = "uuid.action = \"Keep\"\n";
         let create = "uuid.action = \"create\"\n";
         let moved = "answer.msg.uuid.altered = \"I _moved it\"\n";
         let copied = "answer.msg.uuid.altered = \"I Copied It\"\n";
         for (lines, twin, renewed) in [
             ("", false, false),
-            (elsewhere, false, false),
             (create, false, true),
             (copied, false, true),
             (keep, false, false),
@@ -313,11 +303,24 @@ mod tests {
     }
 
     #[test]
-    fn another_machine_cannot_be_looked_at() {
+    fn copy_is_seen_beside_an_original_that_is_off() {
         let world = World::new();
-        let other = "replix.location = \"other:/v/a/a.vmx\"\n";
-        world.put("/v/a/a.vmx", &format!("{UUID}{other}"));
-        let is_known = !machine::id().is_empty();
-        assert_eq!(world.start("/v/a/a.vmx", &[]).0, is_known);
+        world.put("/v/a/a.vmx", UUID);
+        world.copy("/v/a/a.vmx", "/v/b/b.vmx");
+        assert_eq!(world.start("/v/a/a.vmx", &[]), (false, None));
+        assert!(world.start("/v/b/b.vmx", &[]).0);
+        assert_eq!(world.start("/v/a/a.vmx", &[]), (false, None));
+    }
+
+    #[test]
+    fn vms_that_are_gone_are_forgotten() {
+        let world = World::new();
+        for number in 0..2 * SWEEP {
+            let vmx = format!("/v/{number}/a.vmx");
+            world.put(&vmx, &UUID.replace("8e\"", &format!("{number:02x}\"")));
+            world.start(&vmx, &[]);
+            world.0.store.remove_file(Path::new(&vmx)).unwrap();
+        }
+        assert!(world.0.store.list(Path::new("/state")).unwrap().len() <= SWEEP);
     }
 }

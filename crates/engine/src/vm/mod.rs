@@ -61,7 +61,7 @@ pub use lock::{VmLock, VmwareLock};
 pub use open::VmFolder;
 pub use remote_display::RemoteDisplay;
 #[cfg(feature = "local")]
-pub use settings::{Accelerator, Settings};
+pub use settings::{Accelerator, Settings, state_dir};
 #[cfg(feature = "local")]
 pub use state::StateReport;
 pub use variable::{Variable, VariableKind};

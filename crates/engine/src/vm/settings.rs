@@ -116,6 +116,17 @@ impl Settings {
     }
 }
 
+/// Returns the folder of what this user's programs keep, `$XDG_STATE_HOME/replix`
+/// (`~/.local/state/replix`), which need not exist; `None` for a user without a home.
+pub fn state_dir() -> Option<PathBuf> {
+    let from = |name: &str, below: &str| {
+        let dir = std::env::var_os(name).map(PathBuf::from);
+        dir.filter(|dir| dir.is_absolute())
+            .map(|dir| dir.join(below))
+    };
+    from("XDG_STATE_HOME", "replix").or_else(|| from("HOME", ".local/state/replix"))
+}
+
 fn choice<T: Copy>(value: &str, words: &[(&str, T)]) -> Option<T> {
     words
         .iter()

@@ -66,11 +66,11 @@ fn commands_do_what_they_say_and_print_nothing() {
     ];
     insta::assert_snapshot!(asked.join("\n"), @r#"
     create NewSnapshot { name: "my base", description: "", with_memory: true }
-    revert RevertSpec { snapshot: Name("a/b"), without_memory: false, suspended: true, start: StartSpec { gui: false, paused: false } }
+    revert RevertSpec { snapshot: Name("a/b"), without_memory: false, suspended: true, start: StartSpec { gui: false, paused: false, vnc: None } }
     remove Name("a"), children: false
     remove Name("a"), children: true
-    start /vms/web/web.vmx StartSpec { gui: true, paused: false }
-    start /vms/web/web.vmx StartSpec { gui: false, paused: false }
+    start /vms/web/web.vmx StartSpec { gui: true, paused: false, vnc: None }
+    start /vms/web/web.vmx StartSpec { gui: false, paused: false, vnc: None }
     stop Soft
     stop Hard
     delete DeleteSpec { disks: true, force: false }
