@@ -144,7 +144,7 @@ fn is_told(said: &Said, result: &str) -> bool {
         }
         "NOT_PAUSED" => "The virtual machine is not paused: /vms/base/base.vmx\n",
         "SNAPSHOT_NOCHANGE" => {
-            "\"/vms/base/base.vmx\" is suspended to the memory of a snapshot already"
+            "\"/vms/base/base.vmx\" has been suspended since snapshot \"new\", which has the same"
         }
         other => panic!("{other}"),
     };

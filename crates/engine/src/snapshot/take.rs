@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{NewSnapshot, Snapshot, names};
 use crate::disk;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{FrozenDisk, Malformed, SnapshotEntry, SnapshotFiles, Vmsd};
 use crate::job::Job;
 use crate::power::{self, Halted, Saved};
@@ -73,7 +73,7 @@ pub(crate) fn take(
     }
     let vmsd_path = claim.vm.vmsd_path(&*env.store);
     let broken = |m: Malformed| m.in_file(Kind::SnapshotBroken, &vmsd_path);
-    let uid = vmsd.next_uid().map_err(broken)?;
+    let uid = free_uid(env, claim, vmsd.next_uid().map_err(broken)?)?;
     let entry = SnapshotEntry {
         uid,
         file_name: names::state_file(&claim.vm.stem(), uid),
@@ -95,14 +95,14 @@ pub(crate) fn take(
         nvram: part(claim.vm.config.nvram())?,
         extended_config: part(claim.vm.config.extended_config())?,
     };
-    undo.made_file(&state);
     let ram = memory.and_then(|memory| memory.ram_bytes(&old));
     let regions = ram.map_or(Vec::new(), power::memory_regions);
     write_new(&*env.store, &state, &files.to_bytes(&regions))?;
+    undo.made_file(&state);
     if let Some(variables) = firmware::read(env, &claim.vm)? {
         let file = firmware::variables_beside(&state);
-        undo.made_file(&file);
         write_new(&*env.store, &file, &variables)?;
+        undo.made_file(&file);
     }
     env.store.sync_dir(folder_of(&state))?;
     if let Some(memory) = memory {
@@ -118,6 +118,21 @@ pub(crate) fn take(
     vmsd.touch(uid);
     undo.replace(&vmsd_path, &vmsd.to_bytes())?;
     Ok(Snapshot::from(&entry))
+}
+
+/// Returns the first number from `next` on whose files are nobody's yet: those of a snapshot that is not
+/// in the bookkeeping any more may be there, and are not ours to replace.
+fn free_uid(env: &Env, claim: &Claim, next: u32) -> Result<u32> {
+    let dir = env.working_dir(&claim.vm)?;
+    let is_free = |uid: &u32| {
+        let state = dir.join(names::state_file(&claim.vm.stem(), *uid));
+        let memory = vm_state::memory_beside(&state);
+        !env.store.exists(&state) && !env.store.exists(&memory)
+    };
+    (next..=u32::MAX).find(is_free).ok_or_else(|| {
+        let text = format!("{} has no number for another snapshot", quoted(&dir));
+        Error::new(Kind::SnapshotBroken, text).at(claim.vm.vmx())
+    })
 }
 
 /// The disks that snapshots cover.
