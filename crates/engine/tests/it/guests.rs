@@ -14,6 +14,7 @@ use replix_testkit::{
 };
 
 use crate::example::clone_and_start;
+use crate::running::Stopped;
 use crate::vms::*;
 
 /// A guest on a loaded machine, emulated.
@@ -176,8 +177,9 @@ fn copied_folder_starts_beside_its_original_with_its_own_address() {
     };
     let uuid = of(&original).0;
     start(&original);
-    let job = copy.power_on(StartSpec::default());
-    job.wait().unwrap();
+    let _original = Stopped(original.clone());
+    start(&copy);
+    let _copy = Stopped(copy.clone());
     assert_eq!(of(&original).0, uuid);
     assert_ne!(of(&copy).0, uuid);
     for vm in [&original, &copy] {
