@@ -1,16 +1,19 @@
-//! `cargo xtask bench`: how long clones take and what they cost, measured on the release programs.
+//! `cargo xtask bench`: how long clones and hand-outs take and what they cost, measured on the release
+//! programs.
 //!
 //! Numbers, not verdicts: they depend on the machine, only ratios compare.
+
+mod pool;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::deps;
 use crate::run::{Doing, Result, Run, command, fail, stage};
 use crate::scratch::Scratch;
 use crate::workspace::{Workspace, cargo};
+use crate::{deps, guest};
 
 /// How often the same is measured; the quickest run counts, as the least disturbed one.
 const RUNS: u32 = 5;
@@ -34,7 +37,11 @@ pub fn run(workspace: &Workspace) -> Result {
     };
     stage("linked clones", || bench.linked_clones())?;
     stage("VIX library", || bench.vix_library(workspace))?;
-    stage("full clones", || bench.full_clones())
+    stage("full clones", || bench.full_clones())?;
+    let guests = guest::build(workspace)?;
+    stage("pool", || {
+        pool::hand_out(&workspace.programs(), &folder.0, &guests)
+    })
 }
 
 struct Bench<'a> {
