@@ -3,12 +3,16 @@
 //!
 //! Numbers, not verdicts: they depend on the machine, only ratios compare.
 
+mod bare;
+mod guests;
 mod pool;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
 
 use crate::run::{Doing, Result, Run, command, fail, stage};
 use crate::scratch::Scratch;
@@ -23,25 +27,44 @@ const MANY: u32 = 100;
 /// How much random data the disk has that is cloned in full.
 const DATA_MIB: u64 = 1024;
 
-/// Measures, and prints a table.
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Topic {
+    /// Clones: how long they take and what they cost
+    Clones,
+    /// VMs handed out of a pool
+    Pool,
+    /// VMs that run, beside QEMU alone
+    Guests,
+}
+
+/// Measures all topics, or `only` one, and prints a table.
 ///
 /// # Errors
 /// When a program fails; what was made is removed.
-pub fn run(workspace: &Workspace) -> Result {
-    stage("tools", || deps::install(&[deps::QEMU]))?;
+pub fn run(workspace: &Workspace, only: Option<Topic>) -> Result {
+    let is_wanted = |topic| only.is_none_or(|only| only == topic);
+    stage("tools", || deps::install(&[deps::GUEST, deps::QEMU]))?;
+    let guests = guest::build(workspace)?;
     stage("release programs", || workspace.build_programs())?;
     let folder = Scratch::create(workspace.target.join("bench"))?;
     let bench = Bench {
         replix: workspace.programs().join("replix"),
         folder: &folder.0,
     };
-    stage("linked clones", || bench.linked_clones())?;
-    stage("VIX library", || bench.vix_library(workspace))?;
-    stage("full clones", || bench.full_clones())?;
-    let guests = guest::build(workspace)?;
-    stage("pool", || {
-        pool::hand_out(&workspace.programs(), &folder.0, &guests)
-    })
+    if is_wanted(Topic::Clones) {
+        stage("linked clones", || bench.linked_clones())?;
+        stage("VIX library", || bench.vix_library(workspace))?;
+        stage("full clones", || bench.full_clones())?;
+    }
+    if is_wanted(Topic::Pool) {
+        let programs = workspace.programs();
+        stage("pool", || pool::hand_out(&programs, &folder.0, &guests))?;
+    }
+    if is_wanted(Topic::Guests) {
+        stage("guests", || guests::run(workspace, &guests, &folder.0))?;
+    }
+    Ok(())
 }
 
 struct Bench<'a> {
@@ -125,17 +148,14 @@ impl Bench<'_> {
         self.make_vm("data", "2G")?;
         let disk = self.folder.join("data/data.vmdk");
         let noise = self.folder.join("noise.raw");
-        let mut random = fs::File::open("/dev/urandom").doing("/dev/urandom")?;
-        let mut file = fs::File::create(&noise).doing(noise.display())?;
-        let mut part = std::io::Read::take(&mut random, DATA_MIB << 20);
-        std::io::copy(&mut part, &mut file).doing(noise.display())?;
+        make_noise(&noise, DATA_MIB)?;
         let convert = ["convert", "-O", "vmdk", "-o", "adapter_type=lsilogic"];
         command("qemu-img", convert)
             .arg(&noise)
             .arg(&disk)
             .quiet()?;
 
-        let rate = |time: Duration| format!("{:.0} MiB/s", DATA_MIB as f64 / time.as_secs_f64());
+        let rate = |time| mib_per_second(DATA_MIB, time);
         let time = self.quickest("full", &["clone", "data", "full"])?;
         row(
             &format!("full clone, {DATA_MIB} MiB of data"),
@@ -207,6 +227,19 @@ impl Bench<'_> {
             Ok(bytes)
         }
     }
+}
+
+/// Writes a file of data that does not compress.
+fn make_noise(path: &Path, mib: u64) -> Result {
+    let mut random = fs::File::open("/dev/urandom").doing("/dev/urandom")?;
+    let mut file = fs::File::create(path).doing(path.display())?;
+    let mut part = std::io::Read::take(&mut random, mib << 20);
+    std::io::copy(&mut part, &mut file).doing(path.display())?;
+    Ok(())
+}
+
+fn mib_per_second(mib: u64, time: Duration) -> String {
+    format!("{:.0} MiB/s", mib as f64 / time.as_secs_f64())
 }
 
 fn timed(work: impl FnOnce() -> Result) -> Result<Duration> {

@@ -40,8 +40,12 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measures how long clones take and what they cost
-    Bench,
+    /// Measures how long clones take and what they cost, and how fast VMs run
+    Bench {
+        /// Only this
+        #[arg(long)]
+        only: Option<bench::Topic>,
+    },
     /// Formatting, lints, layers and the other house rules
     Check,
     /// Makes the Python environments with the clients that the tests run; prints their folder
@@ -116,7 +120,7 @@ fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result {
     match command {
-        Command::Bench => bench::run(&Workspace::find()?),
+        Command::Bench { only } => bench::run(&Workspace::find()?, only),
         Command::Check => check::run(&Workspace::find()?),
         Command::Headers => headers::run(&Workspace::find()?.root),
         Command::Clients => print_path(&clients::build(&Workspace::find()?)?),
