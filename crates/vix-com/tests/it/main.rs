@@ -12,6 +12,7 @@ mod clone_states;
 #[expect(dead_code, reason = "the C library's tests need more of them")]
 mod fixtures;
 mod guest;
+mod guest_operations;
 mod power_edges;
 mod reference_page;
 mod rules;
