@@ -328,7 +328,6 @@ fn disks_of_other_types_are_refused_by_name() {
         ("fortigate/datadrive.vmdk", "streamOptimized"),
         ("vmdk-qemu/stream_opt.vmdk", "streamOptimized"),
         ("vmdk-vmware/streamOptimized.vmdk", "streamOptimized"),
-        ("vmdk-vmware/vmfs_thick.vmdk", "vmfs"),
         ("vmdk-vmware/vmfs_thick-000001.vmdk", "vmfsSparse"),
         ("vmdk-extracts/sql-000001.vmdk", "vmfsSparse"),
         ("vmdk-extracts/Base_R91-000001.vmdk", "seSparse"),
