@@ -3,7 +3,7 @@
 //!
 //! One file is ours (`.replixstate`): a head that says what it fits, then what QEMU saved but for the
 //! pages of the guest's main memory. Those lie beside it in a `.vmem`, unless the VM's configuration
-//! says `mainMem.useNamedFile = "FALSE"` (docs/adr/0016). It says in VMware's words,
+//! says `mainMem.useNamedFile = "FALSE"` (docs/adr/0015). It says in VMware's words,
 //! `checkpoint.vmState`, that the VM is suspended to the former.
 
 use std::path::{Path, PathBuf};
