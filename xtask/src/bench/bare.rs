@@ -66,11 +66,12 @@ impl Bare {
         Console::connect(&self.folder.join("serial"))
     }
 
-    /// Executes commands of QMP one after another, and waits for the event that each ends with, if any.
+    /// Executes commands of QMP one after another, and waits for the event that each ends with, if any;
+    /// returns what the last one is answered with.
     ///
     /// # Errors
     /// When QEMU refuses one.
-    pub fn execute(&self, commands: &[(Value, Option<&str>)]) -> Result {
+    pub fn execute(&self, commands: &[(Value, Option<&str>)]) -> Result<Value> {
         let stream = connect(&self.folder.join("qmp"))?;
         let mut lines = BufReader::new(stream.try_clone().doing("QMP")?).lines();
         let mut heard = || -> Result<Value> {
@@ -78,6 +79,7 @@ impl Bare {
             serde_json::from_str(&line).doing(line)
         };
         heard()?;
+        let mut answer = Value::Null;
         let hello = [(json!({"execute": "qmp_capabilities"}), None)];
         for (command, end) in hello.iter().chain(commands) {
             (&stream)
@@ -89,11 +91,13 @@ impl Bare {
                 if said.get("error").is_some() {
                     return fail(format!("{command}: {said}"));
                 }
-                is_answered |= said.get("return").is_some();
+                if let Some(said) = said.get("return") {
+                    (is_answered, answer) = (true, said.clone());
+                }
                 is_over |= end.is_some_and(|end| is_event(&said, end));
             }
         }
-        Ok(())
+        Ok(answer)
     }
 }
 
