@@ -8,7 +8,7 @@ use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
-use crate::snapshot::names;
+use crate::snapshot::{clear_unfinished, names};
 use crate::store::{FileKind, LockMode, Store, files_with_ending, replace};
 use crate::vm::belongings::{self, Role};
 use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, files, kin};
@@ -18,7 +18,7 @@ use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, files, k
 /// # Errors
 /// `VmRunning`; `Busy` where living linked clones stand on it; what the system says.
 pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
-    let claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
+    let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     claim
         .state
         .refusal(claim.vm.vmx(), true)
@@ -26,6 +26,11 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
     let vmsd = env.vmsd(&claim.vm)?;
     if !spec.force && !env.settings.delete_parents {
         refuse_parents(env, &claim, &vmsd)?;
+    }
+    if spec.disks {
+        // A disk whose maker was killed early has nothing in it that says whose it is. What cannot be
+        // looked at is left; of the disks, `own_links` says so.
+        let _ = clear_unfinished(env, &mut claim, None);
     }
     let (links, listed) = match spec.disks {
         true => (
