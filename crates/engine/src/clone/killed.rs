@@ -163,6 +163,18 @@ fn revert_may_be_killed_at_any_change() {
 }
 
 #[test]
+fn vm_may_be_deleted_after_a_killed_revert() {
+    kill_at_each_change(
+        with_snapshots,
+        |env| revert(env, "a"),
+        |mem, env, at| {
+            delete_whole(env).unwrap();
+            assert_eq!(files(mem), [""; 0], "{at}");
+        },
+    );
+}
+
+#[test]
 fn removal_may_be_killed_at_any_change() {
     kill_at_each_change(
         with_snapshots,
