@@ -229,11 +229,15 @@ fn disk_that_qemu_writes_to_is_in_use() -> Result<()> {
     chain.top().require_unused(&Local)
 }
 
-/// Environment of the worker below: where its files are.
+/// Where the disk is, for the process that has few files.
 const DEEP: &str = "REPLIX_TEST_DEEP_CHAIN";
 
 #[test]
 fn chain_of_300_links_needs_few_files_and_little_memory() {
+    // The test runs itself again, with few file descriptors and a memory of its own.
+    if let Some(disk) = std::env::var_os(DEEP) {
+        return use_deep_chain(Path::new(&disk));
+    }
     let dir = tempfile::tempdir().unwrap();
     let mut disk = chain_of(dir.path(), CreateType::MonolithicSparse, Content::Mixed, 1);
     let before = fingerprints(dir.path());
@@ -245,8 +249,9 @@ fn chain_of_300_links_needs_few_files_and_little_memory() {
     }
     let test = std::env::current_exe().unwrap();
     let script = format!(
-        "ulimit -n 256; exec '{}' --exact disk_chain::deep_chain_worker --ignored --nocapture",
-        test.display()
+        "ulimit -n 256; exec '{}' --exact {} --nocapture",
+        test.display(),
+        "disk_chain::chain_of_300_links_needs_few_files_and_little_memory"
     );
     let output = Command::new("sh")
         .args(["-c", &script])
@@ -263,12 +268,9 @@ fn chain_of_300_links_needs_few_files_and_little_memory() {
     assert_same(&dir.path().join("copy.vmdk"), &disk);
 }
 
-#[test]
-#[ignore = "run by another test, with few file descriptors"]
-fn deep_chain_worker() {
+fn use_deep_chain(disk: &Path) {
     use replix::disk::{ContentId, Copy, copy};
-    let disk = PathBuf::from(std::env::var_os(DEEP).unwrap());
-    let chain = open(&disk).unwrap();
+    let chain = open(disk).unwrap();
     assert_eq!(chain.links().len(), 300);
     create_child(&Local, &chain, &disk.with_file_name("next.vmdk"), "x").unwrap();
     let spec = Copy {

@@ -8,10 +8,11 @@ use replix_testkit::VmBuilder;
 
 use crate::service::{eventually, home, program, surround};
 
-/// A process of its own that connects, and lists what is registered.
-#[test]
-#[ignore = "run by the test below, as a client"]
-fn client() {
+/// Set for a process that is a client.
+const CLIENT: &str = "REPLIX_TEST_CLIENT";
+
+/// What a client does: it connects, and lists what is registered.
+fn be_client() {
     for vm in replix_remote::connect().unwrap().registered().unwrap() {
         println!("registered {}", vm.path().display());
     }
@@ -19,8 +20,10 @@ fn client() {
 
 fn command(root: &Path, program: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "start::client", "--nocapture"]);
+    let test = "start::clients_start_one_service_together";
+    command.args(["--exact", test, "--nocapture"]);
     surround(&mut command, root)
+        .env(CLIENT, "1")
         .env("REPLIX_PROGRAM", program)
         .stdout(Stdio::piped());
     command
@@ -28,6 +31,10 @@ fn command(root: &Path, program: &Path) -> Command {
 
 #[test]
 fn clients_start_one_service_together() {
+    // The test runs itself again, as each of its clients.
+    if std::env::var_os(CLIENT).is_some() {
+        return be_client();
+    }
     let Some(program) = program() else { return };
     let root = home();
     let vm = VmBuilder::new(&root.path().join("vms"), "base").build();
