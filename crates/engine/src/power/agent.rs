@@ -192,7 +192,7 @@ impl<'a> Channel<'a> {
         if !self.is_open_in_guest()? {
             return Err(self.absent());
         }
-        let dir = self.runtime.agent_dir();
+        let dir = self.runtime.turn();
         let turn = VmLock::acquire(
             self.store,
             &dir,
@@ -228,7 +228,7 @@ impl<'a> Channel<'a> {
 
     /// A new name for a picture of the screen.
     pub(super) fn screen_file(&self) -> PathBuf {
-        hidden_sibling(&self.runtime.dir.join("screen.png"))
+        hidden_sibling(&self.runtime.sockets().join("screen.png"))
     }
 
     fn absent(&self) -> Error {

@@ -1,9 +1,11 @@
 //! What runs: a small folder for each running VM, by which every process of the user finds it.
 //!
-//! It holds the control socket and a record, and goes when the machine ends.
+//! It holds a record, the links to the disks, and the sockets in a folder of their own: that one alone is
+//! QEMU's, where it runs as another user. It goes when the machine ends.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,7 @@ use super::qmp::Control;
 use crate::disk::{Chain, Link};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::store::{
-    Local, Store, create_private_dir, link_to, machine, read_small, remove_tree, write_new,
+    Store, create_private_dir, let_pass, link_to, machine, read_small, remove_folder, write_new,
 };
 use crate::vm::{Env, PowerState, StateReport, VmFolder, lock};
 
@@ -77,55 +79,61 @@ impl Runtime {
         }
     }
 
-    /// Makes the folder new and empty, for the user alone. With `passing`, it can be given to another
-    /// user, who then reaches it.
+    /// Makes the folder new and empty, for the user alone. With `passing`, another user reaches what it
+    /// knows the name of.
     ///
     /// # Errors
     /// `Denied` where somebody else put a folder in its place; what the system says.
-    pub(super) fn create(&self, store: &dyn Store, passing: bool) -> Result<()> {
+    pub(super) fn create(&self, passing: bool) -> Result<()> {
         create_private_dir(&root())?;
-        self.let_pass(passing)?;
-        if store.exists(&self.dir) {
-            remove_tree(store, &self.dir)?;
+        if self.dir.exists() {
+            remove_folder(&self.dir)?;
         }
         create_private_dir(&self.dir)?;
-        create_private_dir(&self.agent_dir())
+        if passing {
+            let_pass(&root())?;
+            let_pass(&self.dir)?;
+        }
+        create_private_dir(&self.turn())?;
+        create_private_dir(&self.sockets())
     }
 
-    fn let_pass(&self, passing: bool) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        let root = root();
-        let permissions = std::fs::Permissions::from_mode(0o711);
-        match passing {
-            true => std::fs::set_permissions(&root, permissions)
-                .map_err(|error| Error::io("open to others", &root, error)),
-            false => Ok(()),
-        }
+    /// Makes a folder in this one, which whoever may pass through this one may pass through, too.
+    fn make_folder(&self, dir: &Path) -> Result<()> {
+        create_private_dir(dir)?;
+        let failed = |error| Error::io("find", &self.dir, error);
+        let is_passing = std::fs::metadata(&self.dir).map_err(failed)?.mode() & 0o011 != 0;
+        if is_passing { let_pass(dir) } else { Ok(()) }
+    }
+
+    /// The folder of the sockets, and of whatever else QEMU makes.
+    pub(super) fn sockets(&self) -> PathBuf {
+        self.dir.join("sockets")
     }
 
     /// The socket through which the machine is spoken to.
     pub(super) fn socket(&self) -> PathBuf {
-        self.dir.join("control")
+        self.sockets().join("control")
     }
 
     /// The socket over which memory and devices of the machine go.
     pub(super) fn stream(&self) -> PathBuf {
-        self.dir.join("stream")
+        self.sockets().join("stream")
     }
 
     /// The socket to which the console of a port connects.
     pub(super) fn port_socket(&self, device: &str) -> PathBuf {
-        self.dir.join(device)
+        self.sockets().join(device)
     }
 
     /// The folder whose lock says whose turn it is to speak to the agent in the guest.
-    pub(super) fn agent_dir(&self) -> PathBuf {
-        self.dir.join("agent")
+    pub(super) fn turn(&self) -> PathBuf {
+        self.dir.join("turn")
     }
 
     /// The socket whose other end is the agent's port.
     pub(super) fn agent_socket(&self) -> PathBuf {
-        self.agent_dir().join("port")
+        self.sockets().join("agent")
     }
 
     /// Gives each link of the disk with number `index` a folder of symbolic links, its extents called
@@ -154,9 +162,9 @@ impl Runtime {
         require_known(link)?;
         let dir = self.dir.join(name);
         if dir.exists() {
-            remove_tree(&Local, &dir)?;
+            remove_folder(&dir)?;
         }
-        create_private_dir(&dir)?;
+        self.make_folder(&dir)?;
         let descriptor = dir.join(DESCRIPTOR);
         link_to(link.path(), &descriptor)?;
         if link.embedded().is_none() {
@@ -164,11 +172,32 @@ impl Runtime {
                 let name = Path::new(OsStr::from_bytes(&name));
                 // QEMU takes an absolute name as it is.
                 if !name.is_absolute() {
-                    link_to(&extent, &alias(&dir, name)?)?;
+                    link_to(&extent, &self.alias(&dir, name)?)?;
                 }
             }
         }
         Ok(descriptor)
+    }
+
+    /// Where `name` lies in `dir`, its folders made. It must not lead out of it.
+    fn alias(&self, dir: &Path, name: &Path) -> Result<PathBuf> {
+        let mut path = dir.to_path_buf();
+        let mut parts = name.components().peekable();
+        while let Some(part) = parts.next() {
+            let Component::Normal(part) = part else {
+                let text = format!(
+                    "the part of a disk is called {}, which QEMU cannot open",
+                    quoted(name)
+                );
+                let hint = "move it beside the descriptor, and name it so there";
+                return Err(Error::new(Kind::DiskUnsupported, text).hint(hint));
+            };
+            path.push(part);
+            if parts.peek().is_some() {
+                self.make_folder(&path)?;
+            }
+        }
+        Ok(path)
     }
 
     fn record_path(&self) -> PathBuf {
@@ -207,27 +236,6 @@ fn require_known(link: &Link) -> Result<()> {
     Err(Error::new(Kind::DiskUnsupported, text)
         .at(link.path())
         .hint(hint))
-}
-
-/// Where `name` lies in `dir`, its folders made. It must not lead out of it.
-fn alias(dir: &Path, name: &Path) -> Result<PathBuf> {
-    let mut path = dir.to_path_buf();
-    let mut parts = name.components().peekable();
-    while let Some(part) = parts.next() {
-        let Component::Normal(part) = part else {
-            let text = format!(
-                "the part of a disk is called {}, which QEMU cannot open",
-                quoted(name)
-            );
-            let hint = "move it beside the descriptor, and name it so there";
-            return Err(Error::new(Kind::DiskUnsupported, text).hint(hint));
-        };
-        path.push(part);
-        if parts.peek().is_some() {
-            create_private_dir(&path)?;
-        }
-    }
-    Ok(path)
 }
 
 /// Returns the configurations of the VMs that run here, in order.
@@ -279,7 +287,7 @@ pub(crate) fn state(env: &Env, vm: &VmFolder) -> StateReport {
 /// Removes what a machine left behind that could not clean up after itself.
 pub(super) fn forget(store: &dyn Store, vmx: &Path, pid: u32) {
     lock::release(store, vmx, pid);
-    let _ = remove_tree(store, &Runtime::of(vmx).dir);
+    let _ = remove_folder(&Runtime::of(vmx).dir);
 }
 
 /// Sockets have short names: their paths end at 107 bytes.

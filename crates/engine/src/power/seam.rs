@@ -16,7 +16,6 @@ use super::runtime::Runtime;
 use super::user;
 use crate::disk::Chain;
 use crate::error::Result;
-use crate::store::folder_of;
 
 /// What QEMU calls the nothing that a disk is open on.
 fn away_name(index: usize) -> String {
@@ -74,9 +73,6 @@ pub(super) fn take_up(control: &mut Control, run: &Runtime, chains: &[Chain]) ->
     let_go(control)?;
     for (index, chain) in chains.iter().enumerate() {
         let paths = run.present_chain(index, chain)?;
-        for path in &paths {
-            user::give(run, folder_of(path))?;
-        }
         user::give_disk(run, chain)?;
         for (height, path) in paths.iter().rev().enumerate() {
             control.add_node(link_node(index, height, path, height + 1 == paths.len()))?;

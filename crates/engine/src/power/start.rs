@@ -125,7 +125,7 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     complete_identity(env, &mut claim.vm, resumed, job)?;
     let run = Runtime::of(claim.vm.vmx());
     let servant = Servant::of(&env.settings)?;
-    run.create(store, servant.is_some())?;
+    run.create(servant.is_some())?;
     let disks = present_disks(&run, &chains)?;
     if let Some(servant) = &servant {
         let own = servant.own(&run);

@@ -1,15 +1,18 @@
 //! QEMU as a user without rights, where root starts a VM: `power.user`.
 //!
-//! The folder of the running VM is that user's, and root gives away what it adds to it later; so it
-//! does with the disks that it makes in a VM folder of that user's. Else the VM's own files are not
-//! touched: whoever sets this up decides who may read and write them.
+//! The folder of a running VM's sockets is that user's; all else there stays root's, who trusts it. Root
+//! also gives away sockets that it listens at, and the disks that it makes in a VM folder of that
+//! user's. Else the VM's own files are not touched: whoever sets this up decides who may read and write
+//! them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::unistd::{User, chown, geteuid};
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::unistd::{User, fchownat, geteuid};
 
 use super::runtime::Runtime;
 use crate::disk::Chain;
@@ -53,23 +56,12 @@ impl Servant {
         }
     }
 
-    /// Gives the folder of a VM that is about to run to this user, with what is in it.
+    /// Gives the folder for the sockets of a VM that is about to run to this user.
     ///
     /// # Errors
     /// What the system says.
     pub(super) fn own(&self, run: &Runtime) -> Result<()> {
-        let mut folders = vec![run.dir.clone()];
-        while let Some(folder) = folders.pop() {
-            let failed = |error| Error::io("look into", &folder, error);
-            for entry in std::fs::read_dir(&folder).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                if entry.file_type().map_err(failed)?.is_dir() {
-                    folders.push(entry.path());
-                }
-            }
-            hand_over(&folder, self.0.uid.as_raw(), self.0.gid.as_raw())?;
-        }
-        Ok(())
+        hand_over(&run.sockets(), self.0.uid.as_raw(), self.0.gid.as_raw())
     }
 
     /// Gives this user the disks that root made in a VM folder of that user's: those of a snapshot, or
@@ -78,21 +70,15 @@ impl Servant {
     /// # Errors
     /// What the system says.
     pub(super) fn own_disks(&self, folder: &Path, chains: &[(Node, Chain)]) -> Result<()> {
-        let owner = |file: &Path| {
-            let meta = std::fs::metadata(file);
-            meta.map(|meta| meta.uid())
-                .map_err(|error| Error::io("find", file, error))
-        };
         let (user, group) = (self.0.uid.as_raw(), self.0.gid.as_raw());
-        if owner(folder)? != user {
+        let found = std::fs::metadata(folder);
+        let owner = found.map_err(|error| Error::io("find", folder, error))?;
+        if owner.uid() != user {
             return Ok(());
         }
-        for file in chains.iter().flat_map(|(_, chain)| top_files(chain)) {
-            if folder_of(&file) == folder && owner(&file)? == geteuid().as_raw() {
-                hand_over(&file, user, group)?;
-            }
-        }
-        Ok(())
+        let disks = chains.iter().flat_map(|(_, chain)| top_files(chain));
+        let mut own = disks.filter(|file| folder_of(file) == folder);
+        own.try_for_each(|file| hand_over(&file, user, group))
     }
 
     /// Demands that this user may use the files that the machine opens.
@@ -156,13 +142,14 @@ impl Servant {
     }
 }
 
-/// Gives a file that root made to whom the folder of the running VM belongs.
+/// Gives a file that root made to whom the sockets of the running VM belong.
 ///
 /// # Errors
 /// What the system says.
 pub(super) fn give(run: &Runtime, file: &Path) -> Result<()> {
-    let failed = |error| Error::io("find", &run.dir, error);
-    let owner = std::fs::metadata(&run.dir).map_err(failed)?;
+    let sockets = run.sockets();
+    let failed = |error| Error::io("find", &sockets, error);
+    let owner = std::fs::metadata(&sockets).map_err(failed)?;
     match owner.uid() == geteuid().as_raw() {
         true => Ok(()),
         false => hand_over(file, owner.uid(), owner.gid()),
@@ -177,9 +164,24 @@ pub(super) fn give_disk(run: &Runtime, chain: &Chain) -> Result<()> {
     top_files(chain).try_for_each(|file| give(run, &file))
 }
 
+/// Gives a file of root's away; somebody else's stays theirs. Its new owner may already write to the
+/// folder that it is in: no link is followed, and what has a second name elsewhere is not given.
 fn hand_over(file: &Path, user: u32, group: u32) -> Result<()> {
-    chown(file, Some(user.into()), Some(group.into()))
-        .map_err(|error| Error::io("give away", file, error.into()))
+    let failed = |error: nix::Error| Error::io("give away", file, error.into());
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let held = open(file, flags, Mode::empty()).map_err(failed)?;
+    let found = fstat(&held).map_err(failed)?;
+    let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+    if found.st_uid != geteuid().as_raw() {
+        return Ok(());
+    }
+    let has_one_name = found.st_nlink == 1 || kind == SFlag::S_IFDIR;
+    if kind == SFlag::S_IFLNK || !has_one_name {
+        let text = format!("{} is no longer what was made there", quoted(file));
+        return Err(Error::new(Kind::Denied, text).at(file));
+    }
+    let (user, group) = (Some(user.into()), Some(group.into()));
+    fchownat(&held, "", user, group, AtFlags::AT_EMPTY_PATH).map_err(failed)
 }
 
 fn top_files(chain: &Chain) -> impl Iterator<Item = PathBuf> {
@@ -192,4 +194,44 @@ fn files_of(link: &crate::disk::Link) -> Vec<PathBuf> {
     std::iter::once(link.path().to_path_buf())
         .chain(extents)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody who is not root.
+    const OTHER: u32 = 12_345;
+
+    fn owner(file: &Path) -> u32 {
+        std::fs::symlink_metadata(file).unwrap().uid()
+    }
+
+    #[test]
+    fn only_what_was_made_there_is_given_away() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let [made, link, twin, secret] =
+            ["made", "link", "twin", "secret"].map(|name| dir.path().join(name));
+        std::fs::write(&made, "").unwrap();
+        std::fs::write(&secret, "").unwrap();
+        std::os::unix::fs::symlink(&secret, &link).unwrap();
+        hand_over(&made, OTHER, OTHER).unwrap();
+        assert_eq!(owner(&made), OTHER);
+        // It is that user's by now, and stays so.
+        hand_over(&made, OTHER + 1, OTHER).unwrap();
+        assert_eq!(owner(&made), OTHER);
+        assert_eq!(
+            hand_over(&link, OTHER, OTHER).unwrap_err().kind(),
+            Kind::Denied
+        );
+        std::fs::hard_link(&secret, &twin).unwrap();
+        assert_eq!(
+            hand_over(&twin, OTHER, OTHER).unwrap_err().kind(),
+            Kind::Denied
+        );
+        assert_eq!(owner(&secret), 0);
+    }
 }

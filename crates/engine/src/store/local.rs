@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, RenameFlags, fallocate, fcntl, renameat2};
@@ -318,6 +318,24 @@ pub fn create_private_dir(dir: &Path) -> Result<()> {
     }
     let text = format!("{} is not a folder of this user alone", quoted(dir));
     Err(Error::new(Kind::Denied, text).at(dir))
+}
+
+/// Lets everybody pass through the folder `dir`, to what they know the name of.
+///
+/// # Errors
+/// What the system says.
+pub fn let_pass(dir: &Path) -> Result<()> {
+    let permissions = std::fs::Permissions::from_mode(0o711);
+    std::fs::set_permissions(dir, permissions).map_err(|e| Error::io("open to others", dir, e))
+}
+
+/// Removes a folder of this machine with all that is in it, also while somebody else changes what is in
+/// it: no link is followed, however late it comes.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_folder(dir: &Path) -> Result<()> {
+    std::fs::remove_dir_all(dir).map_err(|e| Error::io("remove folder", dir, e))
 }
 
 fn kind_of(file_type: std::fs::FileType) -> FileKind {

@@ -11,7 +11,7 @@ mod undo;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use local::{Local, create_private_dir, link_to};
+pub use local::{Local, create_private_dir, let_pass, link_to, remove_folder};
 pub use mem::Mem;
 pub use undo::Undo;
 

@@ -31,7 +31,7 @@ enum Lie {
 type Liar = fn(&str, &Value) -> Lie;
 
 /// The folder of a running VM: the one whose record names it.
-fn runtime_of(vm: &Vm) -> PathBuf {
+pub fn runtime_of(vm: &Vm) -> PathBuf {
     let root = match std::env::var_os("XDG_RUNTIME_DIR") {
         Some(dir) if !nix::unistd::geteuid().is_root() => PathBuf::from(dir).join("replix"),
         _ => PathBuf::from("/run/replix"),
@@ -47,7 +47,7 @@ fn runtime_of(vm: &Vm) -> PathBuf {
 
 /// Puts a liar in the place of a VM's agent, for ever.
 fn replace_agent(vm: &Vm, liar: Liar) {
-    let port = runtime_of(vm).join("agent/port");
+    let port = runtime_of(vm).join("sockets/agent");
     std::fs::remove_file(&port).unwrap();
     let listener = UnixListener::bind(port).unwrap();
     std::thread::spawn(move || {

@@ -10,6 +10,7 @@ use replix::vm::{PowerState, Settings};
 use replix::{Host, Kind, Vm};
 use replix_testkit::{folder, peer, tree_of};
 
+use crate::guest_lies::runtime_of;
 use crate::guests::{pid_of, start, state, stop};
 use crate::running::Stopped;
 use crate::vms::*;
@@ -53,6 +54,13 @@ fn machine_runs_as_the_user_of_the_settings() {
     start(&vm);
     let _stopped = Stopped(vm.clone());
     assert_eq!(users(&vm), all);
+    // What root trusts is not that user's to change.
+    let run = runtime_of(&vm);
+    for (name, owner) in [("", "0"), ("record", "0"), ("sockets", nobody.as_str())] {
+        let found = fs::metadata(run.join(name)).unwrap();
+        assert_eq!(found.uid().to_string(), owner, "{name}");
+        assert_eq!(found.mode() & 0o022, 0, "{name}");
+    }
     // It is told of, held still and given new disks as any other.
     let new = NewSnapshot {
         name: "live".into(),
