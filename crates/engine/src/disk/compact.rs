@@ -13,7 +13,7 @@ use super::sparse_file;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::sparse::Layout;
 use crate::job::Job;
-use crate::store::{Access, Store, folder_of, hidden_sibling};
+use crate::store::{Access, Store, folder_of, hidden_sibling, hidden_siblings};
 
 /// Writes the disk's files anew. A flat disk has nothing that could become less, and stays.
 ///
@@ -41,6 +41,10 @@ pub fn compact(store: &dyn Store, chain: &Chain, job: &Job) -> Result<()> {
     {
         job.check()?;
         let path = link.extent_path(extent);
+        // Of one that was cut off. Nobody else is at work: the caller sees to that.
+        for left in hidden_siblings(store, &path) {
+            store.remove_file(&left)?;
+        }
         let new = hidden_sibling(&path);
         let made = rewrite(store, chain, extent, &new, job).and_then(|()| {
             link.pool().require_unchanged(extent.file)?;

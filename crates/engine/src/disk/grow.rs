@@ -12,8 +12,8 @@ use super::geometry::{self, Ddb};
 use super::link::{Extent, ExtentData, Link, MAX_SECTORS};
 use super::map::Stored;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::format::vmdk::sparse::{HEADER_BYTES, Header, Layout, MAX_CAPACITY, TABLE_BYTES};
-use crate::format::vmdk::{CreateType, SECTOR};
+use crate::format::vmdk::sparse::{HEADER_BYTES, Header, Layout, MAGIC, MAX_CAPACITY, TABLE_BYTES};
+use crate::format::vmdk::{CreateType, NewExtent, SECTOR};
 use crate::store::{Access, Bytes, Store, folder_of};
 
 /// Makes a disk larger, to `sectors`; new sectors read as zeros.
@@ -52,6 +52,7 @@ pub fn grow(store: &dyn Store, chain: &Chain, sectors: u64) -> Result<()> {
     let mut made = Made::new(store);
     let mut lines = String::new();
     for extent in blank.extents()?.iter().skip(last + 1) {
+        clear_leftover(store, link, extent)?;
         blank.make_extent(&mut made, store, extent)?;
         let line = extent.line(link.create_type());
         lines += &line.map_err(|fault| fault.in_file(Kind::FileName, link.path()))?;
@@ -69,6 +70,31 @@ pub fn grow(store: &dyn Store, chain: &Chain, sectors: u64) -> Result<()> {
     })?;
     made.keep();
     Ok(())
+}
+
+/// Removes a file in the place of a new extent that holds nothing: a growth that was cut off made it.
+fn clear_leftover(store: &dyn Store, link: &Link, extent: &NewExtent) -> Result<()> {
+    let path = folder_of(link.path()).join(&extent.file);
+    let file = match store.open(&path, Access::Read) {
+        Err(error) if error.kind() == Kind::FileNotFound => return Ok(()),
+        file => file?,
+    };
+    let holds_nothing = match link.create_type().is_sparse() {
+        // There is room for a header and tables, and for no grain.
+        true => {
+            let layout = Layout::new(extent.sectors, false);
+            let room = layout.map_err(|fault| fault.in_file(Kind::DiskInvalid, &path))?;
+            let mut start = [0; MAGIC.len()];
+            file.read_at(&mut start, 0)?;
+            file.len()? <= room.overhead * SECTOR && (start == MAGIC || start == [0; 4])
+        }
+        false => file.next_data(0)?.is_none(),
+    };
+    if holds_nothing {
+        return store.remove_file(&path);
+    }
+    let text = format!("{} is there already", quoted(&path));
+    Err(Error::new(Kind::FileExists, text).at(&path))
 }
 
 fn require_growable(chain: &Chain, sectors: u64) -> Result<()> {
@@ -212,5 +238,116 @@ impl Grower<'_> {
             }
         }
         Ok(layout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::super::{NewDisk, Opener, Places, check, compact, create};
+    use super::*;
+    use crate::job::Job;
+    use crate::store::{Mem, write_new};
+
+    const DISK: &str = "/vm/d.vmdk";
+    const BEFORE: u64 = 2000;
+    const AFTER: u64 = 4000;
+
+    const TYPES: [CreateType; 4] = [
+        CreateType::MonolithicSparse,
+        CreateType::MonolithicFlat,
+        CreateType::SplitSparse,
+        CreateType::SplitFlat,
+    ];
+
+    fn opener(mem: &Mem) -> Opener {
+        let places = Places::of(mem, Path::new("/vm")).unwrap();
+        Opener::new(Arc::new(mem.clone()), places)
+    }
+
+    fn open(mem: &Mem) -> Chain {
+        opener(mem).open(Path::new(DISK)).unwrap()
+    }
+
+    /// An empty disk, in extents of 1000 sectors where it is split.
+    fn disk(create_type: CreateType) -> Mem {
+        let mem = Mem::new();
+        mem.create_dir(Path::new("/vm")).unwrap();
+        let new = NewDisk {
+            path: DISK.into(),
+            create_type,
+            preallocated: false,
+            sectors: BEFORE,
+            cut: Some(1000),
+            adapter: "lsilogic".into(),
+            hardware_version: 16,
+            uuid: None,
+        };
+        create(&mem, &new).unwrap();
+        mem
+    }
+
+    /// Cuts `work` off before each of its changes in turn; `check` looks at what is left.
+    fn cut_off(create_type: CreateType, work: fn(&Mem) -> Result<()>, check: impl Fn(&Mem)) {
+        let mut changes = 0;
+        loop {
+            let mem = disk(create_type);
+            mem.limit_changes(Some(changes));
+            let done = work(&mem);
+            mem.limit_changes(None);
+            check(&mem);
+            if done.is_ok() {
+                break;
+            }
+            changes += 1;
+        }
+        assert!(changes > 1, "{changes}");
+    }
+
+    #[test]
+    fn growth_that_is_cut_off_anywhere_can_be_done_again() {
+        for create_type in TYPES {
+            let work = |mem: &Mem| grow(mem, &open(mem), AFTER);
+            cut_off(create_type, work, |mem| {
+                if open(mem).sectors() != AFTER {
+                    assert_eq!(open(mem).sectors(), BEFORE);
+                    grow(mem, &open(mem), AFTER).unwrap();
+                }
+                assert_eq!(open(mem).sectors(), AFTER);
+                let found = check(&opener(mem), Path::new(DISK), &Job::new()).unwrap();
+                assert_eq!(found.errors, [""; 0], "{create_type:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn compaction_that_is_cut_off_anywhere_leaves_nothing_behind_the_next() {
+        for create_type in [CreateType::MonolithicSparse, CreateType::SplitSparse] {
+            let work = |mem: &Mem| compact(mem, &open(mem), &Job::new());
+            cut_off(create_type, work, |mem| {
+                assert_eq!(open(mem).sectors(), BEFORE);
+                compact(mem, &open(mem), &Job::new()).unwrap();
+                let names = mem.list(Path::new("/vm")).unwrap().into_iter();
+                let mut names = names.map(|entry| entry.name.to_string_lossy().into_owned());
+                assert!(names.all(|name| !name.starts_with('.')));
+            });
+        }
+    }
+
+    #[test]
+    fn file_with_something_in_it_is_left_alone() {
+        for (create_type, name) in [
+            (CreateType::SplitSparse, "/vm/d-s003.vmdk"),
+            (CreateType::SplitFlat, "/vm/d-f003.vmdk"),
+        ] {
+            let mem = disk(create_type);
+            write_new(&mem, Path::new(name), b"mine").unwrap();
+            let error = grow(&mem, &open(&mem), AFTER).unwrap_err();
+            assert_eq!(error.kind(), Kind::FileExists);
+            assert_eq!(open(&mem).sectors(), BEFORE);
+            assert!(mem.exists(Path::new(name)));
+        }
     }
 }
