@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::guests::{PATIENCE, with_guest};
@@ -264,24 +264,29 @@ fn plain_user_starts_a_guest_that_reaches_the_outside() {
         return;
     };
     let outside = neighbour();
-    // As udev has it, where that runs.
-    shell("mount -t tmpfs tmpfs /dev/net; mknod -m 666 /dev/net/tun c 10 200");
+    // As the kernel has it; udev opens it to all.
+    shell("mount -t tmpfs tmpfs /dev/net; mknod -m 600 /dev/net/tun c 10 200");
     let setup = library.replix(&["network", "setup", "--nat", "192.168.77.0/24"]);
     assert_eq!(setup.code, Some(0), "{}", setup.err);
     let program = library.path("replix");
     std::fs::copy(Program::Replix.path(), &program).unwrap();
     let root = library.dir().parent().map(PathBuf::from).unwrap();
     shell(&format!("chown -R {PLAIN}:{PLAIN} {}", root.display()));
-    let replix = |words: &[&str]| {
+    let run = |words: &[&str]| {
         let mut command = library.command("setpriv");
         let user = [format!("--reuid={PLAIN}"), format!("--regid={PLAIN}")];
         command.args(user).args(["--clear-groups", "--"]);
-        let output = command.arg(&program).args(words).stderr(Stdio::inherit());
-        let output = output.output().unwrap();
-        assert!(output.status.success(), "{words:?}");
+        command.arg(&program).args(words).output().unwrap()
+    };
+    let replix = |words: &[&str]| {
+        let output = run(words);
+        assert!(output.status.success(), "{words:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
     replix(&["clone", "--linked", "base", "web"]);
+    let refused = String::from_utf8(run(&["start", "web"]).stderr).unwrap();
+    assert!(refused.contains("chmod 666 /dev/net/tun"), "{refused}");
+    shell("chmod 666 /dev/net/tun");
     replix(&["start", "web"]);
     let mut guest = Guest::of(&library, "web");
     let wait = PATIENCE.as_secs().to_string();

@@ -17,6 +17,9 @@ use crate::error::{Error, Kind, Result, escaped};
 use crate::store::{Local, Store};
 use crate::vm::Nic;
 
+/// The device that every tap comes from.
+const TUN: &str = "/dev/net/tun";
+
 /// Where distributions put QEMU's helper.
 const HELPERS: [&str; 3] = [
     "/usr/lib/qemu/qemu-bridge-helper",
@@ -123,12 +126,20 @@ pub(crate) fn tap(bridge: &str) -> Result<OwnedFd> {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = escaped(said.lines().last().unwrap_or("no reason given").trim());
         let text = format!("the network {bridge} cannot be used: {said}");
-        let hint = match NetworkKind::ALL.iter().any(|kind| kind.network() == bridge) {
-            true => "let root repair it: replix network setup".into(),
-            false => format!("let root add \"allow {bridge}\" to /etc/qemu/bridge.conf"),
-        };
-        Error::new(Kind::CannotStart, text).hint(hint)
+        Error::new(Kind::CannotStart, text).hint(cure(bridge, &said))
     })
+}
+
+/// What helps where the helper has `said` why not.
+fn cure(bridge: &str, said: &str) -> String {
+    if said.contains(TUN) {
+        // The helper opens it with its caller's rights; udev gives them to all.
+        return format!("let root open it to users, as udev does: chmod 666 {TUN}");
+    }
+    match NetworkKind::ALL.iter().any(|kind| kind.network() == bridge) {
+        true => "let root repair it: replix network setup".into(),
+        false => format!("let root add \"allow {bridge}\" to /etc/qemu/bridge.conf"),
+    }
 }
 
 /// Receives a descriptor, if one was sent.
@@ -156,6 +167,15 @@ mod tests {
             lines.replace('_', "ethernet0.")
         );
         VmConfig::parse(lines.as_bytes()).unwrap().nic(0)
+    }
+
+    #[test]
+    fn cure_fits_the_cause() {
+        let closed = "failed to open /dev/net/tun: Permission denied";
+        assert!(cure("vmnet8", closed).contains("chmod 666 /dev/net/tun"));
+        let denied = "access denied by acl file";
+        assert!(cure("vmnet8", denied).contains("replix network setup"));
+        assert!(cure("br0", denied).contains("allow br0"));
     }
 
     #[test]
