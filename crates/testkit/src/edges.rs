@@ -40,3 +40,29 @@ fn edge(line: &'static str) -> Edge {
         needs_tools: words.get(6) == Some(&"needs-tools"),
     }
 }
+
+/// Makes a test for each state that a VM can be in, which hands the state's name to `$check`.
+#[macro_export]
+macro_rules! test_each_state {
+    ($check:path) => {
+        #[test]
+        fn vm_that_is_off() {
+            $check("off");
+        }
+
+        #[test]
+        fn vm_that_runs() {
+            $check("on");
+        }
+
+        #[test]
+        fn vm_that_is_paused() {
+            $check("paused");
+        }
+
+        #[test]
+        fn vm_that_is_suspended() {
+            $check("suspended");
+        }
+    };
+}

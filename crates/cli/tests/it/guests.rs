@@ -1,6 +1,6 @@
 //! The test guest as a VM that the programs run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use replix_testkit::{DiskType, guest_file, skip};
 
@@ -40,4 +40,13 @@ pub fn with_guest(connection: &str) -> Option<Library> {
     builder.build();
     library.shown(&["snapshot", "base", "golden"]);
     Some(library)
+}
+
+/// Waits until the agent in the guest of a running VM answers.
+pub fn await_tools(library: &Library, vmx: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while library.vmrun(&["checkToolsState", vmx]).out != "running\n" {
+        assert!(Instant::now() < deadline, "no agent answers");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::guests::{PATIENCE, with_guest};
+use crate::guests::{PATIENCE, await_tools, with_guest};
 use crate::library::{Library, changes};
 use crate::namespace::{NONE, difference, is_inside, surroundings};
 
@@ -64,7 +64,7 @@ fn live(library: &Library, number: usize) {
     let seconds = PATIENCE.as_secs().to_string();
     let address = library.shown(&["ip", "life", "--wait", &seconds]);
     assert!(address.starts_with("192.168.77."), "{address}");
-    await_agent(library);
+    await_tools(library, VMX);
 
     script(
         library,
@@ -138,12 +138,6 @@ fn live(library: &Library, number: usize) {
         },
     ]);
     library.silent(&["deleteVM", VMX]);
-}
-
-fn await_agent(library: &Library) {
-    await_true("the agent does not answer", || {
-        library.vmrun(&["checkToolsState", VMX]).out == "running\n"
-    });
 }
 
 fn await_true(what: &str, mut look: impl FnMut() -> bool) {

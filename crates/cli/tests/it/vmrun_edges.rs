@@ -1,10 +1,10 @@
 //! The table of power, asked of `vmrun` on a VM that really runs, is paused and is suspended.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use replix_testkit::{DiskType, Edge, Tree, edges, guest_file, skip, ticking};
 
+use crate::guests::await_tools;
 use crate::library::{Library, changes};
 use crate::running::{Running, startable};
 use crate::said::Said;
@@ -170,32 +170,7 @@ fn check_all(from: &str) {
     assert!(checked > 15, "{checked}");
 }
 
-#[test]
-fn vm_that_is_off() {
-    check_all("off");
-}
-
-#[test]
-fn vm_that_runs() {
-    check_all("on");
-}
-
-#[test]
-fn vm_that_is_paused() {
-    check_all("paused");
-}
-
-#[test]
-fn vm_that_is_suspended() {
-    check_all("suspended");
-}
-
-fn wait_for_tools(library: &Library) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while library.vmrun(&["checkToolsState", VMX]).out != "running\n" {
-        assert!(Instant::now() < deadline, "the guest's agent is not there");
-    }
-}
+replix_testkit::test_each_state!(check_all);
 
 #[test]
 fn guest_with_an_agent_is_asked() {
@@ -212,7 +187,7 @@ fn guest_with_an_agent_is_asked() {
     let subject = Subject(library);
     let _running = Running::start(&subject.0, VMX);
     for edge in edges().iter().filter(|edge| edge.needs_tools) {
-        wait_for_tools(&subject.0);
+        await_tools(&subject.0, VMX);
         assert_eq!(edge.by_vmrun, Some(("OK", edge.to)));
         subject.0.silent(&words(edge.operation));
         assert_eq!(subject.state(), edge.to, "{edge:?}");

@@ -2,17 +2,12 @@
 //! the exit status. One guest, booted once, answers all.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
 
-use replix_testkit::{DiskType, guest_file, skip};
-
+use crate::guests::{await_tools, with_guest};
 use crate::library::Library;
 use crate::running::Running;
 
 const VMX: &str = "base/base.vmx";
-
-/// A guest on a loaded machine, emulated.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What everybody is told who is not let in.
 const STRANGER: &str = "Error: Invalid user name or password for the guest OS\n";
@@ -56,43 +51,11 @@ impl<'a> Transcript<'a> {
     }
 }
 
-/// A library whose VM `base` is the Linux guest; none, said, where there is no guest.
-fn with_guest() -> Option<Library> {
-    let Some(image) = guest_file("guest.vmdk") else {
-        skip("no test guests ($REPLIX_TEST_GUEST)");
-        return None;
-    };
-    let library = Library::new();
-    library.set("power.accelerator = \"tcg\"\n");
-    let lines = [
-        ("memsize", "128"),
-        ("ethernet0.present", "TRUE"),
-        ("ethernet0.connectionType", "nat"),
-        ("ethernet0.addressType", "generated"),
-    ];
-    let builder =
-        library
-            .builder("base")
-            .disk_from("scsi0:0", DiskType::MonolithicSparse, &image, "vmdk");
-    let builder = lines
-        .iter()
-        .fold(builder, |builder, (key, value)| builder.line(key, value));
-    builder.build();
-    Some(library)
-}
-
-/// Waits until the guest's agent answers.
-fn await_tools(library: &Library) {
-    let deadline = Instant::now() + PATIENCE;
-    while library.vmrun(&["checkToolsState", VMX]).out != "running\n" {
-        assert!(Instant::now() < deadline, "no agent answers");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
 #[test]
 fn guest_commands_on_a_guest_that_answers() {
-    let Some(library) = with_guest() else { return };
+    let Some(library) = with_guest("nat") else {
+        return;
+    };
     let _running = Running::start(&library, VMX);
     let mut seen = Transcript::new(&library);
 
@@ -115,7 +78,7 @@ fn guest_commands_on_a_guest_that_answers() {
     unknown
     = 0
     ");
-    await_tools(&library);
+    await_tools(&library, VMX);
 
     logins(&mut seen);
     programs(&mut seen);

@@ -230,25 +230,7 @@ fn check_all(from: &str) {
     }
 }
 
-#[test]
-fn vm_that_is_off() {
-    check_all("off");
-}
-
-#[test]
-fn vm_that_runs() {
-    check_all("on");
-}
-
-#[test]
-fn vm_that_is_paused() {
-    check_all("paused");
-}
-
-#[test]
-fn vm_that_is_suspended() {
-    check_all("suspended");
-}
+replix_testkit::test_each_state!(check_all);
 
 #[test]
 fn guest_with_an_agent_is_asked() {
