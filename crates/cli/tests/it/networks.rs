@@ -176,13 +176,12 @@ fn clones_reach_each_other_and_the_host() {
             .iter()
             .all(|address| address.octets()[..3] == [192, 168, 77])
     );
-    let told = std::fs::read_to_string("/etc/vmware/vmnet8/dhcpd/dhcpd.leases").unwrap();
-    assert!(
-        addresses
-            .iter()
-            .all(|address| told.contains(&format!("lease {address} {{"))),
-        "{told}"
-    );
+    // The DHCP server has them told once it has answered, so a moment after the guest has its own.
+    await_some("list of all leases", || {
+        let told = std::fs::read_to_string("/etc/vmware/vmnet8/dhcpd/dhcpd.leases").unwrap();
+        let is_told = |address| told.contains(&format!("lease {address} {{"));
+        addresses.iter().all(is_told).then_some(())
+    });
 
     guests.iter_mut().for_each(Guest::listen);
     for guest in &guests {
