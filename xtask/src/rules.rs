@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The engine's modules, from top to bottom. Each may use only what stands in a line below.
 const LAYERS: &[&str] = &[
-    "pool", "host", "clone", "snapshot", "guest", "power", "network", "vm", "disk", "job",
+    "crash", "pool", "host", "clone", "snapshot", "guest", "power", "network", "vm", "disk", "job",
     "format", "store", "error",
 ];
 

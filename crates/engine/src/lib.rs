@@ -47,6 +47,8 @@
 //! only the types of these folders, errors, jobs and the trait [`host::Provider`] remain.
 
 pub mod clone;
+#[cfg(all(test, feature = "local"))]
+mod crash;
 pub mod disk;
 pub mod error;
 #[cfg(feature = "local")]

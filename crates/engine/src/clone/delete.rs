@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::DeleteSpec;
+use super::remains::remains;
 use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
@@ -32,12 +33,12 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
         // looked at is left; of the disks, `own_links` says so.
         let _ = clear_unfinished(env, &mut claim, None);
     }
-    let (links, listed) = match spec.disks {
-        true => (
-            own_links(env, &claim, &vmsd, job),
-            find_listed(env, &claim.vm, &vmsd),
-        ),
-        false => (Vec::new(), None),
+    let (links, parts, listed) = match spec.disks {
+        true => {
+            let (links, parts) = own_links(env, &claim, &vmsd, job);
+            (links, parts, find_listed(env, &claim.vm, &vmsd))
+        }
+        false => (Vec::new(), Vec::new(), None),
     };
     let others = belongings::list(env, &claim.vm, &vmsd)?;
     job.check()?;
@@ -45,11 +46,16 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
     for link in &links {
         link.remove(&*env.store)?;
     }
+    for part in &parts {
+        remove(&*env.store, part)?;
+    }
     for belonging in others {
         if !matches!(belonging.role, Role::Config | Role::Disk | Role::Lock) {
             remove(&*env.store, &belonging.path)?;
         }
     }
+    // Without the configuration nobody would look for its lock any more.
+    claim.hand_over();
     env.store.remove_file(claim.vm.vmx())?;
     let dir = claim.vm.dir().to_path_buf();
     env.store.sync_dir(&dir)?;
@@ -86,8 +92,9 @@ fn refuse_parents(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Result<()> {
 }
 
 /// The links that belong to this VM alone: in its folder, not beyond its sentinels, and not used by
-/// another VM in the same folder. What cannot be opened is left, and said.
-fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
+/// another VM in the same folder; and what is there of disks that lack a part. What else cannot be
+/// opened is left, and said.
+fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Vec<PathBuf>) {
     let vm = &claim.vm;
     let current = vm.config.disks().into_iter().map(|slot| slot.file_name);
     let frozen = vmsd
@@ -104,9 +111,14 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
     let foreign = used_by_neighbours(env, claim);
     let mut seen = BTreeSet::new();
     let mut own = Vec::new();
+    let mut parts = Vec::new();
     for name in current.chain(frozen) {
         let links = match survey(env, claim, &name) {
             Ok(links) => links,
+            Err(error) if error.kind() == Kind::FileNotFound && foreign.is_empty() => {
+                parts.extend(remains(env, claim, &name));
+                continue;
+            }
             Err(error) => {
                 job.warn(format!("a disk was left: {error}"));
                 continue;
@@ -128,7 +140,7 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Link> {
     }
     let unnamed = unnamed_links(env, claim, &own, &foreign);
     own.extend(unnamed);
-    own
+    (own, parts)
 }
 
 /// The disks that an operation made in the VM's folder and nobody names, since it was killed. They stand

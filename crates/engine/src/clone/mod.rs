@@ -14,6 +14,8 @@ mod naming;
 #[cfg(feature = "local")]
 mod plan;
 #[cfg(feature = "local")]
+mod remains;
+#[cfg(feature = "local")]
 mod run;
 #[cfg(feature = "local")]
 mod source;
@@ -29,6 +31,8 @@ pub(crate) use {
     run::{plan, run},
 };
 
+#[cfg(all(test, feature = "local"))]
+pub(crate) use unfinished::clear;
 #[cfg(feature = "local")]
 pub use unfinished::{Unfinished, clear_unfinished, forget_deleted};
 

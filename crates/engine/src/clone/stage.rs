@@ -43,6 +43,8 @@ impl Stage {
         }
         sweep(&**store, around);
         let (dir, lock) = make(&**store, &named, undo)?;
+        // After a power failure it is this folder that tells of a clone that was not finished.
+        store.sync_dir(around)?;
         let vmx_name = vmx.file_name().unwrap_or_default().into();
         Ok(Self {
             store: Arc::clone(store),

@@ -88,7 +88,7 @@ fn forget(env: &Env, parent: &Path, clone: &Path) -> Result<bool> {
     Ok(true)
 }
 
-fn clear(env: &Env, clone: &Unfinished) -> Result<bool> {
+pub(crate) fn clear(env: &Env, clone: &Unfinished) -> Result<bool> {
     let store = &*env.store;
     let destination = naming::checked_destination(&clone.spec.destination)?;
     let destination = stage::resolved(store, &destination);

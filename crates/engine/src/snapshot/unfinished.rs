@@ -30,10 +30,6 @@ pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: Option<i64>) -> Resu
     let store = &*env.store;
     let vmsd = env.vmsd(&claim.vm)?;
     let mut left = Vec::new();
-    for path in [claim.vm.vmx(), &claim.vm.vmsd_path(store)] {
-        let siblings = hidden_siblings(store, path).into_iter();
-        left.extend(siblings.filter(|path| is_new(env, path, since_us)));
-    }
     if let Some(state) = state_file(env, claim, &vmsd, since_us)
         && go_back(env, claim, &state)?
     {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Store, folder_of, read_small, remove_tree, replace};
+use super::{Store, folder_of, hidden_sibling, read_small, remove_tree, replace};
 use crate::error::Result;
 
 /// The files that an operation may replace are texts; none is larger.
@@ -19,7 +19,16 @@ enum Step {
     File(PathBuf),
     Dir(PathBuf),
     Tree(PathBuf),
-    Text { path: PathBuf, old: Option<Vec<u8>> },
+    Text { path: PathBuf, old: Old },
+}
+
+/// What stood where a text was replaced.
+enum Old {
+    Nothing,
+    /// The file itself, under a second name: on a full disk nothing else can be put back.
+    Kept(PathBuf),
+    /// A copy, where files have one name only.
+    Copied(Vec<u8>),
 }
 
 impl Undo {
@@ -51,10 +60,7 @@ impl Undo {
     /// # Errors
     /// Those of reading and replacing; the old file then stands.
     pub fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let old = match self.store.exists(path) {
-            true => Some(read_small(&*self.store, path, TEXT_LIMIT)?),
-            false => None,
-        };
+        let old = self.old(path)?;
         self.steps.push(Step::Text {
             path: path.to_path_buf(),
             old,
@@ -62,29 +68,61 @@ impl Undo {
         replace(&*self.store, path, bytes)
     }
 
+    fn old(&self, path: &Path) -> Result<Old> {
+        if !self.store.exists(path) {
+            return Ok(Old::Nothing);
+        }
+        let kept = hidden_sibling(path);
+        match self.store.link(path, &kept) {
+            Ok(()) => Ok(Old::Kept(kept)),
+            Err(_) => read_small(&*self.store, path, TEXT_LIMIT).map(Old::Copied),
+        }
+    }
+
     /// Keeps all changes.
     pub fn keep(mut self) {
-        self.steps.clear();
+        for step in self.steps.drain(..) {
+            if let Step::Text {
+                old: Old::Kept(kept),
+                ..
+            } = step
+            {
+                // Whoever works here next takes it away.
+                let _ = self.store.remove_file(&kept);
+            }
+        }
+    }
+
+    fn put_back(&self, path: &Path, old: Old) -> Result<()> {
+        match old {
+            Old::Nothing if self.store.exists(path) => self.store.remove_file(path)?,
+            Old::Nothing => {}
+            Old::Kept(kept) => {
+                self.store.rename(&kept, path)?;
+                // Two names of one file, where nothing was replaced yet, both stay.
+                let _ = self.store.remove_file(&kept);
+            }
+            Old::Copied(old) if read_small(&*self.store, path, TEXT_LIMIT)? == old => {}
+            Old::Copied(old) => return replace(&*self.store, path, &old),
+        }
+        self.store.sync_dir(folder_of(path))
     }
 }
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        for step in self.steps.drain(..).rev() {
-            // Each step is tried whatever became of the others: the first error, which is on its
-            // way to the caller, is the one that matters.
+        while let Some(step) = self.steps.pop() {
+            // A file that cannot be removed is in nobody's way: the first error, which is on its way to
+            // the caller, is the one that matters.
             let _ = match step {
                 Step::File(path) => self.store.remove_file(&path),
                 Step::Dir(path) => self.store.remove_dir(&path),
                 Step::Tree(path) => remove_tree(&*self.store, &path),
-                Step::Text {
-                    path,
-                    old: Some(old),
-                } => replace(&*self.store, &path, &old),
-                Step::Text { path, old: None } => self
-                    .store
-                    .remove_file(&path)
-                    .and_then(|()| self.store.sync_dir(folder_of(&path))),
+                Step::Text { path, old } => match self.put_back(&path, old) {
+                    Ok(()) => Ok(()),
+                    // The text that stays may name what was made before it.
+                    Err(_) => return,
+                },
             };
         }
     }

@@ -9,7 +9,7 @@ use super::open::VmFolder;
 use super::state::{self, StateReport};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
-use crate::store::LockMode;
+use crate::store::{LockMode, Store, hidden_siblings};
 
 /// A VM held for an operation; let go when dropped.
 pub struct Claim<'a> {
@@ -32,6 +32,9 @@ impl<'a> Claim<'a> {
         let folder = VmLock::acquire(store, found.dir(), mode, job, env.settings.patience)?;
         // It may have changed, or gone, while we waited.
         let vm = env.open(vmx)?;
+        if mode == LockMode::Exclusive {
+            sweep(store, &vm);
+        }
         let state = state::read(store, &vm);
         // Who runs it holds VMware's lock already; what we do then does not touch the `.vmx`.
         let free = matches!(state.state, PowerState::Off | PowerState::Suspended);
@@ -93,5 +96,16 @@ impl<'a> Claim<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Removes what processes left that ended while they replaced one of the VM's texts: who holds the VM
+/// alone is the only one that does.
+fn sweep(store: &dyn Store, vm: &VmFolder) {
+    for path in [vm.vmx(), &vm.vmsd_path(store)] {
+        for left in hidden_siblings(store, path) {
+            // It is in nobody's way, and a folder of that name is none of ours.
+            let _ = store.remove_file(&left);
+        }
     }
 }

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::devices::DiskSlot;
 use super::files;
 use super::open::VmFolder;
 use super::settings::Settings;
 use crate::disk::{Chain, Link, Opener, Places};
 use crate::error::{Error, Kind, Result, quoted};
-use crate::format::{LineEnd, SnapshotFiles, StateFile, Vmsd};
+use crate::format::{LineEnd, SnapshotEntry, SnapshotFiles, StateFile, Vmsd};
 use crate::store::{Access, Store, files_with_ending, folder_of, read_small};
 
 /// No `.vmsd` is larger: one that lists 5,000 clones has less than 1 MiB.
@@ -45,14 +46,47 @@ impl Env {
     /// `SnapshotBroken` where it makes no sense.
     pub fn vmsd(&self, vm: &VmFolder) -> Result<Vmsd> {
         let path = vm.vmsd_path(&*self.store);
-        match self.places(vm.dir())?.file(&*self.store, &path) {
-            Ok(real) => read_vmsd(&*self.store, &real, vm.config.line_end()),
+        let mut vmsd = match self.places(vm.dir())?.file(&*self.store, &path) {
+            Ok(real) => read_vmsd(&*self.store, &real, vm.config.line_end())?,
             Err(error) if error.kind() == Kind::FileNotFound => {
                 Vmsd::parse(&[], vm.config.line_end())
-                    .map_err(|fault| fault.in_file(Kind::SnapshotBroken, &path))
+                    .map_err(|fault| fault.in_file(Kind::SnapshotBroken, &path))?
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        if let Some(uid) = self.stands_on(vm, &vmsd) {
+            vmsd.set_current(Some(uid));
         }
+        Ok(vmsd)
+    }
+
+    /// Returns the snapshot that the VM's disks stand on, where its bookkeeping says that it is another:
+    /// of the two files that a revert changes, the power may have left one.
+    fn stands_on(&self, vm: &VmFolder, vmsd: &Vmsd) -> Option<u32> {
+        let current = vmsd.snapshot(vmsd.current()?)?;
+        let others = vmsd.snapshots().iter().filter(|one| one.uid != current.uid);
+        // All disks change at once: one tells.
+        let covered = |slot: &DiskSlot| !slot.mode.is_independent() && !slot.raw;
+        let slot = vm.config.disks().into_iter().find(covered)?;
+        let frozen = |one: &SnapshotEntry| {
+            let node = slot.node.to_string();
+            let disk = one.disks.iter().find(|disk| disk.node == node)?;
+            Some(files::last_part(&disk.file_name).to_owned())
+        };
+        let mut others = others
+            .filter_map(|one| Some((one.uid, frozen(one)?)))
+            .peekable();
+        others.peek()?;
+        let path = vm.require(&*self.store, "disk", &slot.file_name).ok()?;
+        let link = self.opener(vm).ok()?.open_link(&path).ok()?;
+        let hint = link.descriptor().parent_hint()?;
+        let parent = files::last_part(&hint);
+        if frozen(current).as_deref() == Some(parent) {
+            return None;
+        }
+        let mut fitting = others.filter(|(_, disk)| disk == parent);
+        let (uid, _) = fitting.next()?;
+        fitting.next().is_none().then_some(uid)
     }
 
     /// Finds a file of the VM, other than a disk, by the name that its files give it; `None` where

@@ -18,7 +18,7 @@ pub const WORKER: &str = "replix-work";
 pub const RUNNER: &str = "replix-vm";
 
 /// How long others may take to enter. What is left of them then is of a process that died there.
-const ENTRY_TIME: Duration = Duration::from_secs(2);
+const ENTRY_TIME: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 2000 });
 const ENTRY_POLL: Duration = Duration::from_millis(10);
 /// How often a place in the folder is sought.
 const ATTEMPTS: usize = 50;
@@ -307,8 +307,15 @@ fn clear(store: &dyn Store, left: &[(PathBuf, Part)]) {
     }
 }
 
-/// Returns who holds the file against us. Members of ended processes are removed.
+/// Returns who holds the file against us. Members of ended processes are removed, and those without a
+/// text: nobody is writing them any more, and after a power failure that is what is left of one.
 fn rival(store: &dyn Store, folder: &Path, member: &Path, own: &Holder) -> Option<Holder> {
+    for (path, part) in parts(store, folder) {
+        let is_blank = |bytes: Vec<u8>| bytes.iter().all(|byte| *byte == 0);
+        if part == Part::Member && text(store, &path).is_some_and(is_blank) {
+            let _ = store.remove_file(&path);
+        }
+    }
     let others = members(store, folder).into_iter();
     let mut rival = None;
     for (path, holder) in others.filter(|(path, _)| path != member) {
@@ -346,10 +353,15 @@ fn members(store: &dyn Store, folder: &Path) -> Vec<(PathBuf, Holder)> {
     members
         .filter(|(_, part)| *part == Part::Member)
         .filter_map(|(path, _)| {
-            let bytes = read_small(store, &path, 8 * MEMBER_LEN as u64).ok()?;
-            Some((path, Holder::parse(&bytes)?))
+            let holder = Holder::parse(&text(store, &path)?)?;
+            Some((path, holder))
         })
         .collect()
+}
+
+/// What is in a member file; `None` where it is gone, or too large to be one.
+fn text(store: &dyn Store, member: &Path) -> Option<Vec<u8>> {
+    read_small(store, member, 8 * MEMBER_LEN as u64).ok()
 }
 
 fn is_read_only(error: &Error) -> bool {
@@ -411,6 +423,19 @@ mod tests {
         );
         assert!(error.advice().unwrap().contains("\"/a.vmx.lck\""));
         assert!(store.exists(Path::new("/a.vmx.lck/M00001.lck")));
+    }
+
+    #[test]
+    fn members_without_a_text_are_cleared() {
+        let store = Mem::new();
+        put(&store, "M00001.lck", "");
+        put(&store, "M00002.lck", "\0\0\0");
+        put(&store, "M00003.lck", "what is this");
+        let lock = take(&store, LockMode::Exclusive).unwrap();
+        let left = parts(&store, Path::new("/a.vmx.lck"));
+        assert_eq!(left.len(), 2, "{left:?}");
+        drop(lock);
+        assert!(store.exists(Path::new("/a.vmx.lck/M00003.lck")));
     }
 
     #[test]

@@ -1,0 +1,35 @@
+//! What is left of disks that lack a part: of a VM whose deletion was cut off, the descriptors stay
+//! until the last, so that the rest can be named.
+
+use std::path::{Path, PathBuf};
+
+use crate::format::vmdk::descriptor::{Descriptor, MAX_BYTES};
+use crate::store::{FileKind, folder_of, read_small};
+use crate::vm::{Claim, Env, files};
+
+/// Returns the files that are there of the VM's own disk `name`, which cannot be opened, the descriptor
+/// last; none where that is not to be read, or not a file of its own.
+pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Vec<PathBuf> {
+    let store = &*env.store;
+    let own = env.own_folders(&claim.vm);
+    let is_own = |path: &Path| {
+        let is_file = store
+            .meta(path)
+            .is_ok_and(|meta| meta.kind == FileKind::File);
+        is_file && own.hold(store, path)
+    };
+    let Ok(Some(path)) = env.own_file(&claim.vm, name) else {
+        return Vec::new();
+    };
+    let bytes = read_small(store, &path, MAX_BYTES).unwrap_or_default();
+    let Ok(descriptor) = Descriptor::parse(&bytes) else {
+        return Vec::new();
+    };
+    let named = descriptor.extent_names().into_iter().flatten();
+    let extents = named.map(|name| files::join(folder_of(&path), &String::from_utf8_lossy(&name)));
+    let extents = extents.filter(|extent| *extent != path);
+    extents
+        .chain([path.clone()])
+        .filter(|path| is_own(path))
+        .collect()
+}

@@ -1,0 +1,303 @@
+//! What is left of an operation when the power fails, or the disk does, at any moment of it.
+//!
+//! An operation runs once on a store that records each durable step: [`record`]. From the steps,
+//! [`outage`] builds every state that a disk may have if the power fails after any of them; and each
+//! step is made to fail in turn. [`operations`] names the operations and the world in which
+//! they run; [`world`] says what a user sees of it. What must hold:
+//!
+//! - each VM is wholly as before, or wholly as the operation makes it;
+//! - what others stand on has the same bytes;
+//! - the operation, done again, succeeds;
+//! - when all VMs are deleted then, nothing is left.
+//!
+//! A run in the tests takes a few states of each step. With `REPLIX_CRASH_STATES=all`, all of them are
+//! tried; each operation then adds a line to the file that `REPLIX_CRASH_TABLE` names.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+mod operations;
+mod outage;
+mod record;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use crate::error::Kind;
+use crate::store::{Mem, Store};
+use operations::{OPERATIONS, Operation, delete};
+use outage::{Image, Outage, files};
+use record::{Fault, Recorder};
+use world::{BASE, CLONE, Seen, env, look};
+
+/// How many steps are looked at, and how many states of each, where not all are.
+const FEW_STEPS: usize = 12;
+const FEW_STATES: usize = 3;
+
+/// Failures are shown up to this number.
+const SHOWN: usize = 5;
+
+/// An operation in its world, done once without any mishap.
+struct Course {
+    operation: &'static Operation,
+    /// The disk before.
+    image: Image,
+    before: BTreeMap<PathBuf, Seen>,
+    after: BTreeMap<PathBuf, Seen>,
+    /// The files after it, and what is in them.
+    made: BTreeMap<PathBuf, u64>,
+    /// Disks that it must not change.
+    untouched: BTreeMap<PathBuf, u64>,
+    outage: Outage,
+}
+
+fn disks(mem: &Mem, folder: &str) -> BTreeMap<PathBuf, u64> {
+    let mut found = files(mem, Path::new(folder));
+    found.retain(|path, _| path.extension().is_some_and(|ending| ending == "vmdk"));
+    found
+}
+
+/// The names of files, but for what whoever works there next takes away: locks that name nobody, and
+/// texts that were to be replaced.
+fn names(files: &BTreeMap<PathBuf, u64>) -> BTreeSet<&PathBuf> {
+    let is_passing = |path: &PathBuf| {
+        let name = path.to_string_lossy();
+        name.ends_with(".lck") || name.contains(".vmx.replix-") || name.contains(".vmsd.replix-")
+    };
+    files.keys().filter(|path| !is_passing(path)).collect()
+}
+
+impl Course {
+    fn of(operation: &'static Operation) -> Self {
+        let mem = Mem::new();
+        (operation.world)(&mem);
+        let (image, before) = (Image::of(&mem), look(&mem));
+        let untouched = operation.untouched.map(|folder| disks(&mem, folder));
+        let recorder = Recorder::of(mem.clone());
+        (operation.work)(&env(&recorder)).unwrap();
+        Self {
+            operation,
+            before,
+            after: look(&mem),
+            made: files(&mem, Path::new("/vms")),
+            untouched: untouched.unwrap_or_default(),
+            outage: Outage::new(image.clone(), recorder.steps()),
+            image,
+        }
+    }
+
+    /// Tells whether there is nothing of it afterwards.
+    fn goes(&self, path: &Path) -> bool {
+        self.before[path] != Seen::Nothing && self.after[path] == Seen::Nothing
+    }
+
+    /// Tells what is wrong with the disk `mem` as something left it; it is used up. A lock that could not
+    /// be removed `may_stay`.
+    fn judge(&self, mem: &Mem, may_stay: bool) -> Result<(), String> {
+        let env = env(mem);
+        let seen = look(mem);
+        for (path, seen) in &seen {
+            // What is being deleted may be there in parts: deleting it again takes the rest.
+            if !self.goes(path) && *seen != self.before[path] && *seen != self.after[path] {
+                return Err(format!("{path:?} is neither old nor new: {seen:?}"));
+            }
+        }
+        self.judge_untouched(mem)?;
+        if seen != self.after {
+            (self.operation.clear)(&env).map_err(|error| format!("cleared: {error:?}"))?;
+        }
+        if look(mem) != self.after {
+            (self.operation.work)(&env).map_err(|error| format!("again: {error:?}"))?;
+        }
+        let seen = look(mem);
+        if seen != self.after {
+            return Err(format!("done again, it is not as it should: {seen:?}"));
+        }
+        self.judge_untouched(mem)?;
+        let is_clean = || names(&files(mem, Path::new("/vms"))) == names(&self.made);
+        if seen[Path::new(BASE)] == Seen::Nothing && !is_clean() {
+            // Whoever does the like next clears away.
+            let _ = (self.operation.work)(&env);
+        }
+        if seen[Path::new(BASE)] == Seen::Nothing && !is_clean() {
+            let found = files(mem, Path::new("/vms"));
+            return Err(format!("left: {:?}", names(&found)));
+        }
+        for vmx in [CLONE, BASE] {
+            if mem.exists(Path::new(vmx)) {
+                delete(&env, vmx).map_err(|error| format!("deleted: {error:?}"))?;
+            }
+        }
+        let left = files(mem, Path::new("/vms"));
+        let is_empty = left.is_empty() || (may_stay && names(&left).is_empty());
+        match is_empty || seen[Path::new(BASE)] == Seen::Nothing {
+            true => Ok(()),
+            false => Err(format!("left in the end: {:?}", left.keys())),
+        }
+    }
+
+    fn judge_untouched(&self, mem: &Mem) -> Result<(), String> {
+        let Some(folder) = self.operation.untouched else {
+            return Ok(());
+        };
+        let now = disks(mem, folder);
+        let changed = self
+            .untouched
+            .iter()
+            .find(|(path, sum)| now.get(*path) != Some(sum));
+        changed.map_or(Ok(()), |(path, _)| Err(format!("{path:?} was changed")))
+    }
+
+    /// The numbers of the steps after which something happens: all, or some over the whole course.
+    fn steps(&self, all: bool) -> impl Iterator<Item = usize> {
+        let steps = self.outage.steps();
+        let stride = if all { 1 } else { steps / FEW_STEPS + 1 };
+        (0..=steps).step_by(stride)
+    }
+
+    /// Tries the states that a failing power leaves; returns how many, and what was wrong.
+    fn outages(&self, all: bool) -> (usize, Vec<String>) {
+        let (mut seen, mut tried, mut wrong) = (HashSet::new(), 0, Vec::new());
+        let most = if all { usize::MAX } else { FEW_STATES };
+        for done in self.steps(all) {
+            for state in self.outage.states(done, most, &mut seen) {
+                tried += 1;
+                if let Err(what) = self.judge(&state.to_mem(), false) {
+                    wrong.push(format!("power fails after {done} steps: {what}"));
+                }
+            }
+        }
+        (tried, wrong)
+    }
+
+    /// Has each step fail in each way; returns how many failed, and what was wrong.
+    fn faults(&self, all: bool) -> (usize, Vec<String>) {
+        let (mut tried, mut wrong) = (0, Vec::new());
+        for (fault, kind) in FAULTS {
+            for at in self.steps(all) {
+                let recorder = Recorder::failing(self.image.to_mem(), at, *fault);
+                let done = (self.operation.work)(&env(&recorder));
+                if !recorder.has_failed() {
+                    continue;
+                }
+                tried += 1;
+                let said = match &done {
+                    Err(error) if error.kind() != *kind => Err(format!("it says {error:?}")),
+                    _ => Ok(()),
+                };
+                let left = said.and_then(|()| self.judge_failed(&recorder.mem, done.is_ok()));
+                // Its process ends, too.
+                let mem = Image::of(&recorder.mem).to_mem();
+                if let Err(what) = left.and_then(|()| self.judge(&mem, true)) {
+                    wrong.push(format!("step {at} fails with {fault:?}: {what}"));
+                }
+            }
+        }
+        (tried, wrong)
+    }
+
+    /// Tells what is wrong with what an operation left that has failed or, after all, was `done`.
+    fn judge_failed(&self, mem: &Mem, done: bool) -> Result<(), String> {
+        let seen = look(mem);
+        if done && seen != self.after {
+            return Err(format!("it says that it is done: {seen:?}"));
+        }
+        let found = files(mem, Path::new("/vms"));
+        let before = files(&self.image.to_mem(), Path::new("/vms"));
+        let known: BTreeSet<_> = names(&before).union(&names(&self.made)).copied().collect();
+        let goes = [BASE, CLONE].iter().any(|path| self.goes(Path::new(path)));
+        let is_fine = match seen == self.before && seen != self.after && !goes {
+            true => names(&found) == names(&before),
+            // What the operation no longer needs may be there still.
+            false => names(&found).is_subset(&known),
+        };
+        match is_fine {
+            true => Ok(()),
+            false => Err(format!("files left by a failure: {:?}", names(&found))),
+        }
+    }
+}
+
+/// How steps fail, and what the operation says then.
+const FAULTS: &[(Fault, Kind)] = &[
+    (fault(libc::ENOSPC, true, true), Kind::NoSpace),
+    (fault(libc::EDQUOT, true, false), Kind::NoSpace),
+    (fault(libc::EIO, false, false), Kind::Io),
+    (fault(libc::EACCES, false, false), Kind::Denied),
+];
+
+const fn fault(errno: i32, stays: bool, short: bool) -> Fault {
+    Fault {
+        errno,
+        stays,
+        short,
+    }
+}
+
+fn run(name: &str) {
+    let operation = OPERATIONS
+        .iter()
+        .find(|operation| operation.name == name)
+        .unwrap();
+    let course = Course::of(operation);
+    let all = std::env::var_os("REPLIX_CRASH_STATES").is_some_and(|states| states == "all");
+    let (states, lost) = course.outages(all);
+    let (faults, failed) = course.faults(all);
+    if let Some(table) = std::env::var_os("REPLIX_CRASH_TABLE") {
+        let (steps, wrong) = (course.outage.steps(), lost.len() + failed.len());
+        let line = format!("| {name} | {steps} | {states} | {faults} | {wrong} |\n");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.create(true).append(true).open(table).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+    }
+    let mut text = String::new();
+    for wrong in [lost, failed] {
+        wrong
+            .iter()
+            .take(SHOWN)
+            .for_each(|what| writeln!(text, "{what}").unwrap());
+        if wrong.len() > SHOWN {
+            writeln!(text, "... {} in all", wrong.len()).unwrap();
+        }
+    }
+    assert!(text.is_empty(), "{name}:\n{text}");
+}
+
+macro_rules! tests {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            run($name);
+        })*
+
+        #[test]
+        fn each_operation_has_a_test() {
+            let known: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
+            assert_eq!(known, [$($name),*]);
+        }
+    };
+}
+
+tests! {
+    snapshot: "snapshot",
+    snapshot_of_one_with_others: "snapshot of one with others",
+    revert: "revert",
+    remove_the_first_snapshot: "remove the first snapshot",
+    remove_a_snapshot_in_the_middle: "remove a snapshot in the middle",
+    remove_the_last_snapshot: "remove the last snapshot",
+    remove_a_snapshot_with_its_children: "remove a snapshot with its children",
+    full_clone: "full clone",
+    full_clone_of_a_snapshot: "full clone of a snapshot",
+    linked_clone: "linked clone",
+    linked_clone_of_a_snapshot: "linked clone of a snapshot",
+    delete_a_vm: "delete a VM",
+    delete_a_linked_clone: "delete a linked clone",
+    raise_the_hardware_version: "raise the hardware version",
+    add_a_network_adapter: "add a network adapter",
+    grow_a_disk: "grow a disk",
+    compact_a_disk: "compact a disk",
+}

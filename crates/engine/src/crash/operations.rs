@@ -1,0 +1,165 @@
+//! The operations, each with the world that it is done in.
+
+use std::path::Path;
+
+use super::world::{self, ALONE, BASE, CLONE};
+use crate::clone::{self, CloneKind, CloneSpec, DeleteSpec, Unfinished};
+use crate::disk::DiskCall;
+use crate::error::Result;
+use crate::job::Job;
+use crate::snapshot::{self, RevertSpec, SnapshotRef};
+use crate::store::Mem;
+use crate::vm::{Connection, Env, adapters, disk_call, hardware};
+
+/// An operation that the power fails in.
+pub struct Operation {
+    /// What it is called in the table.
+    pub name: &'static str,
+    /// Makes the world.
+    pub world: fn(&Mem),
+    /// Does it.
+    pub work: fn(&Env) -> Result<()>,
+    /// Does what whoever asked for it does when it finds it unfinished.
+    pub clear: fn(&Env) -> Result<()>,
+    /// The folder whose disks' bytes stay as they are.
+    pub untouched: Option<&'static str>,
+}
+
+const fn operation(name: &'static str, world: fn(&Mem), work: fn(&Env) -> Result<()>) -> Operation {
+    Operation {
+        name,
+        world,
+        work,
+        clear: |_| Ok(()),
+        untouched: None,
+    }
+}
+
+impl Operation {
+    const fn leaving(mut self, folder: &'static str) -> Self {
+        self.untouched = Some(folder);
+        self
+    }
+
+    const fn cleared_by(mut self, clear: fn(&Env) -> Result<()>) -> Self {
+        self.clear = clear;
+        self
+    }
+}
+
+/// All of them.
+pub const OPERATIONS: &[Operation] = &[
+    operation("snapshot", world::with_base, |env| world::take(env, "s")).leaving("/vms/base"),
+    operation(
+        "snapshot of one with others",
+        world::with_snapshots,
+        |env| world::take(env, "s"),
+    )
+    .leaving("/vms/base"),
+    operation("revert", world::with_snapshots, |env| revert(env, "a")),
+    operation("remove the first snapshot", world::with_snapshots, |env| {
+        remove(env, "a", false)
+    }),
+    operation(
+        "remove a snapshot in the middle",
+        world::with_snapshots,
+        |env| remove(env, "b", false),
+    ),
+    operation("remove the last snapshot", world::with_snapshots, |env| {
+        remove(env, "c", false)
+    }),
+    operation(
+        "remove a snapshot with its children",
+        world::with_snapshots,
+        |env| remove(env, "b", true),
+    ),
+    operation("full clone", world::with_snapshots, |env| {
+        clone(env, CloneKind::Full, None)
+    })
+    .leaving("/vms/base")
+    .cleared_by(|env| clear(env, CloneKind::Full, None)),
+    operation("full clone of a snapshot", world::with_snapshots, |env| {
+        clone(env, CloneKind::Full, Some("b"))
+    })
+    .leaving("/vms/base")
+    .cleared_by(|env| clear(env, CloneKind::Full, Some("b"))),
+    operation("linked clone", world::with_base, |env| {
+        clone(env, CloneKind::Linked, None)
+    })
+    .leaving("/vms/base")
+    .cleared_by(|env| clear(env, CloneKind::Linked, None)),
+    operation("linked clone of a snapshot", world::with_snapshots, |env| {
+        clone(env, CloneKind::Linked, Some("b"))
+    })
+    .leaving("/vms/base")
+    .cleared_by(|env| clear(env, CloneKind::Linked, Some("b"))),
+    operation("delete a VM", world::with_snapshots, |env| {
+        delete(env, BASE)
+    }),
+    operation("delete a linked clone", with_clone, |env| {
+        delete(env, CLONE)
+    })
+    .leaving("/vms/base"),
+    operation("raise the hardware version", world::with_base, |env| {
+        hardware::upgrade(env, Path::new(BASE), &Job::new())
+    }),
+    operation("add a network adapter", world::with_base, |env| {
+        adapters::add(env, Path::new(BASE), &Connection::Nat, &Job::new())
+    }),
+    operation("grow a disk", world::with_disk, |env| {
+        let capacity_bytes = 33 << 20;
+        disk(env, &DiskCall::Grow { capacity_bytes })
+    }),
+    operation("compact a disk", world::with_disk, |env| {
+        disk(env, &DiskCall::Compact)
+    }),
+];
+
+fn revert(env: &Env, name: &str) -> Result<()> {
+    let spec = RevertSpec::from(SnapshotRef::Name(name.into()));
+    snapshot::revert(env, Path::new(BASE), &spec, &Job::new())
+}
+
+fn remove(env: &Env, name: &str, children: bool) -> Result<()> {
+    let wanted = SnapshotRef::Name(name.into());
+    snapshot::remove(env, Path::new(BASE), &wanted, children, &Job::new())
+}
+
+fn spec(kind: CloneKind, snapshot: Option<&str>) -> CloneSpec {
+    let snapshot = snapshot.map(|name| SnapshotRef::Name(name.into()));
+    CloneSpec {
+        snapshot,
+        ..CloneSpec::new(kind, CLONE)
+    }
+}
+
+fn clone(env: &Env, kind: CloneKind, snapshot: Option<&str>) -> Result<()> {
+    clone::run(env, Path::new(BASE), &spec(kind, snapshot), &Job::new()).map(drop)
+}
+
+fn clear(env: &Env, kind: CloneKind, snapshot: Option<&str>) -> Result<()> {
+    let unfinished = Unfinished {
+        vm: BASE.into(),
+        spec: spec(kind, snapshot),
+        started_us: 0,
+    };
+    clone::clear(env, &unfinished).map(drop)
+}
+
+/// Deletes a VM with its disks.
+pub fn delete(env: &Env, vmx: &str) -> Result<()> {
+    let whole = DeleteSpec {
+        disks: true,
+        force: false,
+    };
+    clone::delete(env, Path::new(vmx), whole, &Job::new())
+}
+
+fn with_clone(mem: &Mem) {
+    world::with_snapshots(mem);
+    clone(&world::env(mem), CloneKind::Linked, Some("b")).unwrap();
+}
+
+fn disk(env: &Env, call: &DiskCall) -> Result<()> {
+    disk_call::run(env, Path::new(ALONE), call, &Job::new())
+}
