@@ -17,7 +17,7 @@ use crate::run::{Doing, Result, Run, command, fail};
 /// e1000e, LSI Logic's and Symbios' drivers.
 const KERNEL: &str = "linux-image-amd64";
 
-/// What the devices of a `.vmx` need, and the disk's file system.
+/// What the devices of a `.vmx` need, the disk's file system, and that of shared folders.
 const MODULES: &[&str] = &[
     "ata_piix",
     "ahci",
@@ -40,6 +40,8 @@ const MODULES: &[&str] = &[
     "evdev",
     "virtio_pci",
     "virtio_console",
+    "9pnet_virtio",
+    "9p",
 ];
 
 /// The programs of the guest that are written here, with their places.
