@@ -26,6 +26,10 @@ pub enum Kind {
     Timeout,
     /// Another operation holds the object, or others depend on it.
     Busy,
+    /// There is an object of this name already, which is no file.
+    NameTaken,
+    /// There is no object of this name, which is no file.
+    NoSuchObject,
     /// A broken invariant of ours.
     Internal,
     /// The host, or its service, cannot be reached.

@@ -63,10 +63,13 @@ fn status_of(kind: Kind) -> StatusCode {
     match kind {
         Kind::Argument | Kind::FileName | Kind::DiskRange => StatusCode::BAD_REQUEST,
         Kind::Denied | Kind::GuestLogin | Kind::ReadOnly => StatusCode::FORBIDDEN,
-        Kind::FileNotFound | Kind::NoSuchProcess | Kind::SnapshotNotFound | Kind::VmNotFound => {
-            StatusCode::NOT_FOUND
-        }
+        Kind::FileNotFound
+        | Kind::NoSuchObject
+        | Kind::NoSuchProcess
+        | Kind::SnapshotNotFound
+        | Kind::VmNotFound => StatusCode::NOT_FOUND,
         Kind::Busy
+        | Kind::NameTaken
         | Kind::Cancelled
         | Kind::FileExists
         | Kind::FileLocked
@@ -110,6 +113,8 @@ mod tests {
         Kind::Cancelled,
         Kind::Timeout,
         Kind::Busy,
+        Kind::NameTaken,
+        Kind::NoSuchObject,
         Kind::Internal,
         Kind::FileNotFound,
         Kind::FileExists,

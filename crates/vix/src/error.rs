@@ -54,6 +54,8 @@ pub fn code_of(kind: Kind) -> u64 {
         // The engine waits for nothing but the guest.
         Kind::Timeout => VIX_E_TIMEOUT_WAITING_FOR_TOOLS,
         Kind::Busy => VIX_E_OBJECT_IS_BUSY,
+        Kind::NameTaken => VIX_E_ALREADY_EXISTS,
+        Kind::NoSuchObject => VIX_E_OBJECT_NOT_FOUND,
         Kind::Internal => VIX_E_FAIL,
         Kind::HostUnreachable => VIX_E_CANNOT_CONNECT_TO_HOST,
         Kind::ConnectionLost => VIX_E_HOST_CONNECTION_LOST,

@@ -98,6 +98,8 @@ fn words_of(kind: Kind) -> Words {
         Kind::Busy => Since("The virtual machine is busy or others depend on it"),
         Kind::Argument
         | Kind::Timeout
+        | Kind::NameTaken
+        | Kind::NoSuchObject
         | Kind::Internal
         | Kind::HostUnreachable
         | Kind::ConnectionLost

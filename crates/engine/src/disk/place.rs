@@ -71,6 +71,11 @@ impl Places {
         &self.own
     }
 
+    /// Tells whether the user allowed the place where `real` lies, its links resolved.
+    pub fn allows(&self, real: &Path) -> bool {
+        self.is_allowed(real)
+    }
+
     /// Returns the true path of a file that the VM itself names.
     ///
     /// # Errors

@@ -15,7 +15,8 @@ use super::qmp::Control;
 use crate::disk::{Chain, Link};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::store::{
-    Store, create_private_dir, let_pass, link_to, machine, read_small, remove_folder, write_new,
+    Store, create_private_dir, let_pass, link_to, machine, read_small, remove_folder, short_name,
+    write_new,
 };
 use crate::vm::{Env, PowerState, StateReport, VmFolder, lock};
 
@@ -75,7 +76,7 @@ impl Runtime {
     /// Returns the folder of the VM at `vmx`, which need not exist.
     pub(super) fn of(vmx: &Path) -> Self {
         Self {
-            dir: root().join(name_of(vmx)),
+            dir: root().join(short_name(vmx)),
         }
     }
 
@@ -300,13 +301,4 @@ fn root() -> PathBuf {
         Some(dir) => Path::new(&dir).join("replix"),
         None => PathBuf::from(format!("/tmp/replix-{user}")),
     }
-}
-
-/// A short name for a path: FNV-1a of it.
-fn name_of(vmx: &Path) -> String {
-    let bytes = vmx.as_os_str().as_encoded_bytes();
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }

@@ -369,6 +369,15 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Returns a short name for a path: FNV-1a of it, as 16 digits.
+pub fn short_name(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
 /// What marks the names of our unfinished files and folders; `hidden_sibling` makes them.
 pub const UNFINISHED: &str = ".replix-";
 

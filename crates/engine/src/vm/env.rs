@@ -134,6 +134,14 @@ impl Env {
         self.places(vm.dir())?.folder(&*self.store, folder)
     }
 
+    /// Tells whether the user allowed VMs to reach what lies at `real`, its links resolved.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn allows(&self, vm: &VmFolder, real: &Path) -> Result<bool> {
+        Ok(self.places(vm.dir())?.allows(real))
+    }
+
     /// Reads a small file of the VM by its name; `None` where there is none.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ pub mod belongings;
 mod claim;
 #[cfg(feature = "local")]
 pub mod config;
+#[cfg(feature = "local")]
+pub mod consent;
 mod device_call;
 #[cfg(feature = "local")]
 pub mod devices;
@@ -36,6 +38,8 @@ mod remote_display;
 #[cfg(feature = "local")]
 mod settings;
 #[cfg(feature = "local")]
+pub mod shared_folders;
+#[cfg(feature = "local")]
 pub mod state;
 mod variable;
 
@@ -47,6 +51,8 @@ use serde::{Deserialize, Serialize};
 pub use claim::Claim;
 #[cfg(feature = "local")]
 pub use config::{Firmware, VmConfig};
+#[cfg(feature = "local")]
+pub use consent::Consents;
 pub use device_call::{Connection, DeviceCall};
 #[cfg(feature = "local")]
 pub use devices::{Bus, DiskMode, DiskSlot, Drive, Nic, Node, Port, PortEnd};
@@ -62,6 +68,8 @@ pub use open::VmFolder;
 pub use remote_display::RemoteDisplay;
 #[cfg(feature = "local")]
 pub use settings::{Accelerator, Settings, state_dir};
+#[cfg(feature = "local")]
+pub use shared_folders::Share;
 #[cfg(feature = "local")]
 pub use state::StateReport;
 pub use variable::{Variable, VariableKind};
