@@ -20,7 +20,10 @@ pub extern "C" fn VixVM_EnableSharedFolders(
 ) -> VixHandle {
     job(callbackProc, clientData, |callback| {
         let enabled = enabled != 0;
-        let call = GuestCall::EnableSharedFolders { enabled };
+        let call = GuestCall::EnableSharedFolders {
+            enabled,
+            runtime: false,
+        };
         library().ask_plainly(vmHandle, options, VIX_INVALID_HANDLE, call, callback)
     })
 }

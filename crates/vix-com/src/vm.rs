@@ -479,6 +479,7 @@ impl IVM_Impl for Vm_Impl {
         self.start(callback, out, |library, vm, callback| {
             let call = GuestCall::EnableSharedFolders {
                 enabled: enabled.as_bool(),
+                runtime: false,
             };
             Ok(library.ask_plainly(vm, options, NO_LIST, call, callback))
         })

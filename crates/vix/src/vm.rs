@@ -81,7 +81,7 @@ impl Facts<'_> {
             VIX_PROPERTY_VM_VMTEAM_PATHNAME => Value::Text(String::new()),
             VIX_PROPERTY_VM_SSL_ERROR => Value::Int64(0),
             // Known while Tools run.
-            VIX_PROPERTY_GUEST_SHAREDFOLDERS_SHARES_PATH => Value::Text(String::new()),
+            VIX_PROPERTY_GUEST_SHAREDFOLDERS_SHARES_PATH => Value::Text(self.shares_path()),
             _ => return Err(VIX_E_UNRECOGNIZED_PROPERTY.into()),
         })
     }
@@ -118,9 +118,18 @@ impl Facts<'_> {
         }
     }
 
+    /// The guest's folder of shared folders; without an agent nobody mounts them.
+    fn shares_path(&self) -> String {
+        let runs = self.tools_state() == VIX_TOOLSSTATE_RUNNING;
+        String::from(if runs { "/mnt/hgfs" } else { "" })
+    }
+
     fn features(&self) -> i32 {
+        const ALL: i32 = VIX_VM_SUPPORT_SHARED_FOLDERS
+            | VIX_VM_SUPPORT_MULTIPLE_SNAPSHOTS
+            | VIX_VM_SUPPORT_HARDWARE_UPGRADE;
         match self.vm.host.require_workstation() {
-            Ok(()) => VIX_VM_SUPPORT_MULTIPLE_SNAPSHOTS | VIX_VM_SUPPORT_HARDWARE_UPGRADE,
+            Ok(()) => ALL,
             Err(_) => 0,
         }
     }

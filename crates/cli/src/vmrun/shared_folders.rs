@@ -12,12 +12,18 @@ fn silent(call: &Call, what: GuestCall) -> Answer {
 
 /// `enableSharedFolders VMX [runtime]`.
 pub(super) fn enable(call: &Call) -> Answer {
-    silent(call, GuestCall::EnableSharedFolders { enabled: true })
+    switch(call, true)
 }
 
 /// `disableSharedFolders VMX [runtime]`.
 pub(super) fn disable(call: &Call) -> Answer {
-    silent(call, GuestCall::EnableSharedFolders { enabled: false })
+    switch(call, false)
+}
+
+/// With `runtime`, until the VM is powered off.
+fn switch(call: &Call, enabled: bool) -> Answer {
+    let runtime = call.mode(1) == "runtime";
+    silent(call, GuestCall::EnableSharedFolders { enabled, runtime })
 }
 
 /// `addSharedFolder VMX SHARE HOSTPATH`: one that the guest may write to, as its users expect.

@@ -37,4 +37,5 @@ mod vmrun_limits;
 mod vmrun_parallel;
 mod vmrun_power;
 mod vmrun_refused;
+mod vmrun_shared_folders;
 mod vmrun_snapshots;

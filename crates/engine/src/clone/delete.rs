@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::snapshot::{clear_unfinished, names};
 use crate::store::{FileKind, LockMode, Store, files_with_ending, replace};
 use crate::vm::belongings::{self, Role};
-use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, files, kin};
+use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, consent, files, kin};
 
 /// Deletes the VM at `vmx`.
 ///
@@ -57,6 +57,7 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
     // Without the configuration nobody would look for its lock any more.
     claim.hand_over();
     env.store.remove_file(claim.vm.vmx())?;
+    consent::forget(&*env.store, claim.vm.vmx());
     let dir = claim.vm.dir().to_path_buf();
     env.store.sync_dir(&dir)?;
     let left = listed.map(|listed| take_out(env, &claim, &listed?, job));

@@ -18,7 +18,7 @@ use crate::snapshot::{self, NewSnapshot};
 use crate::store::{Undo, folder_of, write_new};
 use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::identity::Uuid;
-use crate::vm::{Env, VmFolder, files};
+use crate::vm::{Consents, Env, VmFolder, files};
 
 /// Returns what [`run`] would do.
 ///
@@ -44,9 +44,12 @@ pub(crate) fn run(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<
     }
     job.expect_bytes(ready.plan.bytes);
     let bytes = make_disks(env, &ready, stage.dir(), job)?;
-    let warnings = make_small_files(env, &mut ready, spec, stage.dir())?;
+    let mut warnings = make_small_files(env, &mut ready, spec, stage.dir())?;
     job.check()?;
     stage.publish(&mut undo)?;
+    if let Err(error) = pass_on_consents(env, &ready, &mut undo) {
+        warnings.push(format!("folders are not shared with the clone: {error}"));
+    }
     undo.keep();
     Ok(CloneReport {
         path: ready.destination,
@@ -171,6 +174,18 @@ fn rewrite_config(env: &Env, ready: &mut Prepared, spec: &CloneSpec) -> Vec<Stri
     let mut warnings = source.warnings.clone();
     warnings.extend(config::rewrite(&mut source.config, &wanted));
     warnings
+}
+
+/// What its user shares with the source, as far as the clone names it, is shared with the clone.
+fn pass_on_consents(env: &Env, ready: &Prepared, undo: &mut Undo) -> Result<()> {
+    let store = &*env.store;
+    let shares = ready.source.config.shares().into_iter();
+    let named = shares.filter_map(|share| store.canonical(Path::new(&share.host_path)).ok());
+    let named: Vec<PathBuf> = named.collect();
+    let mut consents = Consents::of(store, ready.source.claim.vm.vmx());
+    consents.retain(|folder| named.iter().any(|named| named == folder));
+    let clone = store.canonical(&ready.destination)?;
+    consents.pass_on(&clone).keep(store, undo)
 }
 
 /// Where a file is, or would be, that a VM's configuration names relative to itself.

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::session::Session;
-use super::{GuestAnswer, GuestCall, Login, copy, environment, files, process, tools};
+use super::{
+    GuestAnswer, GuestCall, Login, copy, environment, files, process, shared_folders, tools,
+};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
 use crate::power::{self, Channel};
@@ -21,22 +23,54 @@ pub(crate) fn call(
     call: &GuestCall,
     job: &Job,
 ) -> Result<GuestAnswer> {
-    let agent = &Channel::open(env, vmx, job)?;
     match call {
-        GuestCall::WaitForTools { seconds } => tools::wait(agent, *seconds).map(done),
-        GuestCall::CheckTools => agent.answers().map(GuestAnswer::Exists),
-        GuestCall::IpAddress => tools::address(agent).map(GuestAnswer::Text),
-        GuestCall::CaptureScreen => power::capture_screen(agent).map(GuestAnswer::Image),
-        // A login is checked with every call; there is nothing to forget.
-        GuestCall::Logout => Ok(GuestAnswer::Done),
         GuestCall::EnableSharedFolders { .. }
         | GuestCall::CountSharedFolders
         | GuestCall::SharedFolder { .. }
         | GuestCall::SetSharedFolder { .. }
         | GuestCall::AddSharedFolder { .. }
-        | GuestCall::RemoveSharedFolder { .. }
-        | GuestCall::InstallTools { .. } => Err(unsupported(agent, call)),
-        _ => as_user(&Session::open(agent, login)?, call),
+        | GuestCall::RemoveSharedFolder { .. } => shared_folders::call(env, vmx, call, job),
+        _ => ask(env, &Channel::open(env, vmx, job)?, login, call),
+    }
+}
+
+/// Asks the agent. Where one answers, the shared folders are mounted first, if they are not.
+fn ask(env: &Env, agent: &Channel, login: Option<&Login>, call: &GuestCall) -> Result<GuestAnswer> {
+    match call {
+        GuestCall::WaitForTools { seconds } => {
+            tools::wait(agent, *seconds)?;
+            mount_shares(env, agent);
+            Ok(GuestAnswer::Done)
+        }
+        GuestCall::CheckTools => {
+            let answers = agent.answers()?;
+            if answers {
+                mount_shares(env, agent);
+            }
+            Ok(GuestAnswer::Exists(answers))
+        }
+        GuestCall::IpAddress => {
+            let address = tools::address(agent)?;
+            mount_shares(env, agent);
+            Ok(GuestAnswer::Text(address))
+        }
+        GuestCall::CaptureScreen => power::capture_screen(agent).map(GuestAnswer::Image),
+        // A login is checked with every call; there is nothing to forget.
+        GuestCall::Logout => Ok(GuestAnswer::Done),
+        GuestCall::InstallTools { .. } => Err(unsupported(agent, call)),
+        _ => {
+            let session = Session::open(agent, login)?;
+            mount_shares(env, agent);
+            as_user(&session, call)
+        }
+    }
+}
+
+/// What was asked for is done also where they cannot be mounted.
+fn mount_shares(env: &Env, agent: &Channel) {
+    if let Err(error) = power::mount_shares(env, agent) {
+        let text = format!("shared folders are not mounted in the guest: {error}");
+        agent.job().warn(text);
     }
 }
 

@@ -20,6 +20,8 @@ mod refusal;
 #[cfg(feature = "local")]
 mod session;
 #[cfg(feature = "local")]
+mod shared_folders;
+#[cfg(feature = "local")]
 mod tools;
 
 use std::fmt;
@@ -172,6 +174,9 @@ pub enum GuestCall {
     EnableSharedFolders {
         /// On or off.
         enabled: bool,
+        /// Only until the VM is powered off.
+        #[serde(default)]
+        runtime: bool,
     },
     /// Counts the shared folders; answered by [`GuestAnswer::Count`].
     CountSharedFolders,

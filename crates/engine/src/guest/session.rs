@@ -4,14 +4,14 @@
 //! ourselves are fixed scripts for the guest's POSIX shell; names reach them as arguments, never as
 //! part of a script.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use qapi::qga;
 
 use super::account::Account;
 use super::{Login, refusal};
 use crate::error::{Error, Kind, Result, quoted};
-use crate::power::{Channel, LARGE};
+use crate::power::Channel;
 
 /// No account database is larger.
 const DATABASE_LIMIT: usize = 4 << 20;
@@ -21,9 +21,6 @@ const PART: i64 = 256 << 10;
 
 /// A script of ours that has not ended by then hangs.
 const SCRIPT_TIME: Duration = Duration::from_secs(300);
-
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What every script of ours begins with.
 const PRELUDE: &str = r#"
@@ -172,26 +169,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// `Timeout`, `Cancelled`; those of [`Channel::ask`].
     pub(super) fn end(&self, pid: i64, limit: Option<Duration>) -> Result<Ended> {
-        let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let status = self.agent.ask_for(&qga::guest_exec_status { pid }, LARGE)?;
-            if status.exited {
-                return Ok(Ended::of(status));
-            }
-            if limit.is_some_and(|limit| start.elapsed() >= limit) {
-                let text = format!(
-                    "the guest of {} does not come to an end",
-                    quoted(self.agent.vmx())
-                );
-                return Err(Error::new(Kind::Timeout, text).at(self.agent.vmx()));
-            }
-            if pause == LONGEST_PAUSE {
-                self.agent.hang_up();
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        self.agent.await_exit(pid, limit).map(Ended::of)
     }
 }
 

@@ -37,7 +37,7 @@ const REFUSAL: Duration = Duration::from_secs(2);
 const SMALL: u64 = 1 << 20;
 
 /// The output of a program: the agent keeps 16 MiB of each kind, here in base64.
-pub(crate) const LARGE: u64 = 48 << 20;
+const LARGE: u64 = 48 << 20;
 
 /// How often a wait looks whether it was cancelled.
 const SLICE: Duration = Duration::from_millis(200);
@@ -48,6 +48,9 @@ const TURN: Duration = Duration::from_secs(1);
 
 /// In this time whoever waits for a turn has it.
 const GIVE_WAY: Duration = Duration::from_millis(60);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The way to the agent of a VM that runs.
 pub(crate) struct Channel<'a> {
@@ -152,6 +155,37 @@ impl<'a> Channel<'a> {
             self.line.replace(Some(line));
         }
         answer.map_err(|error| self.failure(C::NAME, error))
+    }
+
+    /// Waits for the end of a program that the agent started.
+    ///
+    /// # Errors
+    /// `Timeout` after `limit`; as [`Channel::ask`].
+    pub(crate) fn await_exit(
+        &self,
+        pid: i64,
+        limit: Option<Duration>,
+    ) -> Result<qga::GuestExecStatus> {
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let status = self.ask_for(&qga::guest_exec_status { pid }, LARGE)?;
+            if status.exited {
+                return Ok(status);
+            }
+            if limit.is_some_and(|limit| start.elapsed() >= limit) {
+                let text = format!(
+                    "the guest of {} does not come to an end",
+                    quoted(self.vmx())
+                );
+                return Err(Error::new(Kind::Timeout, text).at(self.vmx()));
+            }
+            if pause == LONGEST_PAUSE {
+                self.hang_up();
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// Lets others speak to the agent.

@@ -8,16 +8,18 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::agent::Channel;
 use super::qmp::Control;
 use super::runtime::{Record, Runtime, require_running};
 use super::saved::{self, Memory};
 use super::seam;
+use super::shares::{self, Unmounted};
 use super::stop::{await_end, cut};
 use super::transfer;
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
-use crate::store::{LockMode, replace};
+use crate::store::{LockMode, Store, replace};
 use crate::vm::{Bus, Env, VmFolder, VmLock};
 
 /// A machine that hung up because it ends is gone by then.
@@ -37,11 +39,26 @@ impl<'a> Held<'a> {
     /// # Errors
     /// `VmNotRunning`; `FileLocked` where another operation holds it for too long.
     pub(super) fn take(env: &'a Env, vm: &VmFolder, job: &Job) -> Result<Self> {
+        Self::lock(env, vm, job, env.settings.patience)
+    }
+
+    /// Takes the VM in hand, unless another operation has it.
+    ///
+    /// # Errors
+    /// `VmNotRunning`; what the system says.
+    pub(super) fn at_once(env: &'a Env, vm: &VmFolder) -> Result<Option<Self>> {
+        match Self::lock(env, vm, &Job::new(), Duration::ZERO) {
+            Ok(held) => Ok(Some(held)),
+            Err(error) if error.kind() == Kind::FileLocked => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lock(env: &'a Env, vm: &VmFolder, job: &Job, patience: Duration) -> Result<Self> {
         let store = &*env.store;
         let record = require_running(store, vm)?;
         let run = Runtime::of(vm.vmx());
-        let (mode, patience) = (LockMode::Exclusive, env.settings.patience);
-        let lock = VmLock::acquire(store, &run.dir, mode, job, patience);
+        let lock = VmLock::acquire(store, &run.dir, LockMode::Exclusive, job, patience);
         let lock = lock.map_err(|error| record.explain(error))?;
         Ok(Self {
             env,
@@ -49,6 +66,26 @@ impl<'a> Held<'a> {
             record,
             _lock: lock,
         })
+    }
+
+    /// The configuration of the VM.
+    pub(super) fn vmx(&self) -> &Path {
+        &self.record.vmx
+    }
+
+    /// The folder of the running VM.
+    pub(super) fn run(&self) -> &Runtime {
+        &self.run
+    }
+
+    /// Files of this machine.
+    pub(super) fn store(&self) -> &'a dyn Store {
+        &*self.env.store
+    }
+
+    /// Returns the way to the agent in the guest.
+    pub(super) fn agent<'b>(&'b self, job: &'b Job) -> Channel<'b> {
+        Channel::of(self.env, self.record.clone(), job)
     }
 
     /// Speaks to the machine.
@@ -116,6 +153,8 @@ pub(crate) struct Halted<'a> {
     held: Held<'a>,
     was_running: bool,
     ended: bool,
+    /// The shared folders that are to be mounted again.
+    unmounted: Option<Unmounted>,
 }
 
 impl<'a> Halted<'a> {
@@ -124,7 +163,21 @@ impl<'a> Halted<'a> {
     /// # Errors
     /// As [`Held::take`].
     pub(crate) fn take(env: &'a Env, vm: &VmFolder, job: &Job) -> Result<Self> {
+        Self::halt(Held::take(env, vm, job)?, None)
+    }
+
+    /// Halts the guest of a VM whose memory is to be saved: its shared folders are unmounted before, and
+    /// mounted again when it goes on.
+    ///
+    /// # Errors
+    /// As [`Held::take`]; `Busy` naming a shared folder that the guest does not let go of.
+    pub(crate) fn take_to_save(env: &'a Env, vm: &VmFolder, job: &Job) -> Result<Self> {
         let held = Held::take(env, vm, job)?;
+        let unmounted = shares::unmount(&held, job)?;
+        Self::halt(held, Some(unmounted))
+    }
+
+    fn halt(held: Held<'a>, unmounted: Option<Unmounted>) -> Result<Self> {
         let was_running = held.ask(Control::is_running)?;
         if held.ask(Control::is_spent)? {
             // It was saved before while it was paused. No other way leads out of that than for the guest
@@ -139,6 +192,7 @@ impl<'a> Halted<'a> {
             held,
             was_running,
             ended: false,
+            unmounted,
         })
     }
 
@@ -165,6 +219,7 @@ impl<'a> Halted<'a> {
         let (release, machine) = self
             .held
             .ask(|control| Ok((control.release()?, control.machine()?)))?;
+        let plugged = shares::plugged(&self.held)?;
         let memory = Memory {
             qemu: release,
             machine,
@@ -172,6 +227,7 @@ impl<'a> Halted<'a> {
             paused,
             disks: saved::identify(self.held.env, vm)?,
             ram: None,
+            shares: plugged.iter().map(|one| one.slot).collect(),
         };
         let memory = (memory, vm.config.has_memory_file());
         transfer::save(self.held.env, &self.held, &self.held.run, path, memory, job)
@@ -196,10 +252,14 @@ impl<'a> Halted<'a> {
     }
 
     fn release(&self) -> Result<()> {
-        match self.was_running {
-            true => self.held.go_on(),
-            false => self.held.settle(),
+        if !self.was_running {
+            return self.held.settle();
         }
+        self.held.go_on()?;
+        if let Some(unmounted) = &self.unmounted {
+            shares::mount_again(&self.held, unmounted);
+        }
+        Ok(())
     }
 }
 
@@ -229,8 +289,9 @@ pub(crate) fn require_savable(env: &Env, vm: &VmFolder, job: &Job) -> Result<()>
         .collect();
     if reasons.is_empty() {
         let transfer = Held::take(env, vm, job)?.ask(Control::transfer)?;
-        // The disks are let go of before.
-        let others = |reason: &String| !reason.contains("vmdk");
+        // The disks are let go of before, and shared folders unmounted.
+        let others =
+            |reason: &String| shares::mounted_tag(reason).is_none() && !reason.contains("vmdk");
         reasons = transfer.blocked_reasons.unwrap_or_default();
         reasons.retain(others);
     }

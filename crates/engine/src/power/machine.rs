@@ -9,6 +9,7 @@ mod ports;
 
 use std::path::{Path, PathBuf};
 
+use super::shares::{Shares, arguments as shared_folders};
 use crate::format::MemoryRegion;
 use crate::network::Attachment;
 use crate::vm::identity::Uuid;
@@ -39,6 +40,10 @@ pub(super) struct Parts<'a> {
     pub(super) ports: Vec<(Port, Wire)>,
     /// The network adapters, and what each is connected to.
     pub(super) nics: Vec<(Nic, Attachment)>,
+    /// The shared folders.
+    pub(super) shares: &'a Shares,
+    /// Where QEMU finds the folder of a slot, to be read or written through.
+    pub(super) share_links: &'a dyn Fn(u8, bool) -> PathBuf,
     /// The socket through which the machine is spoken to.
     pub(super) control: &'a Path,
     /// The socket whose other end is the port of the agent in the guest.
@@ -103,6 +108,7 @@ impl Machine {
         machine.ports(parts);
         machine.comforts(parts.config);
         machine.agent(parts.agent);
+        machine.shares(parts);
         machine
     }
 
@@ -255,6 +261,24 @@ impl Machine {
         self.told(network.remark(remark));
     }
 
+    fn shares(&mut self, parts: &Parts) {
+        let shares = parts.shares;
+        for (option, value) in shared_folders(parts.share_links, &shares.served) {
+            self.arg(option, value);
+        }
+        for (device, why) in &shares.left_out {
+            self.told(DeviceInfo::missing(device, "hgfs").remark(why));
+        }
+        for served in shares.served.iter().filter(|one| !one.name.is_empty()) {
+            let found = DeviceInfo::substitute(served.device(), "hgfs", "virtio-9p-pci");
+            let remarks = shares.remarks.iter();
+            match remarks.clone().find(|(device, _)| *device == found.device) {
+                Some((_, remark)) => self.told(found.remark(remark)),
+                None => self.found(found),
+            }
+        }
+    }
+
     fn comforts(&mut self, config: &VmConfig) {
         for (present, model, device, id) in [
             (config.usb(), "usb", "piix3-usb-uhci", "usb"),
@@ -322,6 +346,8 @@ mod tests {
                 .collect(),
             drives: Vec::new(),
             ports: Vec::new(),
+            shares: &Shares::default(),
+            share_links: &|slot, _| PathBuf::from(format!("/run/s/{slot}")),
             nics: config
                 .nics()
                 .into_iter()
@@ -483,7 +509,6 @@ mod tests {
             "sound.present",
             "mks.enable3d",
             "vtpm.present",
-            "sharedFolder0.present",
             "pciPassthru0.present",
             "parallel0.present",
             "ethernet0.present",
@@ -505,7 +530,6 @@ mod tests {
             ("svga", Fit::Substitute, "VGA", ""),
             ("3D", Fit::Missing, "", "3D"),
             ("vtpm", Fit::Missing, "", "TPM"),
-            ("sharedFolder0", Fit::Missing, "", "agent"),
             ("pciPassthru0", Fit::Missing, "", "left out"),
             ("parallel0", Fit::Missing, "", ""),
             ("nvme0", Fit::Same, "nvme", "suspended"),

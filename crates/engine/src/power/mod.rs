@@ -39,6 +39,8 @@ mod screen;
 #[cfg(feature = "local")]
 mod seam;
 #[cfg(feature = "local")]
+mod shares;
+#[cfg(feature = "local")]
 mod start;
 #[cfg(feature = "local")]
 mod stop;
@@ -59,7 +61,7 @@ pub use console::{Console, ScreenServer, SerialConsole};
 #[cfg(feature = "local")]
 pub(crate) use {
     address::first_address,
-    agent::{Channel, LARGE, shown},
+    agent::{Channel, shown},
     console::console,
     halted::{Halted, require_savable},
     keys::type_text,
@@ -70,6 +72,7 @@ pub(crate) use {
     runtime::{running, state},
     saved::{Saved, rebase, suspended_memory},
     screen::capture_screen,
+    shares::{WINDOWS, mount_shares, sync_shares},
     start::start,
     stop::stop,
     suspend::suspend,

@@ -3,6 +3,7 @@
 use super::accelerator::Choice;
 use super::machine::{Machine, Parts};
 use super::runtime::Runtime;
+use super::shares::Shares;
 use super::start::{find_firmware, find_program};
 use super::{media, saved};
 use crate::error::Error;
@@ -45,9 +46,14 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder, known: &[String]) -> Preview {
     let program = find_program("qemu-system-x86_64");
     let accelerator = program.is_ok();
     errors.extend(program.err());
+    let shares = Shares::of(env, vm).unwrap_or_else(|error| {
+        errors.push(error);
+        Shares::default()
+    });
     let mut obstacles = known.to_vec();
     obstacles.extend(errors.iter().map(Error::with_advice));
     obstacles.extend(config.remote_display().err());
+    let runtime = Runtime::of(vm.vmx());
     let machine = Machine::of(&Parts {
         config,
         name: "",
@@ -63,8 +69,10 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder, known: &[String]) -> Preview {
         drives: media::drives(env, vm, &mut remarks),
         ports,
         nics,
-        control: &Runtime::of(vm.vmx()).socket(),
-        agent: &Runtime::of(vm.vmx()).agent_socket(),
+        shares: &shares,
+        share_links: &|slot, writable| runtime.share_link(slot, writable),
+        control: &runtime.socket(),
+        agent: &runtime.agent_socket(),
         uefi: None,
     });
     obstacles.extend(machine.obstacles);

@@ -45,6 +45,17 @@ impl Command for ReopenNodes {
     const ALLOW_OOB: bool = false;
 }
 
+/// A device as QEMU's documentation writes it.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct AddDevice(Value);
+
+impl Command for AddDevice {
+    type Ok = Empty;
+    const NAME: &'static str = "device_add";
+    const ALLOW_OOB: bool = false;
+}
+
 /// The addresses at which the screen is served.
 #[derive(Serialize)]
 struct ServeScreen {
@@ -287,6 +298,23 @@ impl Control {
         self.with_limit(WRITING, |control| {
             control.execute(&qmp::blockdev_del { node_name }).map(drop)
         })
+    }
+
+    /// Plugs a device in.
+    pub(super) fn add_device(&mut self, device: Value) -> Result<()> {
+        self.execute(&AddDevice(device)).map(drop)
+    }
+
+    /// Asks the guest to let go of a device; it is gone once the guest has done so.
+    pub(super) fn remove_device(&mut self, id: &str) -> Result<()> {
+        self.execute(&qmp::device_del { id: id.into() }).map(drop)
+    }
+
+    /// Returns the names of the devices that have one.
+    pub(super) fn devices(&mut self) -> Result<Vec<String>> {
+        let path = "/machine/peripheral".into();
+        let all = self.execute(&qmp::qom_list { path })?;
+        Ok(all.into_iter().map(|one| one.name).collect())
     }
 
     /// Returns the release of QEMU, `10.0.2`.

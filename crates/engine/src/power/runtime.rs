@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -199,6 +199,48 @@ impl Runtime {
             }
         }
         Ok(path)
+    }
+
+    /// Where QEMU finds the folder that is shared in a slot, to be read or written through.
+    pub(super) fn share_link(&self, slot: u8, writable: bool) -> PathBuf {
+        let mode = if writable { 'w' } else { 'r' };
+        self.shares().join(format!("{slot}{mode}"))
+    }
+
+    /// Has QEMU find `folder` there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn present_share(&self, slot: u8, writable: bool, folder: &Path) -> Result<()> {
+        if !self.shares().exists() {
+            self.make_folder(&self.shares())?;
+        }
+        let link = self.share_link(slot, writable);
+        // What was shared in this slot before.
+        let _ = std::fs::remove_file(&link);
+        link_to(folder, &link)
+    }
+
+    /// An empty folder, for a device of a shared folder that is not shared any more.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn nothing(&self) -> Result<PathBuf> {
+        let dir = self.dir.join("nothing");
+        create_private_dir(&dir)?;
+        let readable = std::fs::Permissions::from_mode(0o755);
+        let set = std::fs::set_permissions(&dir, readable);
+        set.map_err(|error| Error::io("open to others", &dir, error))?;
+        Ok(dir)
+    }
+
+    fn shares(&self) -> PathBuf {
+        self.dir.join("shares")
+    }
+
+    /// The file that says which shared folders are plugged in.
+    pub(super) fn shares_record(&self) -> PathBuf {
+        self.dir.join("shares.json")
     }
 
     fn record_path(&self) -> PathBuf {

@@ -39,6 +39,9 @@ pub(super) struct Memory {
     pub(super) disks: Vec<(String, u32)>,
     /// The bytes of the guest's main memory in the `.vmem` beside; `None` where there is none.
     pub(super) ram: Option<u64>,
+    /// The slots of the shared folders whose devices the machine has.
+    #[serde(default)]
+    pub(super) shares: Vec<u8>,
 }
 
 impl Memory {
@@ -333,6 +336,7 @@ mod tests {
             paused: false,
             disks: vec![disk("scsi0:0", 1), disk("scsi0:1", 2)],
             ram: None,
+            shares: Vec::new(),
         };
         let mut head = memory.to_head().unwrap();
         head.truncate(head.iter().position(|byte| *byte == 0).unwrap());

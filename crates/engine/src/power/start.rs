@@ -16,12 +16,14 @@ use command_fds::{CommandFdExt, FdMapping};
 
 use super::StartSpec;
 use super::accelerator::Choice;
+use super::agent::Channel;
 use super::console;
 use super::machine::{FIRST_TAP, Machine, Parts};
 use super::media;
 use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget, running};
 use super::saved::{self, Saved};
+use super::shares::{self, Shares};
 use super::stop::await_end;
 use super::user::{self, Servant};
 use crate::disk::Chain;
@@ -132,11 +134,13 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
         own.and_then(|()| servant.own_disks(claim.vm.dir(), &chains))
             .inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
     }
+    let shares = shared_folders(env, &claim.vm, &run, saved.as_ref())
+        .inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
     let machine = build(
         env,
         &claim.vm,
         (spec, vnc.as_ref()),
-        disks,
+        (disks, &shares),
         &run,
         saved.as_ref(),
         job,
@@ -146,7 +150,7 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
         job.check()?;
         if let Some(servant) = &servant {
             let accelerator = Choice::of(&env.settings).accelerator;
-            servant.require_access(&chains, &machine.written, accelerator)?;
+            servant.require_access(&chains, &machine.written, &shares.served, accelerator)?;
         }
         let before = servant.as_ref().map(Servant::words).unwrap_or_default();
         launch(env, &mut claim, &run, (&before, &program), &machine, job)
@@ -163,7 +167,10 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
         }
     })?;
     if let Some(saved) = saved {
-        return resume(env, &mut claim.vm, &saved, &record, starting, spec, job);
+        resume(env, &mut claim.vm, &saved, &record, starting, spec, job)?;
+        // They were unmounted when the memory was saved. Without an agent, nobody mounts them.
+        let _ = shares::mount_shares(env, &Channel::of(env, record, job));
+        return Ok(());
     }
     starting.over();
     Ok(())
@@ -302,11 +309,26 @@ fn present_disks(run: &Runtime, chains: &[(Node, Chain)]) -> Result<Vec<(Node, V
     numbered.map(present).collect()
 }
 
+/// Decides which folders the machine serves, and has QEMU find them.
+fn shared_folders(
+    env: &Env,
+    vm: &VmFolder,
+    run: &Runtime,
+    saved: Option<&Saved>,
+) -> Result<Shares> {
+    let mut shares = Shares::of(env, vm)?;
+    if let Some(saved) = saved {
+        shares = shares.for_slots(&saved.memory.shares, &run.nothing()?);
+    }
+    shares::present(&*env.store, run, &shares.served)?;
+    Ok(shares)
+}
+
 fn build(
     env: &Env,
     vm: &VmFolder,
     (spec, vnc): (&StartSpec, Option<&RemoteDisplay>),
-    disks: Vec<(Node, Vec<PathBuf>)>,
+    (disks, shares): (Vec<(Node, Vec<PathBuf>)>, &Shares),
     run: &Runtime,
     saved: Option<&Saved>,
     job: &Job,
@@ -325,6 +347,8 @@ fn build(
         drives: media::drives(env, vm, &mut remarks),
         ports: media::ports(env, vm, &mut remarks)?,
         nics: attach(vm)?,
+        shares,
+        share_links: &|slot, writable| run.share_link(slot, writable),
         control: &run.socket(),
         agent: &run.agent_socket(),
         uefi: uefi(env, vm, run)?,

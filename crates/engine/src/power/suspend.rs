@@ -15,13 +15,13 @@ use crate::vm::{Claim, Env, state};
 /// Saves the memory of the VM at `vmx` in a file and powers it off.
 ///
 /// # Errors
-/// `VmNotRunning`, `Cancelled`, `NoSpace`; `NotSupported` naming a device that cannot be saved. The
-/// VM then goes on.
+/// `VmNotRunning`, `Cancelled`, `NoSpace`; `NotSupported` naming a device that cannot be saved, `Busy`
+/// a shared folder that the guest does not let go of. The VM then goes on.
 pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
     require_running(&*env.store, &env.open(vmx)?)?;
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     require_savable(env, &claim.vm, job)?;
-    let halted = Halted::take(env, &claim.vm, job)?;
+    let halted = Halted::take_to_save(env, &claim.vm, job)?;
     halted.let_go()?;
     let mut undo = Undo::new(env.store.clone());
     for stray in state::stray_memories(&*env.store, &claim.vm) {

@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{User, fchownat, geteuid};
 
 use super::runtime::Runtime;
+use super::shares::Served;
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::store::folder_of;
@@ -27,7 +28,7 @@ for file; do
     case $file in
         r|w) need=$file; continue ;;
     esac
-    if [ ! -r "$file" ] || { [ $need = w ] && [ ! -w "$file" ]; }; then
+    if [ ! -r "$file" ] || { [ $need = w ] && [ ! -w "$file" ]; } || { [ -d "$file" ] && [ ! -x "$file" ]; }; then
         printf '%s' "$file"
         exit 1
     fi
@@ -89,6 +90,7 @@ impl Servant {
         &self,
         chains: &[(Node, Chain)],
         written: &[PathBuf],
+        shares: &[Served],
         accelerator: Accelerator,
     ) -> Result<()> {
         let mut files: Vec<PathBuf> = vec!["w".into()];
@@ -97,7 +99,13 @@ impl Servant {
         }
         files.extend(written.iter().filter(|file| file.exists()).cloned());
         files.extend(chains.iter().flat_map(|(_, chain)| top_files(chain)));
+        let shared = |writable| {
+            let shares = shares.iter().filter(move |one| one.writable == writable);
+            shares.map(|one| one.folder.clone())
+        };
+        files.extend(shared(true));
         files.push("r".into());
+        files.extend(shared(false));
         for (_, chain) in chains {
             files.extend(chain.links().iter().flat_map(files_of));
         }

@@ -42,7 +42,7 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
         refuse_independent(&claim)?;
         refuse_unchanged(env, &claim, saved)?;
     }
-    let halted = hold_still(env, &claim, job)?;
+    let halted = hold_still(env, &claim, new.with_memory, job)?;
     if let Err(error) = unfinished::clear(env, &mut claim, None) {
         job.warn(format!("what is left of another snapshot stays: {error}"));
     }
@@ -60,12 +60,17 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
 }
 
 /// Sees to it that the disks of a VM are still: those of one that runs here are let go of by its
-/// machine until what is returned ends.
+/// machine until what is returned ends, and where it is `to_save` its memory, that is not hindered.
 ///
 /// # Errors
 /// Those of [`Claim::require_off`] where it neither runs here, nor is off or suspended;
 /// `NotSupported` where VMware suspended it; those of halting.
-pub(super) fn hold_still<'a>(env: &'a Env, claim: &Claim, job: &Job) -> Result<Option<Halted<'a>>> {
+pub(super) fn hold_still<'a>(
+    env: &'a Env,
+    claim: &Claim,
+    to_save: bool,
+    job: &Job,
+) -> Result<Option<Halted<'a>>> {
     match claim.state.state {
         PowerState::On | PowerState::Paused => claim.require_plain()?,
         PowerState::Suspended => {
@@ -78,7 +83,10 @@ pub(super) fn hold_still<'a>(env: &'a Env, claim: &Claim, job: &Job) -> Result<O
             return Ok(None);
         }
     }
-    let halted = Halted::take(env, &claim.vm, job)?;
+    let halted = match to_save {
+        true => Halted::take_to_save(env, &claim.vm, job)?,
+        false => Halted::take(env, &claim.vm, job)?,
+    };
     halted.let_go()?;
     Ok(Some(halted))
 }

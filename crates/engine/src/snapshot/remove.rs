@@ -49,7 +49,7 @@ pub(crate) fn remove(
     for entry in &entries {
         refuse_if_cloned(env, &claim, entry)?;
     }
-    let halted = hold_still(env, &claim, job)?;
+    let halted = hold_still(env, &claim, false, job)?;
     let mut links = Links::default();
     let mut freed = Vec::new();
     for entry in &entries {

@@ -130,7 +130,7 @@ pub fn forget(store: &dyn Store, vmx: &Path) {
 
 fn sweep(store: &dyn Store, dir: &Path) {
     let entries = store.list(dir).unwrap_or_default();
-    if entries.is_empty() || entries.len() % SWEEP != 0 {
+    if entries.is_empty() || !entries.len().is_multiple_of(SWEEP) {
         return;
     }
     for entry in entries {

@@ -35,6 +35,7 @@ mod running;
 mod sample_vms;
 mod samples;
 mod servant;
+mod shared_folders;
 mod snapshots;
 mod suspended;
 mod tools;

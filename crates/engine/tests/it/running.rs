@@ -139,10 +139,17 @@ fn running_vm_says_what_is_not_supported_yet() {
     let library = folder();
     let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
     let _stopped = start_paused(&vm);
-    let asked = vm.guest(None, GuestCall::CountSharedFolders);
-    let error = asked.wait().unwrap_err();
+    let install = GuestCall::InstallTools {
+        auto_upgrade: false,
+        return_immediately: false,
+        arguments: None,
+    };
+    let error = vm.guest(None, install).wait().unwrap_err();
     assert_eq!(error.kind(), Kind::NotSupported);
-    assert!(error.to_string().contains("counting shared"), "{error}");
+    assert!(
+        error.to_string().contains("installing the agent"),
+        "{error}"
+    );
     let error = vm.upgrade_hardware().wait().unwrap_err();
     assert_eq!(error.kind(), Kind::VmRunning);
 }

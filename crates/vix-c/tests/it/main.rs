@@ -23,6 +23,7 @@ mod properties;
 mod python_clients;
 mod reference_page;
 mod sample_client;
+mod shared_folders;
 mod signature;
 mod snapshots;
 mod stress;

@@ -209,11 +209,15 @@ static void guest_acts(const Vm &vm)
 
 static void other_acts(const Vm &vm)
 {
-    VM(EnableSharedFolders, YES, 0, NO_CALLBACK);
-    VM(GetNumSharedFolders, NO_CALLBACK);
-    VM(GetSharedFolderState, 0, NO_CALLBACK);
-    VM(SetSharedFolderState, T("share"), T("/tmp"), 0, NO_CALLBACK);
+    VM(AddSharedFolder, T("share"), T("/tmp"), VIX_SHAREDFOLDER_WRITE_ACCESS, NO_CALLBACK);
     VM(AddSharedFolder, T("share"), T("/tmp"), 0, NO_CALLBACK);
+    show_job("IVM.GetNumSharedFolders", VM_JOB(vm, GetNumSharedFolders, NO_CALLBACK),
+             {VIX_PROPERTY_JOB_RESULT_SHARED_FOLDER_COUNT});
+    show_job("IVM.GetSharedFolderState", VM_JOB(vm, GetSharedFolderState, 0, NO_CALLBACK),
+             {VIX_PROPERTY_JOB_RESULT_ITEM_NAME, VIX_PROPERTY_JOB_RESULT_SHARED_FOLDER_FLAGS});
+    VM(SetSharedFolderState, T("share"), T("/tmp"), 0, NO_CALLBACK);
+    VM(EnableSharedFolders, YES, 0, NO_CALLBACK);
+    VM(RemoveSharedFolder, T("share"), 0, NO_CALLBACK);
     VM(RemoveSharedFolder, T("share"), 0, NO_CALLBACK);
     VM(InstallTools, 0, NO_TEXT, NO_CALLBACK);
     VM2(BeginRecording, T("name"), T("description"), 0, NO_LIST, NO_CALLBACK);

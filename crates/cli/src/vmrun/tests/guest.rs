@@ -39,8 +39,8 @@ fn silent_commands_ask_and_print_nothing() {
     KillProcess { pid: 345 } as None
     CopyToGuest { from: "/h/a", to: "/g/a" } as None
     CopyFromGuest { from: "/g/a", to: "/h/a" } as None
-    EnableSharedFolders { enabled: true } as None
-    EnableSharedFolders { enabled: false } as None
+    EnableSharedFolders { enabled: true, runtime: true } as None
+    EnableSharedFolders { enabled: false, runtime: false } as None
     AddSharedFolder { name: "-vagrant", host_path: "/srv", writable: true } as None
     SetSharedFolder { name: "s", host_path: "/srv", writable: false } as None
     RemoveSharedFolder { name: "-vagrant" } as None

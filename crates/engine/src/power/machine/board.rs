@@ -51,14 +51,6 @@ impl Machine {
                 self.found(DeviceInfo::missing(device, name).remark(remark));
             }
         }
-        let shared = config.numbers("sharedfolder").into_iter();
-        for number in shared {
-            let name = format!("sharedFolder{number}");
-            if config.is_set(&format!("{name}.present")) {
-                let text = format!("{name} is not there: copy files by the guest's agent");
-                self.found(DeviceInfo::missing(name, "hgfs").remark(text));
-            }
-        }
         for number in config.numbers("pcipassthru") {
             let name = format!("pciPassthru{number}");
             if config.is_set(&format!("{name}.present")) {
