@@ -305,6 +305,7 @@ impl Provider for Fake {
             file,
             file_offset: 1 << 20,
             depth: 0,
+            compressed: false,
         };
         Ok(vec![entry(0, Some(path.to_path_buf())), entry(65536, None)])
     }

@@ -144,7 +144,10 @@ fn planned(disk: &SourceDisk, to: PathBuf) -> Result<PlannedDisk> {
     let (create_type, bytes): (CreateType, u64) = match disk.linked {
         // A child of a disk is sparse, and has no data yet.
         true => (own_type.of_child(), 0),
-        false => (own_type, disk.chain.data_bytes()?),
+        false => (
+            own_type.of_copy(disk.chain.sectors()),
+            disk.chain.data_bytes()?,
+        ),
     };
     Ok(PlannedDisk {
         node: disk.slot.node.to_string(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::find::{Finder, is_guess, parent_candidates};
 use super::link::Link;
+use super::packed::LastGrain;
 use super::place::Places;
 use super::pool::Pool;
 use super::tables::Tables;
@@ -37,6 +38,7 @@ pub struct Chain {
     links: Vec<Link>,
     pool: Arc<Pool>,
     pub(super) tables: Tables,
+    pub(super) unpacked: LastGrain,
 }
 
 impl Opener {
@@ -82,6 +84,7 @@ impl Opener {
                 links: survey.links,
                 pool: survey.pool,
                 tables: Tables::new(),
+                unpacked: LastGrain::default(),
             }),
         }
     }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::CheckReport;
 use super::chain::{Opener, Survey};
 use super::link::{Extent, ExtentData, Link};
+use super::map::Packed;
 use super::pool::{FileId, Pool};
 use super::tables::{Page, to_page};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
-use crate::format::vmdk::sparse::{Header, TABLE_BYTES, TABLE_ENTRIES, ZERO_GRAIN};
+use crate::format::vmdk::sparse::{Header, Packing, TABLE_BYTES, TABLE_ENTRIES, ZERO_GRAIN};
 use crate::job::Job;
 
 /// The most findings of one sort that are told one by one.
@@ -157,14 +158,22 @@ impl Checker<'_> {
         let grains = self.check_tables(&mut damage, Redundant::Compared, job)?;
         self.check_overlap(&mut damage, job)?;
         report.allocated_grains += grains;
+        self.note_room(grains, &mut oddities);
+        report.errors.extend(damage.into_lines(&self.path));
+        report.notes.extend(oddities.into_lines(&self.path));
+        Ok(())
+    }
+
+    /// Looks for room that no grain takes. Compressed ones are of any length.
+    fn note_room(&self, grains: u64, oddities: &mut Findings) {
+        if self.header.packing.is_some() {
+            return;
+        }
         let room = (self.file_len / SECTOR).saturating_sub(self.header.overhead);
         let unused = (room / self.header.grain_sectors).saturating_sub(grains);
         if unused > 0 {
             oddities.add(|| format!("room for {unused} grains is used by none"));
         }
-        report.errors.extend(damage.into_lines(&self.path));
-        report.notes.extend(oddities.into_lines(&self.path));
-        Ok(())
     }
 
     /// Looks at the places of the grain tables.
@@ -173,6 +182,8 @@ impl Checker<'_> {
         let mut tables = self.tables(self.header.gd_offset);
         for table in 0..self.header.tables() {
             match tables.sector(table)? {
+                // Nothing is ever written to a stream.
+                0 if self.header.packing.is_some() => {}
                 0 => oddities.add(|| {
                     format!(
                         "grain table {table} is missing: QEMU would destroy the file on a write"
@@ -212,7 +223,13 @@ impl Checker<'_> {
             for (number, entry) in self.grains(table, found) {
                 if number * self.header.grain_sectors < self.extent.sectors {
                     grains += 1;
-                    self.check_grain(number, u64::from(entry), damage);
+                    match self.header.packing {
+                        None => self.check_grain(number, u64::from(entry), damage),
+                        Some(packing) => {
+                            job.check()?;
+                            self.check_packed(packing, number, u64::from(entry), damage)?;
+                        }
+                    }
                 }
             }
             Ok(())
@@ -247,10 +264,34 @@ impl Checker<'_> {
         }
     }
 
+    /// Decompresses a grain: its checksum tells whether it is sound.
+    fn check_packed(
+        &self,
+        packing: Packing,
+        number: u64,
+        sector: u64,
+        damage: &mut Findings,
+    ) -> Result<()> {
+        let grain = self.header.grain_sectors;
+        let packed = Packed {
+            file: self.extent.file,
+            offset: sector * SECTOR,
+            packing,
+            lba: number * grain,
+            grain_sectors: grain,
+            sectors: grain.min(self.header.capacity - number * grain),
+            skip: 0,
+        };
+        let mut bytes = vec![0; self.header.grain_bytes() as usize];
+        if let Err(what) = packed.try_inflate(self.pool, &mut bytes)? {
+            damage.add(|| what);
+        }
+        Ok(())
+    }
+
     /// Looks for grains that are used twice: as many places at a time as memory is allowed for.
     fn check_overlap(&self, damage: &mut Findings, job: &Job) -> Result<()> {
-        let grain = self.header.grain_sectors;
-        let slots = (self.file_len / SECTOR).min(1 << 32) / grain + 1;
+        let slots = (self.file_len / SECTOR).min(1 << 32) / self.slot_sectors() + 1;
         let mut first_slot = 0;
         while first_slot < slots {
             let count = (slots - first_slot).min(MAX_SLOTS);
@@ -271,8 +312,16 @@ impl Checker<'_> {
 
     /// Returns the number of the place in the file where a grain begins.
     fn slot(&self, sector: u64) -> u64 {
-        let grain = self.header.grain_sectors;
-        sector.saturating_sub(self.header.overhead % grain) / grain
+        let each = self.slot_sectors();
+        sector.saturating_sub(self.header.overhead % each) / each
+    }
+
+    /// Sectors between two places where a grain may begin.
+    fn slot_sectors(&self) -> u64 {
+        match self.header.packing {
+            Some(_) => 1,
+            None => self.header.grain_sectors,
+        }
     }
 
     /// Calls `look` with each table.

@@ -137,7 +137,7 @@ pub(super) fn copy_extent(
     let mut window = Window::new();
     for run in chain.runs(first_sector, target.sectors) {
         let run = run?;
-        if run.data().is_none() {
+        if !run.has_data() {
             continue;
         }
         let mut skip = 0;

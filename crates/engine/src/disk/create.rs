@@ -205,6 +205,13 @@ impl Blank<'_> {
         extent: &NewExtent,
     ) -> Result<NewFile> {
         let path = folder_of(self.path).join(&extent.file);
+        if self.create_type == CreateType::StreamOptimized {
+            let text = format!(
+                "{} cannot be made without data: nothing can be written to a stream later",
+                quoted(&path)
+            );
+            return Err(Error::new(Kind::Argument, text).at(&path));
+        }
         if !self.create_type.is_sparse() {
             let file = store.create(&path)?;
             made.add(path);
@@ -265,7 +272,9 @@ impl Blank<'_> {
             CreateType::MonolithicFlat | CreateType::Vmfs => format!("{stem}-flat.vmdk"),
             CreateType::SplitSparse => format!("{stem}-s{i:03}.vmdk"),
             CreateType::SplitFlat => format!("{stem}-f{i:03}.vmdk"),
-            CreateType::MonolithicSparse | CreateType::Custom => format!("{stem}.vmdk"),
+            CreateType::MonolithicSparse | CreateType::StreamOptimized | CreateType::Custom => {
+                format!("{stem}.vmdk")
+            }
         };
         let extent = |(i, sectors): (usize, &u64)| NewExtent {
             sectors: *sectors,

@@ -8,7 +8,7 @@ use super::place::Places;
 use super::pool::{FileId, Pool};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::descriptor::MAX_BYTES;
-use crate::format::vmdk::sparse::{Embedded, HEADER_BYTES, Header, MAGIC};
+use crate::format::vmdk::sparse::{Embedded, FOOTER_BYTES, HEADER_BYTES, Header, MAGIC};
 use crate::format::vmdk::{
     CreateType, Descriptor, ExtentAccess, ExtentKind, ExtentLine, NO_PARENT, SECTOR,
 };
@@ -40,7 +40,9 @@ pub struct Extent {
     pub sectors: u64,
     /// How it holds them.
     pub data: ExtentData,
-    /// Whether a guest may write to it.
+    /// What its line lets a guest do with it.
+    pub access: ExtentAccess,
+    /// Whether it can be written to: its line allows it, and its kind can take it.
     pub is_writable: bool,
 }
 
@@ -61,6 +63,16 @@ pub enum ExtentData {
         /// Length of the file in bytes when it was opened.
         file_len: u64,
     },
+}
+
+impl ExtentData {
+    /// Tells whether data can be put in place of what is there: not among compressed grains.
+    fn can_be_written(&self) -> bool {
+        match self {
+            Self::Flat { .. } | Self::Zero => true,
+            Self::Sparse { header, .. } => header.packing.is_none(),
+        }
+    }
 }
 
 impl Extent {
@@ -209,7 +221,8 @@ impl Link {
                 first_sector: self.sectors,
                 sectors: line.sectors,
                 data,
-                is_writable: line.access == ExtentAccess::Full,
+                access: line.access,
+                is_writable: line.access == ExtentAccess::Full && data.can_be_written(),
             });
             self.sectors += line.sectors;
         }
@@ -348,8 +361,13 @@ fn read_header(file: &dyn Bytes, path: &Path) -> Result<(Header, u64)> {
     if file.read_at(&mut bytes, 0)? < HEADER_BYTES {
         return Err(invalid(path, "it is too short for a sparse extent"));
     }
-    let header = Header::parse(&bytes).map_err(|fault| fault.in_file(path))?;
+    let mut header = Header::parse(&bytes).map_err(|fault| fault.in_file(path))?;
     let len = file.len()?;
+    if header.is_at_end() {
+        let mut end = [0; FOOTER_BYTES];
+        file.read_at(&mut end, len.saturating_sub(FOOTER_BYTES as u64))?;
+        header = header.footer(&end).map_err(|fault| fault.in_file(path))?;
+    }
     header
         .check_fits(len)
         .map_err(|fault| fault.in_file(Kind::DiskInvalid, path))?;

@@ -11,7 +11,7 @@ use super::tables::{Page, Tables};
 use super::{MapEntry, pool::Pool};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
-use crate::format::vmdk::sparse::{Header, TABLE_BYTES, TABLE_ENTRIES, ZERO_GRAIN};
+use crate::format::vmdk::sparse::{Header, Packing, TABLE_BYTES, TABLE_ENTRIES, ZERO_GRAIN};
 
 /// What one link says about a stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,27 @@ pub enum Stored {
     Zeros,
     /// Data, from this byte of this file on.
     Data(FileId, u64),
+    /// Data of a compressed grain, of which there is one to a run.
+    Packed(Packed),
+}
+
+/// A compressed grain, and the place in it where a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// The file with the grain.
+    pub file: FileId,
+    /// The byte where it begins: its marker, where it has one.
+    pub offset: u64,
+    /// How it lies there.
+    pub packing: Packing,
+    /// First sector that it holds, counted from the start of its extent.
+    pub lba: u64,
+    /// Sectors of a grain: what it holds at most.
+    pub grain_sectors: u64,
+    /// Sectors that the extent has of it: what it must hold.
+    pub sectors: u64,
+    /// Sectors of it before the run.
+    pub skip: u64,
 }
 
 /// A stretch of a disk that is stored in one piece.
@@ -38,11 +59,20 @@ pub struct Run {
 }
 
 impl Run {
-    /// Returns the file and the byte where the data is; `None` where the run reads as zeros.
-    pub fn data(&self) -> Option<(FileId, u64)> {
+    /// Tells whether there is data, in whatever form; else the run reads as zeros.
+    pub fn has_data(&self) -> bool {
+        match self.stored {
+            Stored::Data(..) | Stored::Packed(_) => true,
+            Stored::Nothing | Stored::Zeros => false,
+        }
+    }
+
+    /// Returns the file and the byte where the data lies as the guest sees it; `None` where it is
+    /// compressed, and where there is none.
+    pub fn raw(&self) -> Option<(FileId, u64)> {
         match self.stored {
             Stored::Data(file, offset) => Some((file, offset)),
-            Stored::Nothing | Stored::Zeros => None,
+            Stored::Packed(_) | Stored::Nothing | Stored::Zeros => None,
         }
     }
 }
@@ -86,7 +116,7 @@ impl Chain {
         let mut sum = 0;
         for run in self.runs(0, self.sectors()) {
             let run = run?;
-            sum += run.data().map_or(0, |_| run.sectors * SECTOR);
+            sum += u64::from(run.has_data()) * run.sectors * SECTOR;
         }
         Ok(sum)
     }
@@ -110,25 +140,32 @@ impl Chain {
     }
 
     fn entry(&self, run: &Run) -> MapEntry {
+        let place = match run.stored {
+            Stored::Data(file, offset) => Some((file, offset)),
+            Stored::Packed(packed) => Some((packed.file, packed.offset)),
+            Stored::Nothing | Stored::Zeros => None,
+        };
         MapEntry {
             offset: run.sector * SECTOR,
             length: run.sectors * SECTOR,
-            file: run
-                .data()
-                .map(|(file, _)| self.pool().path(file).to_path_buf()),
-            file_offset: run.data().map_or(0, |(_, offset)| offset),
+            file: place.map(|(file, _)| self.pool().path(file).to_path_buf()),
+            file_offset: place.map_or(0, |(_, offset)| offset),
             depth: run.depth,
+            compressed: matches!(run.stored, Stored::Packed(_)),
         }
     }
 }
 
-/// Tells whether `next` lies behind `run` in the file as it does on the disk.
+/// Tells whether `next` lies behind `run` in the file as it does on the disk. Of compressed grains in
+/// one file only the first has its place told.
 fn continues(run: &Run, next: &Run) -> bool {
     run.depth == next.depth
-        && match (run.data(), next.data()) {
-            (None, None) => true,
-            (Some((file, offset)), Some(other)) => (file, offset + run.sectors * SECTOR) == other,
-            _ => false,
+        && match (run.stored, next.stored) {
+            (Stored::Data(file, offset), Stored::Data(other, at)) => {
+                (file, offset + run.sectors * SECTOR) == (other, at)
+            }
+            (Stored::Packed(packed), Stored::Packed(other)) => packed.file == other.file,
+            _ => !run.has_data() && !next.has_data(),
         }
 }
 
@@ -321,6 +358,9 @@ impl Grains<'_> {
                 let sector = u64::from(entry);
                 // The last grain need not be whole: the disk may end within it.
                 let left = self.header.capacity - index * self.header.grain_sectors;
+                if let Some(packing) = self.header.packing {
+                    return self.packed(packing, sector, index, left);
+                }
                 let end = (sector + left.min(self.header.grain_sectors)) * SECTOR;
                 if sector < self.header.overhead || end > self.file_len {
                     return Err(self.damaged(&format!("grain {index} at sector {sector}")));
@@ -328,6 +368,24 @@ impl Grains<'_> {
                 Ok(Stored::Data(self.extent.file, sector * SECTOR))
             }
         }
+    }
+
+    /// Returns the compressed grain at `sector`; how long it is, only reading it tells.
+    fn packed(&self, packing: Packing, sector: u64, index: u64, left: u64) -> Result<Stored> {
+        let grain = self.header.grain_sectors;
+        let offset = sector * SECTOR;
+        if offset >= self.file_len {
+            return Err(self.damaged(&format!("grain {index} at sector {sector}")));
+        }
+        Ok(Stored::Packed(Packed {
+            file: self.extent.file,
+            offset,
+            packing,
+            lba: index * grain,
+            grain_sectors: grain,
+            sectors: left.min(grain),
+            skip: 0,
+        }))
     }
 
     fn damaged(&self, what: &str) -> Error {
@@ -344,6 +402,10 @@ impl Grains<'_> {
 fn after(first: Stored, sectors: u64) -> Stored {
     match first {
         Stored::Data(file, offset) => Stored::Data(file, offset + sectors * SECTOR),
+        Stored::Packed(packed) => Stored::Packed(Packed {
+            skip: packed.skip + sectors,
+            ..packed
+        }),
         other => other,
     }
 }

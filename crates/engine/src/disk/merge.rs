@@ -103,7 +103,7 @@ impl Merger<'_> {
             while run.stored != Stored::Nothing && at < end {
                 self.job.check()?;
                 let sectors = (end - at).min(BYTES as u64 / SECTOR);
-                if run.data().is_some() || self.parent_has_data(at, sectors)? {
+                if run.has_data() || self.parent_has_data(at, sectors)? {
                     self.read(&mut buf, at, sectors)?;
                     file.write_at(&buf, (offset + at - self.extent.first_sector) * SECTOR)?;
                     written += sectors * SECTOR;
@@ -186,6 +186,8 @@ impl Merger<'_> {
                 Stored::Zeros if is_zero(bytes) => continue,
                 Stored::Nothing if is_zero(bytes) && !self.parent.has_parent() => continue,
                 Stored::Zeros | Stored::Nothing => graft.append(number, bytes)?,
+                // Refused before: nothing is written among compressed grains.
+                Stored::Packed(_) => self.parent.require_writable()?,
             }
             written += bytes.len() as u64;
         }

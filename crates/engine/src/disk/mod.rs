@@ -32,6 +32,8 @@ pub mod map;
 #[cfg(feature = "local")]
 pub mod merge;
 #[cfg(feature = "local")]
+mod packed;
+#[cfg(feature = "local")]
 pub mod place;
 #[cfg(feature = "local")]
 pub mod pool;
@@ -158,10 +160,13 @@ pub struct MapEntry {
     pub length: u64,
     /// The file with the data; `None` reads as zeros.
     pub file: Option<PathBuf>,
-    /// Position in that file.
+    /// Position in that file; that of the first of compressed grains.
     pub file_offset: u64,
     /// Number of links between the disk and the one that has it: 0 is the disk itself.
     pub depth: usize,
+    /// Whether the file has it compressed.
+    #[serde(default)]
+    pub compressed: bool,
 }
 
 /// What a check of a disk found.

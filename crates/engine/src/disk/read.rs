@@ -1,7 +1,7 @@
 //! Reading a disk through its whole chain.
 
 use super::chain::Chain;
-use super::map::Run;
+use super::map::{Run, Stored};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
 
@@ -35,9 +35,10 @@ impl Chain {
 
     /// Fills `buf` from a run, beginning `skip` bytes into it.
     pub(super) fn read_run(&self, run: &Run, skip: u64, buf: &mut [u8]) -> Result<()> {
-        match run.data() {
-            Some((file, offset)) => self.pool().read(file, buf, offset + skip),
-            None => {
+        match run.stored {
+            Stored::Data(file, offset) => self.pool().read(file, buf, offset + skip),
+            Stored::Packed(packed) => self.unpack(&packed, skip, buf),
+            Stored::Nothing | Stored::Zeros => {
                 buf.fill(0);
                 Ok(())
             }

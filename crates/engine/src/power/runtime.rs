@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::link_name;
 use super::qmp::Control;
+use crate::disk::link::Extent;
 use crate::disk::{Chain, Link};
 use crate::error::{Error, Kind, Result, escaped, quoted};
+use crate::format::vmdk::ExtentAccess;
 use crate::store::{
     Store, create_private_dir, let_pass, link_to, machine, read_small, remove_folder, short_name,
     write_new,
@@ -149,6 +151,7 @@ impl Runtime {
         let mut paths = numbered
             .map(|(height, link)| self.present(&link_name(index, height), link))
             .collect::<Result<Vec<_>>>()?;
+        require_writable(chain.top())?;
         paths.reverse();
         Ok(paths)
     }
@@ -269,13 +272,30 @@ impl Runtime {
 fn require_known(link: &Link) -> Result<()> {
     let word = link.descriptor().create_type();
     let is_known = link.embedded().is_some() || KNOWN_TYPES.contains(&word.as_str());
-    let has_all = link.extents().iter().all(|extent| extent.is_writable);
-    if is_known && has_all {
+    let is_embedded = link.embedded().is_some();
+    // QEMU looks at no line that stands within the extent itself.
+    let is_read = |extent: &Extent| {
+        extent.access == ExtentAccess::Full || is_embedded && extent.header().is_some()
+    };
+    if is_known && link.extents().iter().all(is_read) {
         return Ok(());
     }
     let (name, word) = (quoted(link.path()), escaped(&word));
     let text = format!("{name} is of type \"{word}\", with parts that QEMU does not read");
     let hint = "make a full clone of the VM: its disks are of types that run";
+    Err(Error::new(Kind::DiskUnsupported, text)
+        .at(link.path())
+        .hint(hint))
+}
+
+/// Refuses a disk that QEMU could read only.
+fn require_writable(link: &Link) -> Result<()> {
+    if link.extents().iter().all(|extent| extent.is_writable) {
+        return Ok(());
+    }
+    let (name, word) = (quoted(link.path()), link.create_type().word());
+    let text = format!("{name} is of type \"{word}\", with parts that cannot be written to");
+    let hint = "take a snapshot of the VM, or make a full clone: its disks are of types that run";
     Err(Error::new(Kind::DiskUnsupported, text)
         .at(link.path())
         .hint(hint))

@@ -13,6 +13,7 @@ mod disk_copy;
 mod disk_create;
 mod disk_hostile;
 mod disk_merge;
+mod disk_packed;
 mod disk_samples;
 #[path = "../../examples/clone_linked.rs"]
 #[expect(dead_code, reason = "its `main` is for the command line")]

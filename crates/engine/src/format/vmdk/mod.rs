@@ -70,6 +70,9 @@ pub enum CreateType {
     SplitFlat,
     /// ESXi's: a descriptor and one raw file.
     Vmfs,
+    /// One sparse file of compressed grains with the descriptor inside: for transport, never written
+    /// to.
+    StreamOptimized,
     /// A descriptor and extents of any kind.
     Custom,
 }
@@ -88,6 +91,7 @@ impl CreateType {
             "vmfs" | "vmfsthin" | "vmfsthick" | "vmfspreallocated" | "vmfseagerzeroedthick" => {
                 Ok(Self::Vmfs)
             }
+            "streamoptimized" => Ok(Self::StreamOptimized),
             "custom" => Ok(Self::Custom),
             other => Err(Fault::Unsupported(format!(
                 "a disk of type \"{}\" cannot be used: {}",
@@ -105,6 +109,7 @@ impl CreateType {
             Self::SplitSparse => "twoGbMaxExtentSparse",
             Self::SplitFlat => "twoGbMaxExtentFlat",
             Self::Vmfs => "vmfs",
+            Self::StreamOptimized => "streamOptimized",
             Self::Custom => "custom",
         }
     }
@@ -126,7 +131,10 @@ impl CreateType {
 
     /// Tells whether the disk takes only the space that was written to.
     pub fn is_sparse(self) -> bool {
-        matches!(self, Self::MonolithicSparse | Self::SplitSparse)
+        matches!(
+            self,
+            Self::MonolithicSparse | Self::SplitSparse | Self::StreamOptimized
+        )
     }
 
     /// Tells whether the disk is cut into several files.
@@ -136,7 +144,7 @@ impl CreateType {
 
     /// Tells whether the descriptor lies inside the only data file.
     pub fn embeds_descriptor(self) -> bool {
-        self == Self::MonolithicSparse
+        matches!(self, Self::MonolithicSparse | Self::StreamOptimized)
     }
 
     /// Returns the type of a child: always sparse, split if this one is.
@@ -149,11 +157,11 @@ impl CreateType {
     }
 
     /// Returns the type of a copy of `sectors` sectors whose layout nobody chose: the same where
-    /// it is one that is made.
+    /// it is one that is made, and that can be written to.
     pub fn of_copy(self, sectors: u64) -> Self {
         match self {
             Self::Custom if sectors > sparse::MAX_CAPACITY => Self::SplitSparse,
-            Self::Custom => Self::MonolithicSparse,
+            Self::Custom | Self::StreamOptimized => Self::MonolithicSparse,
             made => made,
         }
     }
@@ -171,7 +179,6 @@ impl CreateType {
 /// Says why a disk of a known, but unused, create type (in lower case) is refused.
 fn refusal(word: &str) -> &'static str {
     match word {
-        "streamoptimized" => "compressed disks are not read yet",
         "vmfssparse" | "sesparse" | "vmfssesparse" => "snapshots of ESXi are not read yet",
         "fulldevice"
         | "partitioneddevice"

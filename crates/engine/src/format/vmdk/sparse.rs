@@ -25,11 +25,15 @@ pub const USUAL_GRAIN: u64 = 128;
 pub const DESCRIPTOR_SECTORS: u64 = 20;
 /// The entry of a grain that reads as zeros, where the header's flag allows it.
 pub const ZERO_GRAIN: u32 = 1;
+/// Bytes at the end of a stream whose header names no directory: the footer, which is a second header
+/// that does, between its marker and that of the end.
+pub const FOOTER_BYTES: usize = 3 * HEADER_BYTES;
 
 /// The most sectors of an extent: what grain tables can address, 2 TiB.
 pub const MAX_CAPACITY: u64 = 1 << 32;
 const GRAINS: std::ops::RangeInclusive<u64> = 16..=2048;
 const GD_AT_END: u64 = u64::MAX;
+const FOOTER_MARKER: u32 = 3;
 const LINE_ENDS: [u8; 4] = *b"\n \r\n";
 
 const FLAG_LINE_ENDS: u32 = 1;
@@ -38,6 +42,7 @@ const FLAG_ZERO_GRAINS: u32 = 1 << 2;
 const FLAG_COMPRESSED: u32 = 1 << 16;
 const FLAG_MARKERS: u32 = 1 << 17;
 const INCOMPATIBLE: u32 = 0xffff_0000;
+const DEFLATE: u16 = 1;
 
 /// The header as it lies on disk; the comments are byte offsets.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -76,7 +81,8 @@ pub struct Header {
     pub capacity: u64,
     /// Sectors of a grain, a power of two.
     pub grain_sectors: u64,
-    /// First sector of the primary grain directory.
+    /// First sector of the primary grain directory; [`Header::is_at_end`] tells whether the footer
+    /// has it.
     pub gd_offset: u64,
     /// First sector of the redundant grain directory, where there is one.
     pub rgd_offset: Option<u64>,
@@ -86,7 +92,32 @@ pub struct Header {
     pub zero_grains: bool,
     /// Whether the extent was open for writing when its program ended.
     pub unclean: bool,
+    /// How its grains are compressed; `None` where they lie as they are.
+    pub packing: Option<Packing>,
 }
+
+/// How compressed grains lie in a file. Their data is a zlib stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// Each behind a marker.
+    Marked,
+    /// Alone: the stream says itself where it ends.
+    Bare,
+}
+
+/// The marker before a compressed grain, as it lies on disk.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct GrainMarker {
+    /// First sector that the grain holds.
+    pub lba: U64,
+    /// Bytes of the compressed data behind the marker.
+    pub size: U32,
+}
+
+/// Bytes of a [`GrainMarker`].
+pub const MARKER_BYTES: usize = size_of::<GrainMarker>();
+const _: () = assert!(MARKER_BYTES == 12);
 
 /// Where the descriptor lies inside an extent, in sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +152,7 @@ impl Header {
     /// Reads and checks a header.
     ///
     /// # Errors
-    /// `Malformed` names the field; `Unsupported` for compressed extents and unknown features.
+    /// `Malformed` names the field; `Unsupported` for unknown features.
     pub fn parse(header: &[u8; HEADER_BYTES]) -> Result<Self, Fault> {
         let raw = raw(header)?;
         check_features(raw)?;
@@ -136,7 +167,37 @@ impl Header {
             overhead: raw.over_head.get(),
             zero_grains: flags & FLAG_ZERO_GRAINS != 0,
             unclean: raw.unclean_shutdown != 0,
+            packing: packing(flags),
         })
+    }
+
+    /// Tells whether the footer has the directory's place.
+    pub fn is_at_end(&self) -> bool {
+        self.gd_offset == GD_AT_END
+    }
+
+    /// Returns the header that the footer in the last [`FOOTER_BYTES`] of a stream has, which is right
+    /// where it differs from this one.
+    ///
+    /// # Errors
+    /// Where there is no footer: the file is not whole. As [`Header::parse`].
+    pub fn footer(&self, end: &[u8; FOOTER_BYTES]) -> Result<Self, Fault> {
+        let [marker, footer, last] = [0, 1, 2].map(|i| &end[i * HEADER_BYTES..][..HEADER_BYTES]);
+        let is_footer = marker[8..12] == [0; 4] && marker[12..16] == FOOTER_MARKER.to_le_bytes();
+        if !is_footer || last[..16] != [0; 16] || !footer.starts_with(&MAGIC) {
+            let what = "its end is missing, where its tables are told of: it was not copied whole";
+            return Err(Malformed::new(Place::Whole, what).into());
+        }
+        let mut bytes = [0; HEADER_BYTES];
+        bytes.copy_from_slice(footer);
+        let found = Self::parse(&bytes)?;
+        let is_same = (found.capacity, found.grain_sectors, found.packing)
+            == (self.capacity, self.grain_sectors, self.packing);
+        if found.is_at_end() || !is_same {
+            let what = "the header at its end does not belong to the one at its start";
+            return Err(Malformed::new(Place::Whole, what).into());
+        }
+        Ok(found)
     }
 
     /// Returns the number of grain tables.
@@ -210,6 +271,14 @@ fn fault(at: usize, what: impl Into<String>) -> Malformed {
     Malformed::new(Place::Byte(at as u64), what)
 }
 
+fn packing(flags: u32) -> Option<Packing> {
+    match (flags & FLAG_COMPRESSED != 0, flags & FLAG_MARKERS != 0) {
+        (false, _) => None,
+        (true, false) => Some(Packing::Bare),
+        (true, true) => Some(Packing::Marked),
+    }
+}
+
 /// Refuses what we would read wrongly.
 fn check_features(raw: &Raw) -> Result<(), Fault> {
     let (version, flags) = (raw.version.get(), raw.flags.get());
@@ -218,15 +287,17 @@ fn check_features(raw: &Raw) -> Result<(), Fault> {
             "version {version} of the sparse format is unknown"
         )));
     }
-    if flags & (FLAG_COMPRESSED | FLAG_MARKERS) != 0
-        || raw.compress_algorithm.get() != 0
-        || raw.gd_offset.get() == GD_AT_END
-    {
-        return Err(Fault::Unsupported(
-            "compressed disks are not read yet".into(),
-        ));
+    let algorithm = raw.compress_algorithm.get();
+    if algorithm != if packing(flags).is_some() { DEFLATE } else { 0 } {
+        return Err(Fault::Unsupported(format!(
+            "its compression is unknown (algorithm {algorithm}, flags {flags:#x})"
+        )));
     }
-    if flags & INCOMPATIBLE != 0 {
+    let known = match packing(flags) {
+        Some(_) => FLAG_COMPRESSED | FLAG_MARKERS,
+        None => 0,
+    };
+    if flags & INCOMPATIBLE & !known != 0 {
         return Err(Fault::Unsupported(format!(
             "it uses features of the sparse format that are unknown (flags {flags:#x})"
         )));
@@ -453,10 +524,41 @@ mod tests {
     fn refuses_unknown_features_by_name() {
         let refused = |bytes| matches!(Header::parse(&bytes), Err(Fault::Unsupported(_)));
         assert!(refused(with(4, &4u32.to_le_bytes())));
+        // Compressed by nothing, by deflate without the flag, with markers alone.
         assert!(refused(with(8, &0x3_0001u32.to_le_bytes())));
+        assert!(refused(with(77, &1u16.to_le_bytes())));
+        assert!(refused(with(8, &0x2_0003u32.to_le_bytes())));
         assert!(refused(with(8, &0x8000_0003u32.to_le_bytes())));
-        assert!(refused(with(56, &u64::MAX.to_le_bytes())));
         assert!(!refused(with(8, &0x7u32.to_le_bytes())));
+    }
+
+    /// The header of a compressed extent whose directory lies at sector `gd`.
+    fn compressed(gd: u64) -> [u8; HEADER_BYTES] {
+        let mut bytes = with(8, &0x3_0001u32.to_le_bytes());
+        bytes[56..64].copy_from_slice(&gd.to_le_bytes());
+        bytes[77] = 1;
+        bytes
+    }
+
+    #[test]
+    fn footer_tells_of_the_directory() {
+        let header = Header::parse(&compressed(GD_AT_END)).unwrap();
+        assert_eq!(header.packing, Some(Packing::Marked));
+        assert!(header.is_at_end());
+        assert!(header.check_fits(u64::MAX).is_err());
+        let mut end = [0; FOOTER_BYTES];
+        end[12] = 3;
+        end[512..1024].copy_from_slice(&compressed(77));
+        assert_eq!(header.footer(&end).unwrap().gd_offset, 77);
+        // Without its marker, with one whose directory is at the end again, with another capacity.
+        for (at, value) in [(12, 2), (8, 1), (1024, 1), (512, b'X'), (512 + 12, 9)] {
+            let mut end = end;
+            end[at] = value;
+            assert!(header.footer(&end).is_err(), "{at}");
+        }
+        end[512..1024].copy_from_slice(&compressed(GD_AT_END));
+        assert!(header.footer(&end).is_err());
+        assert!(header.footer(&[0; FOOTER_BYTES]).is_err());
     }
 
     #[test]

@@ -1,0 +1,198 @@
+//! Disks of compressed grains: read as others read them, a source for clones, never written to.
+
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use replix::disk::{ContentId, Copy, check, copy, merge};
+use replix::format::vmdk::CreateType;
+use replix::store::Local;
+use replix::{Job, Kind};
+
+use crate::samples::samples;
+use crate::tools::{
+    CONTENTS, Content, assert_same, assert_sound, chain_of, child_of, fingerprints, ok, open,
+    opener, qemu_io, qemu_read_all, read_all,
+};
+
+/// Packs a disk by QEMU.
+fn pack(disk: &Path, name: &str) -> PathBuf {
+    let to = disk.with_file_name(name);
+    let args = [
+        "convert",
+        "-f",
+        "vmdk",
+        "-O",
+        "vmdk",
+        "-o",
+        "subformat=streamOptimized",
+    ];
+    let names = [disk.to_str().unwrap(), to.to_str().unwrap()];
+    ok(
+        "qemu-img",
+        &[&args[..], &names].concat(),
+        disk.parent().unwrap(),
+    );
+    to
+}
+
+/// Copies a disk to the layout that nobody chose.
+fn copy_of(disk: &Path, name: &str) -> PathBuf {
+    let path = disk.with_file_name(name);
+    let spec = Copy {
+        path: &path,
+        create_type: None,
+        preallocated: false,
+        uuid: None,
+        content_id: ContentId::Keep,
+    };
+    copy(&Local, &open(disk).unwrap(), &spec, &Job::new()).unwrap();
+    path
+}
+
+fn errors(disk: &Path) -> Vec<String> {
+    check(&opener(disk), disk, &Job::new()).unwrap().errors
+}
+
+#[test]
+fn streams_of_qemu_read_as_their_source() {
+    for content in CONTENTS {
+        let dir = tempfile::tempdir().unwrap();
+        let source = chain_of(dir.path(), CreateType::SplitSparse, content, 2);
+        let packed = pack(&source, "p.vmdk");
+        let chain = open(&packed).unwrap();
+        assert_eq!(chain.top().create_type(), CreateType::StreamOptimized);
+        assert_eq!(errors(&packed), [""; 0]);
+        let bytes = qemu_read_all(&source);
+        assert!(read_all(&packed) == bytes, "{content:?}");
+        // In pieces that begin and end anywhere.
+        let mut piece = vec![0; 100_001];
+        for at in (0..bytes.len() - piece.len()).step_by(377_777) {
+            chain.read(&mut piece, at as u64).unwrap();
+            assert!(piece == bytes[at..at + piece.len()], "{content:?} {at}");
+        }
+    }
+}
+
+#[test]
+fn map_tells_what_is_compressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::MonolithicSparse, Content::Random, 1);
+    let chain = open(&pack(&source, "p.vmdk")).unwrap();
+    let entries: Vec<_> = chain.map().map(Result::unwrap).collect();
+    let sum: u64 = entries.iter().map(|entry| entry.length).sum();
+    assert_eq!(sum, chain.capacity_bytes());
+    let is_packed = |entry: &&replix::disk::MapEntry| entry.compressed;
+    let packed: u64 = entries.iter().filter(is_packed).map(|e| e.length).sum();
+    assert_eq!(packed, chain.data_bytes().unwrap());
+    assert!(packed >= 800 << 10, "{packed}");
+    assert!(entries.iter().all(|e| e.compressed == e.file.is_some()));
+}
+
+#[test]
+fn stream_is_cloned_to_a_disk_that_can_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 2);
+    let packed = pack(&source, "p.vmdk");
+    let copied = copy_of(&packed, "c.vmdk");
+    let create_type = open(&copied).unwrap().top().create_type();
+    assert_eq!(create_type, CreateType::MonolithicSparse);
+    assert_same(&copied, &source);
+    assert_sound(&copied);
+}
+
+#[test]
+fn child_of_a_stream_reads_and_takes_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 2);
+    let packed = pack(&source, "p.vmdk");
+    let before = fingerprints(dir.path());
+    let child = child_of(&packed, "c.vmdk");
+    assert_same(&child, &source);
+    qemu_io(&child, &["write -P 7 100k 3k"]);
+    let mut expected = qemu_read_all(&source);
+    expected[100 << 10..103 << 10].fill(7);
+    assert!(read_all(&child) == expected);
+    assert!(qemu_read_all(&child) == expected);
+    // What the child has cannot go into the stream.
+    let error = merge(&open(&child).unwrap(), &Job::new()).unwrap_err();
+    assert_eq!(error.kind(), Kind::DiskUnsupported);
+    assert!(error.to_string().contains("cannot be written"), "{error}");
+    std::fs::remove_file(child).unwrap();
+    assert_eq!(fingerprints(dir.path()), before);
+}
+
+#[test]
+fn real_streams_read_as_qemu_reads_them() {
+    let Some(samples) = samples() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    for name in [
+        "vmdk-vmware/streamOptimized.vmdk",
+        "vmdk-qemu/stream_opt.vmdk",
+        "vmdk-qemu/compressed_stream_opt.vmdk",
+    ] {
+        let disk = samples.join(name);
+        assert!(read_all(&disk) == qemu_read_all(&disk), "{name}");
+        assert_eq!(errors(&disk), [""; 0], "{name}");
+    }
+    // These are large: what is in them is copied, and compared by QEMU.
+    let from_esxi = dir.path().join("esxi.vmdk");
+    let packed = samples.join("qemu-iotests/iotest-version3.vmdk.bz2");
+    let unpacked = std::process::Command::new("bzip2")
+        .args(["-dc", packed.to_str().unwrap()])
+        .output()
+        .unwrap();
+    std::fs::write(&from_esxi, unpacked.stdout).unwrap();
+    let from_ovf = dir.path().join("ovf.vmdk");
+    std::fs::copy(samples.join("fortigate/datadrive.vmdk"), &from_ovf).unwrap();
+    for disk in [from_esxi, from_ovf] {
+        assert_eq!(errors(&disk), [""; 0]);
+        let copied = copy_of(&disk, "c.vmdk");
+        assert_same(&disk, &copied);
+        std::fs::remove_file(copied).unwrap();
+    }
+}
+
+/// A stream of one grain of 5, and what is at `offset` in it replaced.
+fn damaged(dir: &Path, offset: u64, bytes: &[u8]) -> PathBuf {
+    let source = crate::tools::qemu_create(dir, "s.vmdk", "monolithicSparse", "1M");
+    qemu_io(&source, &["write -P 5 64k 64k"]);
+    let packed = pack(&source, "p.vmdk");
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&packed)
+        .unwrap();
+    file.write_all_at(bytes, offset).unwrap();
+    packed
+}
+
+#[test]
+fn damaged_grains_are_refused_by_name() {
+    const GRAIN: u64 = 128 * 512;
+    for (offset, bytes, what) in [
+        (GRAIN, &[0; 8][..], "bytes for sector 0"),
+        (GRAIN + 8, &[0; 4], "says 0 bytes for sector 128"),
+        (
+            GRAIN + 8,
+            &[0xff; 4],
+            "says 4294967295 bytes for sector 128",
+        ),
+        (GRAIN + 12, &[0; 80], "cannot be decompressed"),
+        (GRAIN + 16, &[0xff; 16], "cannot be decompressed"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = damaged(dir.path(), offset, bytes);
+        let chain = open(&disk).unwrap();
+        let error = chain.read(&mut [0; 512], GRAIN).unwrap_err();
+        assert_eq!(error.kind(), Kind::DiskInvalid, "{what}");
+        let text = error.to_string();
+        assert!(
+            text.contains("p.vmdk") && text.contains("grain 1 at sector 128"),
+            "{text}"
+        );
+        assert!(text.contains(what), "{text}");
+        let found = errors(&disk);
+        assert!(found.len() == 1 && found[0].contains(what), "{found:?}");
+        // What is beside it can be read.
+        chain.read(&mut [0; 65536], 0).unwrap();
+    }
+}
