@@ -136,8 +136,8 @@ fn disk_type(text: &str) -> Result<DiskFormat, String> {
         "2" => Ok(DiskFormat::MonolithicFlat),
         "3" => Ok(DiskFormat::SplitFlat),
         "4" => Ok(DiskFormat::VmfsThick),
+        "5" => Ok(DiskFormat::StreamOptimized { level: None }),
         "6" => Ok(DiskFormat::VmfsThin),
-        "5" => Err("disks optimized for streaming are not written yet".into()),
         _ => Err(format!("{text} is no type of a disk, which is 0 to 6")),
     }
 }

@@ -1,4 +1,4 @@
-//! Copying: a disk with all its parents becomes one link, in any of the four layouts.
+//! Copying: a disk with all its parents becomes one link, in any layout that is made.
 //!
 //! What the guest sees is copied in the order of its addresses. Grains of zeros are not written,
 //! so that a sparse disk stays sparse, and a flat copy has holes where nothing was.
@@ -11,6 +11,7 @@ use super::files::Made;
 use super::geometry;
 use super::link::Link;
 use super::sparse_file::Writer;
+use super::stream::{Stream, USUAL_LEVEL};
 use super::window::{GRAIN, Window};
 use crate::error::Result;
 use crate::format::vmdk::{CreateType, NEVER_WRITTEN, SECTOR};
@@ -62,8 +63,43 @@ pub struct Copied {
 /// `Cancelled`; `Busy` where the source changed meanwhile; `DiskNeedsRepair`; `FileExists`;
 /// `NoSpace`; whatever reading the chain says. No file is left.
 pub fn copy(store: &dyn Store, chain: &Chain, spec: &Copy<'_>, job: &Job) -> Result<Copied> {
+    copy_at(store, chain, spec, USUAL_LEVEL, job)
+}
+
+/// Copies what `chain` reads as to a stream of compressed grains, whatever layout `spec` names.
+///
+/// `level` says how hard it is compressed, one of [`super::LEVELS`]; the same disk gives the same grains,
+/// whatever the machine.
+///
+/// # Errors
+/// As [`copy`]; `Argument` for a level that is none, and for a disk of more than 2 TiB.
+pub fn export(
+    store: &dyn Store,
+    chain: &Chain,
+    spec: &Copy<'_>,
+    level: u8,
+    job: &Job,
+) -> Result<Copied> {
+    let spec = Copy {
+        create_type: Some(CreateType::StreamOptimized),
+        ..spec.clone()
+    };
+    copy_at(store, chain, &spec, level, job)
+}
+
+fn copy_at(
+    store: &dyn Store,
+    chain: &Chain,
+    spec: &Copy<'_>,
+    level: u8,
+    job: &Job,
+) -> Result<Copied> {
     chain.require_clean()?;
-    let copied = copy_links(store, chain, spec, job);
+    let blank = blank(chain, spec);
+    let copied = match blank.create_type {
+        CreateType::StreamOptimized => write_stream(store, chain, &blank, level, job),
+        _ => copy_links(store, chain, &blank, job),
+    };
     // A source that changed may also look damaged: the change is what matters.
     if let Err(changed) = chain.links().iter().try_for_each(Link::require_unchanged) {
         for file in copied.iter().flat_map(|copied| &copied.files) {
@@ -75,8 +111,27 @@ pub fn copy(store: &dyn Store, chain: &Chain, spec: &Copy<'_>, job: &Job) -> Res
     copied
 }
 
-fn copy_links(store: &dyn Store, chain: &Chain, spec: &Copy<'_>, job: &Job) -> Result<Copied> {
-    let blank = blank(chain, spec);
+fn write_stream(
+    store: &dyn Store,
+    chain: &Chain,
+    blank: &Blank<'_>,
+    level: u8,
+    job: &Job,
+) -> Result<Copied> {
+    let mut made = Made::new(store);
+    let file = blank.make_stream(&mut made, store)?;
+    let stream = Stream {
+        chain,
+        path: blank.path,
+        level,
+        threads: None,
+    };
+    let bytes = stream.write(file.as_ref(), job)?;
+    let files = blank.complete(made, store)?;
+    Ok(Copied { files, bytes })
+}
+
+fn copy_links(store: &dyn Store, chain: &Chain, blank: &Blank<'_>, job: &Job) -> Result<Copied> {
     let mut made = Made::new(store);
     let mut bytes = 0;
     let mut first_sector = 0;

@@ -183,6 +183,7 @@ impl DiskFormat {
             Self::SplitFlat => (CreateType::SplitFlat, true),
             Self::VmfsThick => (CreateType::Vmfs, true),
             Self::VmfsThin => (CreateType::Vmfs, false),
+            Self::StreamOptimized { .. } => (CreateType::StreamOptimized, false),
         }
     }
 }
@@ -231,6 +232,14 @@ impl Blank<'_> {
             sparse_file::write_descriptor(file.as_ref(), &path, &self.text()?)?;
         }
         Ok(NewFile::Sparse(file, layout))
+    }
+
+    /// Makes the file of a stream with its descriptor, not yet durable.
+    pub fn make_stream(&self, made: &mut Made<'_>, store: &dyn Store) -> Result<Box<dyn Bytes>> {
+        let file = store.create(self.path)?;
+        made.add(self.path.to_path_buf());
+        sparse_file::write_descriptor(file.as_ref(), self.path, &self.text()?)?;
+        Ok(file)
     }
 
     /// Makes the extents durable, then the descriptor; returns all files, the descriptor first.

@@ -44,6 +44,8 @@ mod report;
 #[cfg(feature = "local")]
 mod sparse_file;
 #[cfg(feature = "local")]
+mod stream;
+#[cfg(feature = "local")]
 mod tables;
 #[cfg(all(test, feature = "local"))]
 mod testing;
@@ -59,7 +61,7 @@ pub use check::check;
 #[cfg(feature = "local")]
 pub use compact::compact;
 #[cfg(feature = "local")]
-pub use copy::{ContentId, Copied, Copy, copy};
+pub use copy::{ContentId, Copied, Copy, copy, export};
 #[cfg(feature = "local")]
 pub use create::{NewDisk, create, create_child};
 #[cfg(feature = "local")]
@@ -72,6 +74,8 @@ pub use link::Link;
 pub use merge::merge;
 #[cfg(feature = "local")]
 pub use place::Places;
+#[cfg(feature = "local")]
+pub use stream::{LEVELS, USUAL_LEVEL};
 
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +95,11 @@ pub enum DiskFormat {
     VmfsThick,
     /// One raw file as ESXi has it, which takes space as it is written.
     VmfsThin,
+    /// One file of compressed grains, for transport: nothing can be written to it later.
+    StreamOptimized {
+        /// How hard it is compressed, from 1, fast, to 9, small; `None` takes the usual 6.
+        level: Option<u8>,
+    },
 }
 
 /// Something that is done to a disk by itself, outside of any VM.

@@ -170,7 +170,10 @@ fn any_cut(sectors: u64) -> impl Strategy<Value = Vec<u64>> {
 
 mod properties {
     use super::*;
-    use crate::disk::{ContentId, Copy, check, copy, create_child, merge};
+    use std::num::NonZero;
+
+    use crate::disk::stream::Stream;
+    use crate::disk::{ContentId, Copy, check, copy, create_child, export, merge};
     use crate::format::vmdk::CreateType;
     use crate::job::Job;
     use crate::store::Access;
@@ -178,6 +181,13 @@ mod properties {
     fn read(chain: &Chain) -> Vec<u8> {
         let mut bytes = vec![0xee; chain.capacity_bytes() as usize];
         chain.read(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    fn bytes_of(store: &Mem, path: &Path) -> Vec<u8> {
+        let file = store.open(path, Access::Read).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        file.read_exact_at(&mut bytes, 0).unwrap();
         bytes
     }
 
@@ -238,6 +248,35 @@ mod properties {
             let child = Path::new("/vm/child.vmdk");
             create_child(&sample.store, &sample.open(path), child, "copy.vmdk").unwrap();
             prop_assert!(read(&sample.open(child)) == sample.content);
+        }
+
+        #[test]
+        fn a_stream_is_the_same_whatever_the_threads(links in any_chain()) {
+            let sample = Sample::new(&links);
+            let chain = sample.open(&sample.top);
+            let path = Path::new("/vm/s.vmdk");
+            let spec = Copy {
+                path,
+                create_type: None,
+                preallocated: false,
+                uuid: None,
+                content_id: ContentId::Keep,
+            };
+            export(&sample.store, &chain, &spec, 1, &Job::new()).unwrap();
+            prop_assert!(read(&sample.open(path)) == sample.content);
+            assert_sound(&sample, path);
+            let whole = bytes_of(&sample.store, path);
+            for threads in [1, 2, 7] {
+                let again = Path::new("/vm/again");
+                let file = sample.store.create(again).unwrap();
+                let stream = Stream { chain: &chain, path: again, level: 1, threads: NonZero::new(threads) };
+                stream.write(file.as_ref(), &Job::new()).unwrap();
+                let bytes = bytes_of(&sample.store, again);
+                let (grains, descriptor) = (128 * 512, 512..21 * 512);
+                prop_assert!(bytes[grains..] == whole[grains..], "{threads}");
+                prop_assert!(bytes[..descriptor.start] == whole[..descriptor.start]);
+                sample.store.remove_file(again).unwrap();
+            }
         }
 
         #[test]

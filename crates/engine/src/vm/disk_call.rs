@@ -7,7 +7,7 @@ use super::env::Env;
 use super::lock::{VmLock, VmwareLock};
 use super::open::VmFolder;
 use super::{PowerState, state};
-use crate::disk::{self, Chain, ContentId, Copy, DiskCall, NewDisk};
+use crate::disk::{self, Chain, ContentId, Copy, DiskCall, DiskFormat, NewDisk};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
 use crate::job::Job;
@@ -60,7 +60,7 @@ pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<()> {
     }
 }
 
-fn convert(env: &Env, from: &Path, to: &Path, format: disk::DiskFormat, job: &Job) -> Result<()> {
+fn convert(env: &Env, from: &Path, to: &Path, format: DiskFormat, job: &Job) -> Result<()> {
     let store = &*env.store;
     let patience = env.settings.patience;
     let _folder = VmLock::acquire(store, folder_of(from), LockMode::Shared, job, patience)?;
@@ -77,7 +77,15 @@ fn convert(env: &Env, from: &Path, to: &Path, format: disk::DiskFormat, job: &Jo
         uuid: None,
         content_id: ContentId::Keep,
     };
-    disk::copy(store, &chain, &copy, job)?;
+    match format {
+        DiskFormat::StreamOptimized { level } => {
+            let level = level.unwrap_or(disk::USUAL_LEVEL);
+            disk::export(store, &chain, &copy, level, job)?;
+        }
+        _ => {
+            disk::copy(store, &chain, &copy, job)?;
+        }
+    }
     store.sync_dir(folder_of(to))
 }
 

@@ -85,7 +85,9 @@ fn chain_is_converted_to_every_format() {
     let dir = tempfile::tempdir().unwrap();
     let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 3);
     let before = fingerprints(dir.path());
-    for (format, create_type) in FORMATS {
+    let stream = DiskFormat::StreamOptimized { level: None };
+    let stream = (stream, CreateType::StreamOptimized);
+    for (format, create_type) in FORMATS.into_iter().chain([stream]) {
         let other = tempfile::tempdir().unwrap();
         let to = other.path().join("d.vmdk");
         call(
@@ -101,6 +103,62 @@ fn chain_is_converted_to_every_format() {
         assert_sound(&to);
     }
     assert_eq!(before, fingerprints(dir.path()));
+}
+
+#[test]
+fn stream_of_a_higher_level_is_smaller() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Random, 1);
+    let words: Vec<u8> = (0..400_000u32)
+        .flat_map(|i| format!("{:x} ", i.wrapping_mul(0x9e37_79b9) >> 14).into_bytes())
+        .collect();
+    std::fs::write(dir.path().join("words"), &words).unwrap();
+    let words = format!("write -s {} 8M 1M", dir.path().join("words").display());
+    qemu_io(&source, &[&words]);
+    let mut sizes = Vec::new();
+    for level in [1, 6, 9] {
+        let to = dir.path().join(format!("{level}.vmdk"));
+        let format = DiskFormat::StreamOptimized { level: Some(level) };
+        let convert = |to: &Path| {
+            let to = to.to_path_buf();
+            call(&source, &DiskCall::Convert { to, format })
+        };
+        convert(&to).unwrap();
+        assert_same(&source, &to);
+        sizes.push(std::fs::metadata(&to).unwrap().len());
+        // And the same again.
+        let again = dir.path().join("again.vmdk");
+        convert(&again).unwrap();
+        let grains = |path: &Path| std::fs::read(path).unwrap().split_off(128 * 512);
+        assert!(grains(&to) == grains(&again));
+        std::fs::remove_file(again).unwrap();
+    }
+    assert!(sizes[0] > sizes[1] && sizes[1] >= sizes[2], "{sizes:?}");
+}
+
+#[test]
+fn streams_that_cannot_be_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 1);
+    let before = fingerprints(dir.path());
+    let to = dir.path().join("s.vmdk");
+    for level in [0, 10, 255] {
+        let format = DiskFormat::StreamOptimized { level: Some(level) };
+        let error = call(
+            &source,
+            &DiskCall::Convert {
+                to: to.clone(),
+                format,
+            },
+        )
+        .unwrap_err();
+        assert_eq!(error.kind(), Kind::Argument);
+        assert!(error.to_string().contains("between 1 and 9"), "{error}");
+    }
+    let format = DiskFormat::StreamOptimized { level: None };
+    let error = create(&to, format, 1 << 20).unwrap_err();
+    assert_eq!(error.kind(), Kind::Argument);
+    assert_eq!(fingerprints(dir.path()), before);
 }
 
 /// Content at the start, and up to the very end, which lies within a grain.

@@ -190,7 +190,11 @@ fn chain_made_by_qemu_is_copied() {
 
 #[test]
 fn full_disk_leaves_nothing_behind() {
-    for create_type in [CreateType::MonolithicSparse, CreateType::SplitFlat] {
+    for (create_type, target) in [
+        (CreateType::MonolithicSparse, None),
+        (CreateType::SplitFlat, None),
+        (CreateType::SplitSparse, Some(CreateType::StreamOptimized)),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let source = chain_of(dir.path(), create_type, Content::Mixed, 2);
         let before = listing(dir.path());
@@ -199,7 +203,7 @@ fn full_disk_leaves_nothing_behind() {
             let store = Failing::after(steps);
             let spec = Copy {
                 path: &dir.path().join("t.vmdk"),
-                create_type: None,
+                create_type: target,
                 preallocated: false,
                 uuid: None,
                 content_id: ContentId::Fresh,

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use replix::disk::{ContentId, Copy, check, copy, merge};
 use replix::format::vmdk::CreateType;
@@ -149,6 +150,36 @@ fn real_streams_read_as_qemu_reads_them() {
         let copied = copy_of(&disk, "c.vmdk");
         assert_same(&disk, &copied);
         std::fs::remove_file(copied).unwrap();
+    }
+}
+
+#[test]
+fn export_that_is_cancelled_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 1);
+    let before = fingerprints(dir.path());
+    let spec = Copy {
+        path: &dir.path().join("s.vmdk"),
+        create_type: Some(CreateType::StreamOptimized),
+        preallocated: false,
+        uuid: None,
+        content_id: ContentId::Keep,
+    };
+    for percent in [0, 1, 60] {
+        let handle = Arc::new(OnceLock::<Job>::new());
+        let watcher = Arc::clone(&handle);
+        let job = Job::observed(move |progress| {
+            if progress.percent() >= percent {
+                watcher.get().unwrap().cancel();
+            }
+        });
+        handle.set(job.clone()).ok().unwrap();
+        let chain = open(&source).unwrap();
+        job.phase("exporting");
+        job.expect_bytes(chain.data_bytes().unwrap());
+        let error = copy(&Local, &chain, &spec, &job).unwrap_err();
+        assert_eq!(error.kind(), Kind::Cancelled, "{percent}");
+        assert_eq!(before, fingerprints(dir.path()));
     }
 }
 

@@ -6,6 +6,7 @@ mod compose;
 pub mod descriptor;
 mod extent;
 pub mod sparse;
+pub mod stream;
 
 use std::path::Path;
 

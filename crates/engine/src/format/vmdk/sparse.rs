@@ -32,37 +32,37 @@ pub const FOOTER_BYTES: usize = 3 * HEADER_BYTES;
 /// The most sectors of an extent: what grain tables can address, 2 TiB.
 pub const MAX_CAPACITY: u64 = 1 << 32;
 const GRAINS: std::ops::RangeInclusive<u64> = 16..=2048;
-const GD_AT_END: u64 = u64::MAX;
-const FOOTER_MARKER: u32 = 3;
-const LINE_ENDS: [u8; 4] = *b"\n \r\n";
+pub(super) const GD_AT_END: u64 = u64::MAX;
+pub(super) const FOOTER_MARKER: u32 = 3;
+pub(super) const LINE_ENDS: [u8; 4] = *b"\n \r\n";
 
-const FLAG_LINE_ENDS: u32 = 1;
+pub(super) const FLAG_LINE_ENDS: u32 = 1;
 const FLAG_REDUNDANT: u32 = 1 << 1;
 const FLAG_ZERO_GRAINS: u32 = 1 << 2;
-const FLAG_COMPRESSED: u32 = 1 << 16;
-const FLAG_MARKERS: u32 = 1 << 17;
+pub(super) const FLAG_COMPRESSED: u32 = 1 << 16;
+pub(super) const FLAG_MARKERS: u32 = 1 << 17;
 const INCOMPATIBLE: u32 = 0xffff_0000;
-const DEFLATE: u16 = 1;
+pub(super) const DEFLATE: u16 = 1;
 
 /// The header as it lies on disk; the comments are byte offsets.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-struct Raw {
-    magic: [u8; 4],          // 0
-    version: U32,            // 4
-    flags: U32,              // 8
-    capacity: U64,           // 12
-    grain_size: U64,         // 20
-    descriptor_offset: U64,  // 28
-    descriptor_size: U64,    // 36
-    num_gtes_per_gt: U32,    // 44
-    rgd_offset: U64,         // 48
-    gd_offset: U64,          // 56
-    over_head: U64,          // 64
-    unclean_shutdown: u8,    // 72
-    line_ends: [u8; 4],      // 73
-    compress_algorithm: U16, // 77
-    pad: [u8; 433],          // 79
+pub(super) struct Raw {
+    pub magic: [u8; 4],          // 0
+    pub version: U32,            // 4
+    pub flags: U32,              // 8
+    pub capacity: U64,           // 12
+    pub grain_size: U64,         // 20
+    pub descriptor_offset: U64,  // 28
+    pub descriptor_size: U64,    // 36
+    pub num_gtes_per_gt: U32,    // 44
+    pub rgd_offset: U64,         // 48
+    pub gd_offset: U64,          // 56
+    pub over_head: U64,          // 64
+    pub unclean_shutdown: u8,    // 72
+    pub line_ends: [u8; 4],      // 73
+    pub compress_algorithm: U16, // 77
+    pub pad: [u8; 433],          // 79
 }
 
 const _: () = assert!(size_of::<Raw>() == HEADER_BYTES);
