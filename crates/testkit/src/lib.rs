@@ -9,6 +9,7 @@
 mod c_client;
 mod content;
 mod edges;
+mod esxi;
 mod guests;
 mod peers;
 mod skip;
@@ -19,6 +20,7 @@ mod vms;
 pub use c_client::{CProgram, Compiler, VixLibrary, valgrind};
 pub use content::Content;
 pub use edges::{Edge, edges};
+pub use esxi::{Esxi, EsxiGrain, EsxiLink};
 pub use guests::{guest_file, set_marker, ticking};
 pub use peers::{peer, qemu_img, qemu_io, same_content};
 pub use skip::skip;

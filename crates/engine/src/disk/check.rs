@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::CheckReport;
 use super::chain::{Opener, Survey};
+use super::esxi;
 use super::link::{Extent, ExtentData, Link};
 use super::map::Packed;
 use super::pool::{FileId, Pool};
@@ -58,6 +59,19 @@ fn check_links(survey: &Survey, report: &mut CheckReport, job: &Job) -> Result<(
             job.check()?;
             checker.check(report, job)?;
         }
+        check_esxi(link, report, job)?;
+    }
+    Ok(())
+}
+
+/// Follows the tables of ESXi's extents.
+fn check_esxi(link: &Link, report: &mut CheckReport, job: &Job) -> Result<()> {
+    for extent in link.extents() {
+        let mut damage = Findings::default();
+        let grains = esxi::check(link, extent, job, |what| damage.add(|| what))?;
+        report.allocated_grains += grains;
+        // They name the file themselves.
+        report.errors.extend(damage.into_told());
     }
     Ok(())
 }
@@ -82,7 +96,7 @@ fn checkers(link: &Link) -> impl Iterator<Item = Checker<'_>> {
     link.extents()
         .iter()
         .filter_map(|extent| match extent.data {
-            ExtentData::Flat { .. } | ExtentData::Zero => None,
+            ExtentData::Flat { .. } | ExtentData::Zero | ExtentData::Esxi { .. } => None,
             ExtentData::Sparse { header, file_len } => Some(Checker {
                 pool: link.pool(),
                 path: link.extent_path(extent),
@@ -137,16 +151,20 @@ impl Findings {
         }
     }
 
-    fn into_lines(mut self, path: &Path) -> Vec<String> {
+    fn into_lines(self, path: &Path) -> Vec<String> {
         let name = quoted(path);
+        self.into_told()
+            .into_iter()
+            .map(|finding| format!("{name}: {finding}"))
+            .collect()
+    }
+
+    fn into_told(mut self) -> Vec<String> {
         if self.count > MAX_FINDINGS {
             let more = self.count - MAX_FINDINGS;
             self.told.push(format!("and {more} more of this kind"));
         }
         self.told
-            .into_iter()
-            .map(|finding| format!("{name}: {finding}"))
-            .collect()
     }
 }
 

@@ -206,11 +206,8 @@ impl Blank<'_> {
         extent: &NewExtent,
     ) -> Result<NewFile> {
         let path = folder_of(self.path).join(&extent.file);
-        if self.create_type == CreateType::StreamOptimized {
-            let text = format!(
-                "{} cannot be made without data: nothing can be written to a stream later",
-                quoted(&path)
-            );
+        if let Some(why) = self.unmade() {
+            let text = format!("{} cannot be made: {why}", quoted(&path));
             return Err(Error::new(Kind::Argument, text).at(&path));
         }
         if !self.create_type.is_sparse() {
@@ -232,6 +229,17 @@ impl Blank<'_> {
             sparse_file::write_descriptor(file.as_ref(), &path, &self.text()?)?;
         }
         Ok(NewFile::Sparse(file, layout))
+    }
+
+    /// Says why a disk of this type is not made without data, or not at all.
+    fn unmade(&self) -> Option<&'static str> {
+        match self.create_type {
+            CreateType::StreamOptimized => Some("nothing could be written to a stream later"),
+            CreateType::VmfsSparse | CreateType::SeSparse => {
+                Some("disks of ESXi's snapshots are only read")
+            }
+            _ => None,
+        }
     }
 
     /// Makes the file of a stream with its descriptor, not yet durable.
@@ -281,9 +289,11 @@ impl Blank<'_> {
             CreateType::MonolithicFlat | CreateType::Vmfs => format!("{stem}-flat.vmdk"),
             CreateType::SplitSparse => format!("{stem}-s{i:03}.vmdk"),
             CreateType::SplitFlat => format!("{stem}-f{i:03}.vmdk"),
-            CreateType::MonolithicSparse | CreateType::StreamOptimized | CreateType::Custom => {
-                format!("{stem}.vmdk")
-            }
+            CreateType::MonolithicSparse
+            | CreateType::StreamOptimized
+            | CreateType::VmfsSparse
+            | CreateType::SeSparse
+            | CreateType::Custom => format!("{stem}.vmdk"),
         };
         let extent = |(i, sectors): (usize, &u64)| NewExtent {
             sectors: *sectors,

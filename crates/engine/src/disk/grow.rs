@@ -169,8 +169,8 @@ impl Grower<'_> {
             ExtentData::Sparse { header, .. } => {
                 self.grow_sparse(file.as_ref(), &header, sectors)?;
             }
-            // No file, and refused before.
-            ExtentData::Zero => {}
+            // Refused before.
+            ExtentData::Zero | ExtentData::Esxi { .. } => {}
         }
         file.sync()
     }

@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::esxi;
 use super::find::Finder;
+use super::grains::Index;
 use super::place::Places;
 use super::pool::{FileId, Pool};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::descriptor::MAX_BYTES;
 use crate::format::vmdk::sparse::{Embedded, FOOTER_BYTES, HEADER_BYTES, Header, MAGIC};
 use crate::format::vmdk::{
-    CreateType, Descriptor, ExtentAccess, ExtentKind, ExtentLine, NO_PARENT, SECTOR,
+    CreateType, Descriptor, ExtentAccess, ExtentKind, ExtentLine, NO_PARENT, SECTOR, cowd, sesparse,
 };
 use crate::store::{Bytes, folder_of};
 
@@ -63,6 +65,15 @@ pub enum ExtentData {
         /// Length of the file in bytes when it was opened.
         file_len: u64,
     },
+    /// In grains, as ESXi's snapshots have it: read only.
+    Esxi {
+        /// Where its tables are.
+        index: Index,
+        /// Whether it was open for writing when its program ended.
+        unclean: bool,
+        /// Length of the file in bytes when it was opened.
+        file_len: u64,
+    },
 }
 
 impl ExtentData {
@@ -71,16 +82,26 @@ impl ExtentData {
         match self {
             Self::Flat { .. } | Self::Zero => true,
             Self::Sparse { header, .. } => header.packing.is_none(),
+            Self::Esxi { .. } => false,
         }
     }
 }
 
 impl Extent {
-    /// Returns the header of a sparse extent.
+    /// Tells whether it was left open by a program that ended unexpectedly.
+    pub fn is_unclean(&self) -> bool {
+        match &self.data {
+            ExtentData::Sparse { header, .. } => header.unclean,
+            ExtentData::Esxi { unclean, .. } => *unclean,
+            ExtentData::Flat { .. } | ExtentData::Zero => false,
+        }
+    }
+
+    /// Returns the header of a hosted sparse extent.
     pub fn header(&self) -> Option<&Header> {
         match &self.data {
             ExtentData::Sparse { header, .. } => Some(header),
-            ExtentData::Flat { .. } | ExtentData::Zero => None,
+            ExtentData::Flat { .. } | ExtentData::Zero | ExtentData::Esxi { .. } => None,
         }
     }
 }
@@ -166,7 +187,7 @@ impl Link {
     pub fn unclean(&self) -> Option<Arc<Path>> {
         self.extents
             .iter()
-            .find(|extent| extent.header().is_some_and(|header| header.unclean))
+            .find(|extent| extent.is_unclean())
             .map(|extent| self.extent_path(extent))
     }
 
@@ -292,18 +313,24 @@ impl Link {
             }
             _ => line.sectors,
         };
-        let (header, file_len) = read_header(bytes.as_ref(), path)?;
+        let (data, capacity) = match line.kind {
+            ExtentKind::VmfsSparse => esxi::open_cowd(bytes.as_ref(), path)?,
+            ExtentKind::SeSparse => esxi::open_sesparse(bytes.as_ref(), path)?,
+            _ => {
+                let (header, file_len) = read_header(bytes.as_ref(), path)?;
+                (ExtentData::Sparse { header, file_len }, header.capacity)
+            }
+        };
         // More than is said: a growth was cut off before the descriptor told of it.
-        if header.capacity < needed {
+        if capacity < needed {
             let text = format!(
-                "{} holds {} sectors, but its descriptor {} says {needed}",
+                "{} holds {capacity} sectors, but its descriptor {} says {needed}",
                 quoted(path),
-                header.capacity,
                 quoted(&self.path)
             );
             return Err(Error::new(Kind::DiskInvalid, text).at(path));
         }
-        Ok(ExtentData::Sparse { header, file_len })
+        Ok(data)
     }
 
     fn too_short(&self, path: &Path, len: u64, end: Option<u64>) -> Error {
@@ -328,7 +355,9 @@ impl Link {
                 ExtentData::Flat { offset } => {
                     Some((self.extent_path(extent), offset, offset + extent.sectors))
                 }
-                ExtentData::Sparse { .. } => Some((self.extent_path(extent), 0, u64::MAX)),
+                ExtentData::Sparse { .. } | ExtentData::Esxi { .. } => {
+                    Some((self.extent_path(extent), 0, u64::MAX))
+                }
                 ExtentData::Zero => None,
             })
             .collect();
@@ -384,7 +413,7 @@ fn read_descriptor(file: &dyn Bytes, path: &Path) -> Result<(Descriptor, Option<
             .ok_or_else(|| part_of_a_disk(path))?;
         return Ok((read_embedded(file, path, place)?, Some(place)));
     }
-    if head.starts_with(b"COWD") || head.starts_with(&[0xbe, 0xba, 0xfe, 0xca, 0, 0, 0, 0]) {
+    if head.starts_with(&cowd::MAGIC) || head.starts_with(&sesparse::MAGIC) {
         return Err(part_of_a_disk(path));
     }
     let len = file.len()?;

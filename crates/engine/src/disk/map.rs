@@ -2,16 +2,15 @@
 //!
 //! Reading, copying, merging and reporting all stand on it. Positions are sectors of the disk.
 
-use std::sync::Arc;
-
+use super::MapEntry;
 use super::chain::Chain;
+use super::grains::{Grains, Index};
 use super::link::{Extent, ExtentData, Link};
 use super::pool::FileId;
-use super::tables::{Page, Tables};
-use super::{MapEntry, pool::Pool};
-use crate::error::{Error, Kind, Result, quoted};
+use super::tables::Tables;
+use crate::error::Result;
 use crate::format::vmdk::SECTOR;
-use crate::format::vmdk::sparse::{Header, Packing, TABLE_BYTES, TABLE_ENTRIES, ZERO_GRAIN};
+use crate::format::vmdk::sparse::Packing;
 
 /// What one link says about a stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,15 +231,12 @@ impl Link {
             ExtentData::Flat { offset } => self.stored_flat(extent, offset + within, limit),
             ExtentData::Zero => Ok((Stored::Zeros, limit)),
             ExtentData::Sparse { header, file_len } => {
-                let grains = Grains {
-                    link: self,
-                    tables,
-                    extent,
-                    header,
-                    file_len,
-                };
-                grains.stored(within, limit)
+                let index = Index::Hosted(header);
+                Grains::new(self, tables, extent, index, file_len).stored(within, limit)
             }
+            ExtentData::Esxi {
+                index, file_len, ..
+            } => Grains::new(self, tables, extent, index, file_len).stored(within, limit),
         }
     }
 
@@ -259,153 +255,5 @@ impl Link {
             Stored::Data(extent.file, start),
             (data_end - start) / SECTOR,
         ))
-    }
-}
-
-/// A stretch of a file that is known to hold zeros only.
-#[derive(Default)]
-struct Hole {
-    start: u64,
-    end: u64,
-}
-
-/// The tables of one sparse extent.
-pub(super) struct Grains<'a> {
-    pub link: &'a Link,
-    pub tables: &'a Tables,
-    pub extent: &'a Extent,
-    pub header: Header,
-    pub file_len: u64,
-}
-
-impl Grains<'_> {
-    fn pool(&self) -> &Pool {
-        self.link.pool()
-    }
-
-    /// Answers for `sector` of the extent: follows the tables while they say the same.
-    fn stored(&self, sector: u64, limit: u64) -> Result<(Stored, u64)> {
-        let grain = self.header.grain_sectors;
-        let inside = sector % grain;
-        let mut index = sector / grain;
-        let mut first = None;
-        let mut hole = Hole::default();
-        // Counted from the start of the first grain.
-        let mut covered = 0;
-        while covered < limit + inside {
-            let table_end = (index / TABLE_ENTRIES + 1) * TABLE_ENTRIES;
-            let page = self.page(index / TABLE_ENTRIES, &mut hole)?;
-            while index < table_end && covered < limit + inside {
-                let stored = match &page {
-                    Some(page) => self.entry(page, index)?,
-                    None => Stored::Nothing,
-                };
-                if stored != after(*first.get_or_insert(stored), covered) {
-                    return Ok((after(first.unwrap_or(stored), inside), covered - inside));
-                }
-                let step = if page.is_some() { 1 } else { table_end - index };
-                index += step;
-                covered += step * grain;
-            }
-        }
-        let stored = after(first.unwrap_or(Stored::Nothing), inside);
-        Ok((stored, (covered - inside).min(limit)))
-    }
-
-    /// Returns a grain table; `None` where it is missing, or known to be empty without reading it.
-    fn page(&self, table: u64, hole: &mut Hole) -> Result<Option<Arc<Page>>> {
-        let Some(offset) = self.table_offset(table)? else {
-            return Ok(None);
-        };
-        let end = offset + TABLE_BYTES;
-        if hole.start <= offset && end <= hole.end {
-            return Ok(None);
-        }
-        let page = self.tables.page(self.pool(), self.extent.file, offset)?;
-        if page.iter().all(|entry| *entry == 0) {
-            // Where one table is empty, those behind it often are a hole of the file.
-            let next = self.pool().get(self.extent.file)?.next_data(end)?;
-            hole.start = offset;
-            hole.end = next.map_or(self.file_len, |(data, _)| data);
-            return Ok(None);
-        }
-        Ok(Some(page))
-    }
-
-    /// Returns the byte where a grain table lies; `None` where the directory has none.
-    fn table_offset(&self, table: u64) -> Result<Option<u64>> {
-        let page_offset = self.header.gd_offset * SECTOR + table / TABLE_ENTRIES * TABLE_BYTES;
-        let page = self
-            .tables
-            .page(self.pool(), self.extent.file, page_offset)?;
-        let sector = u64::from(page[(table % TABLE_ENTRIES) as usize]);
-        let offset = sector * SECTOR;
-        if sector == 0 {
-            return Ok(None);
-        }
-        if offset + TABLE_BYTES > self.file_len {
-            return Err(self.damaged(&format!("grain table {table} at sector {sector}")));
-        }
-        Ok(Some(offset))
-    }
-
-    fn entry(&self, page: &Page, index: u64) -> Result<Stored> {
-        let entry = page[(index % TABLE_ENTRIES) as usize];
-        match entry {
-            0 => Ok(Stored::Nothing),
-            ZERO_GRAIN if self.header.zero_grains => Ok(Stored::Zeros),
-            _ => {
-                let sector = u64::from(entry);
-                // The last grain need not be whole: the disk may end within it.
-                let left = self.header.capacity - index * self.header.grain_sectors;
-                if let Some(packing) = self.header.packing {
-                    return self.packed(packing, sector, index, left);
-                }
-                let end = (sector + left.min(self.header.grain_sectors)) * SECTOR;
-                if sector < self.header.overhead || end > self.file_len {
-                    return Err(self.damaged(&format!("grain {index} at sector {sector}")));
-                }
-                Ok(Stored::Data(self.extent.file, sector * SECTOR))
-            }
-        }
-    }
-
-    /// Returns the compressed grain at `sector`; how long it is, only reading it tells.
-    fn packed(&self, packing: Packing, sector: u64, index: u64, left: u64) -> Result<Stored> {
-        let grain = self.header.grain_sectors;
-        let offset = sector * SECTOR;
-        if offset >= self.file_len {
-            return Err(self.damaged(&format!("grain {index} at sector {sector}")));
-        }
-        Ok(Stored::Packed(Packed {
-            file: self.extent.file,
-            offset,
-            packing,
-            lba: index * grain,
-            grain_sectors: grain,
-            sectors: left.min(grain),
-            skip: 0,
-        }))
-    }
-
-    fn damaged(&self, what: &str) -> Error {
-        let path = self.link.extent_path(self.extent);
-        let text = format!(
-            "{}: {what} does not lie among the file's data",
-            quoted(&path)
-        );
-        Error::new(Kind::DiskInvalid, text).at(&path)
-    }
-}
-
-/// Returns what stands `sectors` behind `first`, if all between is of one piece.
-fn after(first: Stored, sectors: u64) -> Stored {
-    match first {
-        Stored::Data(file, offset) => Stored::Data(file, offset + sectors * SECTOR),
-        Stored::Packed(packed) => Stored::Packed(Packed {
-            skip: packed.skip + sectors,
-            ..packed
-        }),
-        other => other,
     }
 }

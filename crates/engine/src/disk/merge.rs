@@ -75,7 +75,7 @@ pub fn merge(chain: &Chain, job: &Job) -> Result<u64> {
             ExtentData::Flat { offset } => merger.write_flat(file.as_ref(), offset)?,
             ExtentData::Sparse { header, .. } => merger.write_sparse(file.into(), header)?,
             // Refused before.
-            ExtentData::Zero => 0,
+            ExtentData::Zero | ExtentData::Esxi { .. } => 0,
         };
     }
     Ok(written)

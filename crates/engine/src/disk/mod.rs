@@ -16,6 +16,8 @@ pub mod create;
 #[cfg(feature = "local")]
 pub mod edit;
 #[cfg(feature = "local")]
+mod esxi;
+#[cfg(feature = "local")]
 mod files;
 #[cfg(feature = "local")]
 mod find;
@@ -23,6 +25,8 @@ mod find;
 mod geometry;
 #[cfg(feature = "local")]
 mod graft;
+#[cfg(feature = "local")]
+mod grains;
 #[cfg(feature = "local")]
 mod grow;
 #[cfg(feature = "local")]

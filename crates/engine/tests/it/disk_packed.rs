@@ -1,5 +1,6 @@
 //! Disks of compressed grains: read as others read them, a source for clones, never written to.
 
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -99,6 +100,29 @@ fn stream_is_cloned_to_a_disk_that_can_be_written() {
     assert_eq!(create_type, CreateType::MonolithicSparse);
     assert_same(&copied, &source);
     assert_sound(&copied);
+}
+
+#[test]
+fn our_streams_read_as_another_reader_reads_them() {
+    for content in CONTENTS {
+        let dir = tempfile::tempdir().unwrap();
+        let source = chain_of(dir.path(), CreateType::SplitSparse, content, 2);
+        let path = dir.path().join("s.vmdk");
+        let spec = Copy {
+            path: &path,
+            create_type: Some(CreateType::StreamOptimized),
+            preallocated: false,
+            uuid: None,
+            content_id: ContentId::Keep,
+        };
+        copy(&Local, &open(&source).unwrap(), &spec, &Job::new()).unwrap();
+        let mut other = vmdk::VmdkReader::open_path(&path).unwrap();
+        assert_eq!(other.disk_type(), "streamOptimized");
+        let mut bytes = Vec::new();
+        other.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == qemu_read_all(&source), "{content:?}");
+        assert_sound(&path);
+    }
 }
 
 #[test]

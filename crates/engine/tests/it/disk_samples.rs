@@ -89,7 +89,7 @@ const FACTS: [Fact; 12] = [
     ),
     (
         "vmdk-extracts/Base_R91-000001.vmdk",
-        Err((Kind::DiskUnsupported, "seSparse")),
+        Err((Kind::FileNotFound, "Base_R91-000001-sesparse.vmdk")),
     ),
     (
         "fortigate/datadrive.vmdk",

@@ -11,6 +11,7 @@ mod disk_chain;
 mod disk_check;
 mod disk_copy;
 mod disk_create;
+mod disk_esxi;
 mod disk_hostile;
 mod disk_merge;
 mod disk_packed;

@@ -326,18 +326,24 @@ fn complete_disks_are_cloned() {
 }
 
 #[test]
-fn disks_of_other_types_are_refused_by_name() {
+fn snapshots_of_esxi_without_their_data_are_refused_by_the_missing_file() {
     for (disk, word) in [
-        ("vmdk-vmware/vmfs_thick-000001.vmdk", "vmfsSparse"),
-        ("vmdk-extracts/sql-000001.vmdk", "vmfsSparse"),
-        ("vmdk-extracts/Base_R91-000001.vmdk", "seSparse"),
+        (
+            "vmdk-vmware/vmfs_thick-000001.vmdk",
+            "vmfs_thick-000001-delta.vmdk",
+        ),
+        ("vmdk-extracts/sql-000001.vmdk", "sql-000001-delta.vmdk"),
+        (
+            "vmdk-extracts/Base_R91-000001.vmdk",
+            "Base_R91-000001-sesparse.vmdk",
+        ),
     ] {
         let Some((library, vm)) = around(disk) else {
             return;
         };
         for kind in BOTH {
             let error = refused(&vm, library.path(), kind);
-            assert_eq!(error.kind(), Kind::DiskUnsupported, "{disk}: {error}");
+            assert_eq!(error.kind(), Kind::FileNotFound, "{disk}: {error}");
             assert!(error.to_string().contains(word), "{disk}: {error}");
         }
         let problem = vm.info().unwrap().disks[0].problem.clone().unwrap();

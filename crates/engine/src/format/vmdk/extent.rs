@@ -7,6 +7,10 @@ pub enum ExtentKind {
     Flat(u64),
     /// A hosted sparse extent.
     Sparse,
+    /// A sparse extent of older ESXi snapshots.
+    VmfsSparse,
+    /// A sparse extent of today's ESXi snapshots.
+    SeSparse,
     /// No file: it reads as zeros.
     Zero,
     /// Anything else, by its word.
@@ -60,6 +64,8 @@ impl ExtentLine {
         let kind = match word.as_str() {
             "FLAT" | "VMFS" => ExtentKind::Flat(offset.map_or(Ok(0), str::parse).ok()?),
             "SPARSE" => ExtentKind::Sparse,
+            "VMFSSPARSE" => ExtentKind::VmfsSparse,
+            "SESPARSE" => ExtentKind::SeSparse,
             "ZERO" => ExtentKind::Zero,
             _ => ExtentKind::Other(word),
         };

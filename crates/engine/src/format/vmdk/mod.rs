@@ -3,8 +3,10 @@
 //! What is known of the format stands in `docs/formats/vmdk.md`; nothing here opens a file.
 
 mod compose;
+pub mod cowd;
 pub mod descriptor;
 mod extent;
+pub mod sesparse;
 pub mod sparse;
 pub mod stream;
 
@@ -74,6 +76,10 @@ pub enum CreateType {
     /// One sparse file of compressed grains with the descriptor inside: for transport, never written
     /// to.
     StreamOptimized,
+    /// An older ESXi snapshot: a descriptor and a COWD file, read only.
+    VmfsSparse,
+    /// Today's ESXi snapshot: a descriptor and a seSparse file, read only.
+    SeSparse,
     /// A descriptor and extents of any kind.
     Custom,
 }
@@ -93,6 +99,8 @@ impl CreateType {
                 Ok(Self::Vmfs)
             }
             "streamoptimized" => Ok(Self::StreamOptimized),
+            "vmfssparse" => Ok(Self::VmfsSparse),
+            "sesparse" | "vmfssesparse" => Ok(Self::SeSparse),
             "custom" => Ok(Self::Custom),
             other => Err(Fault::Unsupported(format!(
                 "a disk of type \"{}\" cannot be used: {}",
@@ -111,6 +119,8 @@ impl CreateType {
             Self::SplitFlat => "twoGbMaxExtentFlat",
             Self::Vmfs => "vmfs",
             Self::StreamOptimized => "streamOptimized",
+            Self::VmfsSparse => "vmfsSparse",
+            Self::SeSparse => "seSparse",
             Self::Custom => "custom",
         }
     }
@@ -119,7 +129,13 @@ impl CreateType {
     pub fn may_have(self, kind: &ExtentKind) -> bool {
         match kind {
             ExtentKind::Zero => true,
-            ExtentKind::Sparse => self.is_sparse() || self == Self::Custom,
+            ExtentKind::Sparse => {
+                self.is_split() && self.is_sparse()
+                    || self.embeds_descriptor()
+                    || self == Self::Custom
+            }
+            ExtentKind::VmfsSparse => matches!(self, Self::VmfsSparse | Self::Custom),
+            ExtentKind::SeSparse => matches!(self, Self::SeSparse | Self::Custom),
             ExtentKind::Flat(_) => !self.is_sparse(),
             ExtentKind::Other(_) => false,
         }
@@ -134,7 +150,11 @@ impl CreateType {
     pub fn is_sparse(self) -> bool {
         matches!(
             self,
-            Self::MonolithicSparse | Self::SplitSparse | Self::StreamOptimized
+            Self::MonolithicSparse
+                | Self::SplitSparse
+                | Self::StreamOptimized
+                | Self::VmfsSparse
+                | Self::SeSparse
         )
     }
 
@@ -161,8 +181,12 @@ impl CreateType {
     /// it is one that is made, and that can be written to.
     pub fn of_copy(self, sectors: u64) -> Self {
         match self {
-            Self::Custom if sectors > sparse::MAX_CAPACITY => Self::SplitSparse,
-            Self::Custom | Self::StreamOptimized => Self::MonolithicSparse,
+            Self::Custom | Self::VmfsSparse | Self::SeSparse if sectors > sparse::MAX_CAPACITY => {
+                Self::SplitSparse
+            }
+            Self::Custom | Self::StreamOptimized | Self::VmfsSparse | Self::SeSparse => {
+                Self::MonolithicSparse
+            }
             made => made,
         }
     }
@@ -180,7 +204,6 @@ impl CreateType {
 /// Says why a disk of a known, but unused, create type (in lower case) is refused.
 fn refusal(word: &str) -> &'static str {
     match word {
-        "vmfssparse" | "sesparse" | "vmfssesparse" => "snapshots of ESXi are not read yet",
         "fulldevice"
         | "partitioneddevice"
         | "vmfsrdm"
@@ -210,12 +233,13 @@ mod tests {
 
     #[test]
     fn other_types_are_refused_by_name() {
-        let Err(Fault::Unsupported(text)) = CreateType::parse("seSparse") else {
+        let Err(Fault::Unsupported(text)) = CreateType::parse("vmfsRDM") else {
             panic!("accepted");
         };
         assert_eq!(
             text,
-            "a disk of type \"seSparse\" cannot be used: snapshots of ESXi are not read yet"
+            "a disk of type \"vmfsRDM\" cannot be used: it stands for a device of the host it was \
+             made on"
         );
     }
 }
