@@ -1,20 +1,33 @@
 //! The file system of this machine.
 
+use std::any::Any;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, RenameFlags, fallocate, fcntl, renameat2};
 use nix::libc;
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{AccessFlags, Whence, eaccess, lseek64};
+use reflink_copy::ReflinkBlockBuilder;
+use rustix::fs::{Advice, copy_file_range, fadvise};
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
-use super::{Access, Bytes, Entry, FileKind, Held, LockMode, Meta, Store};
+use super::{Access, Bytes, Entry, FileKind, Held, LockMode, Meta, Span, Store};
 use crate::error::{Error, Kind, Result, quoted};
 
 /// Where QEMU's locks begin in a file, and how many bytes they span (util of `file-posix`): byte
 /// 100 + n is held by whoever uses permission n. Permission 1 is writing.
 const QEMU_WRITE_LOCK: libc::off_t = 101;
+
+/// `RWF_DONTCACHE` of Linux 6.14: write-back begins at once, and the pages are free after it.
+const DONT_CACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
+
+/// The file systems whose files another machine has, or another process: NFS, SMB (two numbers), Ceph, FUSE.
+const REMOTE: [i64; 5] = [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400, 0x6573_5546];
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +37,8 @@ pub struct Local;
 struct LocalFile {
     file: File,
     path: PathBuf,
+    /// [`DONT_CACHE`] was refused.
+    caches: AtomicBool,
 }
 
 struct LockedDir {
@@ -34,9 +49,64 @@ struct LockedDir {
 impl Held for LockedDir {}
 
 impl LocalFile {
+    fn new(file: File, path: &Path) -> Self {
+        Self {
+            file,
+            path: path.to_path_buf(),
+            caches: AtomicBool::new(false),
+        }
+    }
+
     fn error(&self, doing: &str, source: io::Error) -> Error {
         Error::io(doing, &self.path, source)
     }
+
+    /// Copies within the kernel, or on the machine that has both files.
+    fn copy_in_kernel(&self, source: &Self, span: Span) -> Result<bool> {
+        let (mut from, mut to) = (span.from, span.to);
+        while to < span.to + span.len {
+            let left = span.to + span.len - to;
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(1 << 26);
+            match copy_file_range(
+                &source.file,
+                Some(&mut from),
+                &self.file,
+                Some(&mut to),
+                most,
+            ) {
+                // The source became shorter: reading it will tell.
+                Ok(0) => return Ok(false),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) if is_refusal(e) => return Ok(false),
+                Err(e) => return Err(self.error("write", e.into())),
+            }
+        }
+        Ok(true)
+    }
+
+    fn advise(&self, offset: u64, len: u64, advice: Advice) {
+        // Only a hint: what comes of it is the system's business.
+        let _ = fadvise(&self.file, offset, NonZeroU64::new(len), advice);
+    }
+
+    fn is_remote(&self) -> bool {
+        let kind = fstatfs(&self.file).map(|stat| stat.filesystem_type());
+        kind.is_ok_and(|kind| REMOTE.iter().any(|id| kind == FsType(*id as _)))
+    }
+}
+
+/// Tells whether an error says that something cannot be done with these files at all.
+fn is_refusal(error: Errno) -> bool {
+    [
+        Errno::OPNOTSUPP,
+        Errno::XDEV,
+        Errno::INVAL,
+        Errno::NOTTY,
+        Errno::NOSYS,
+        Errno::PERM,
+        Errno::TXTBSY,
+    ]
+    .contains(&error)
 }
 
 impl Bytes for LocalFile {
@@ -65,6 +135,66 @@ impl Bytes for LocalFile {
         self.file
             .write_all_at(buf, offset)
             .map_err(|e| self.error("write", e))
+    }
+
+    fn stream_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        let mut done = 0;
+        while done < buf.len() && !self.caches.load(Ordering::Relaxed) {
+            let rest = [IoSlice::new(&buf[done..])];
+            match pwritev2(&self.file, &rest, offset + done as u64, DONT_CACHE) {
+                Ok(n) if n > 0 => done += n,
+                Err(Errno::INTR) => {}
+                // An older kernel, or a file system that does not know it. A real error comes again.
+                _ => self.caches.store(true, Ordering::Relaxed),
+            }
+        }
+        if done < buf.len() {
+            self.write_at(&buf[done..], offset + done as u64)?;
+            // Linux begins the write-back of pages that it is to forget.
+            self.advise(offset, buf.len() as u64, Advice::DontNeed);
+        }
+        Ok(())
+    }
+
+    fn will_read(&self, offset: u64, len: u64) {
+        self.advise(offset, len, Advice::WillNeed);
+    }
+
+    fn block_bytes(&self) -> u64 {
+        let size = fstatfs(&self.file).map(|stat| stat.block_size() as u64);
+        size.ok().filter(|size| *size > 0).unwrap_or(4096)
+    }
+
+    fn share_from(&self, source: &dyn Bytes, span: Span) -> Result<bool> {
+        let Some(source) = source.as_any().and_then(<dyn Any>::downcast_ref::<Self>) else {
+            return Ok(false);
+        };
+        let Some(len) = NonZeroU64::new(span.len) else {
+            return Ok(true);
+        };
+        let block = ReflinkBlockBuilder::new(&source.file, &self.file, len)
+            .from_offset(span.from)
+            .to_offset(span.to);
+        match block.reflink_block() {
+            Ok(()) => Ok(true),
+            Err(e) if Errno::from_io_error(&e).is_some_and(is_refusal) => Ok(false),
+            Err(e) => Err(self.error("write", e)),
+        }
+    }
+
+    fn copy_from(&self, source: &dyn Bytes, span: Span) -> Result<bool> {
+        let Some(source) = source.as_any().and_then(<dyn Any>::downcast_ref::<Self>) else {
+            return Ok(false);
+        };
+        // Within this machine it saves nothing, and zeros are not found (docs/adr/0017).
+        if !self.is_remote() || !source.is_remote() {
+            return Ok(false);
+        }
+        self.copy_in_kernel(source, span)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
@@ -133,10 +263,7 @@ impl Store for Local {
         let mut options = OpenOptions::new();
         options.read(true).write(access == Access::Write);
         let file = Self::open_regular(path, &options)?;
-        Ok(Box::new(LocalFile {
-            file,
-            path: path.to_path_buf(),
-        }))
+        Ok(Box::new(LocalFile::new(file, path)))
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn Bytes>> {
@@ -146,10 +273,7 @@ impl Store for Local {
             .create_new(true)
             .open(path)
             .map_err(|e| Error::io("create", path, e))?;
-        Ok(Box::new(LocalFile {
-            file,
-            path: path.to_path_buf(),
-        }))
+        Ok(Box::new(LocalFile::new(file, path)))
     }
 
     fn meta(&self, path: &Path) -> Result<Meta> {
@@ -345,5 +469,48 @@ fn kind_of(file_type: std::fs::FileType) -> FileKind {
         FileKind::Dir
     } else {
         FileKind::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(dir: &Path, name: &str) -> LocalFile {
+        let mut options = OpenOptions::new();
+        let path = dir.join(name);
+        let options = options.read(true).write(true).create_new(true);
+        LocalFile::new(options.open(&path).unwrap(), &path)
+    }
+
+    #[test]
+    fn the_kernel_copies_between_any_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (file(dir.path(), "a"), file(dir.path(), "b"));
+        from.write_at(b"0123456789", 0).unwrap();
+        let span = |from, to, len| Span { from, to, len };
+        assert!(to.copy_in_kernel(&from, span(3, 5000, 4)).unwrap());
+        let mut got = [1; 4];
+        to.read_exact_at(&mut got, 5000).unwrap();
+        assert_eq!(&got, b"3456");
+        // What is not there is left to a reader, who says so.
+        assert!(!to.copy_in_kernel(&from, span(8, 0, 4)).unwrap());
+        // Neither file is another machine's.
+        assert!(!to.copy_from(&from, span(0, 0, 4)).unwrap());
+    }
+
+    #[test]
+    fn streamed_bytes_are_there_whether_or_not_the_system_keeps_them() {
+        let dir = tempfile::tempdir().unwrap();
+        for caches in [false, true] {
+            let file = file(dir.path(), &caches.to_string());
+            file.caches.store(caches, Ordering::Relaxed);
+            let bytes: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
+            file.stream_at(&bytes, 777).unwrap();
+            assert_eq!(file.len().unwrap(), 777 + 300_000);
+            let mut got = vec![0; bytes.len()];
+            file.read_exact_at(&mut got, 777).unwrap();
+            assert!(got == bytes);
+        }
     }
 }

@@ -1,18 +1,33 @@
 //! A file system in memory, for unit tests of everything above.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Access, Bytes, Entry, FileKind, Held, LockMode, Meta, Store};
-use crate::error::{Error, Result};
+use super::{Access, Bytes, Entry, FileKind, Held, LockMode, Meta, Span, Store};
+use crate::error::{Error, Kind, Result};
 
 /// Blocks of zeros are holes of a file, as on a real disk that was never written there.
 const BLOCK: usize = 4096;
 
 type Content = Arc<Mutex<Vec<u8>>>;
+
+/// What a [`Mem`] can do besides reading and writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Skill {
+    /// Nothing, as most file systems.
+    #[default]
+    None,
+    /// Files share blocks, as on XFS and btrfs.
+    Share,
+    /// Files share blocks, but only so many times: then it refuses, as at the end of a file system's patience.
+    ShareTimes(u32),
+    /// It copies by itself, as a file server does.
+    Copy,
+}
 
 /// A file system in memory. Clones share it. Paths are taken as they are; `/` exists.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +40,7 @@ struct Tree {
     last_id: u64,
     /// How many changes are still made; `None` is all.
     left: Option<usize>,
+    skill: Skill,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +72,11 @@ impl Mem {
     /// until there is another limit, or none.
     pub fn limit_changes(&self, left: Option<usize>) {
         self.tree().left = left;
+    }
+
+    /// Lets its files be able to do `skill`.
+    pub fn teach(&self, skill: Skill) {
+        self.tree().skill = skill;
     }
 
     fn tree(&self) -> MutexGuard<'_, Tree> {
@@ -143,6 +164,19 @@ impl Tree {
     }
 }
 
+impl MemFile {
+    /// Copies between two files of one memory.
+    fn copy(&self, source: &dyn Bytes, span: Span) -> Result<bool> {
+        let source = source.as_any().and_then(<dyn Any>::downcast_ref::<Self>);
+        let Some(source) = source.filter(|source| Arc::ptr_eq(&self.tree, &source.tree)) else {
+            return Ok(false);
+        };
+        let mut buf = vec![0; span.len as usize];
+        source.read_exact_at(&mut buf, span.from)?;
+        self.write_at(&buf, span.to).map(|()| true)
+    }
+}
+
 impl Bytes for MemFile {
     fn len(&self) -> Result<u64> {
         Ok(locked(&self.content).len() as u64)
@@ -174,6 +208,35 @@ impl Bytes for MemFile {
         }
         content[start..end].copy_from_slice(buf);
         Ok(())
+    }
+
+    fn share_from(&self, source: &dyn Bytes, span: Span) -> Result<bool> {
+        match &mut locked(&self.tree).skill {
+            Skill::None | Skill::Copy | Skill::ShareTimes(0) => return Ok(false),
+            Skill::ShareTimes(left) => *left -= 1,
+            Skill::Share => {}
+        }
+        let block = self.block_bytes();
+        if [span.from, span.to, span.len]
+            .iter()
+            .any(|at| at % block != 0)
+        {
+            // A file system would only refuse; here it is a mistake of ours.
+            let text = format!("{span:?} is not whole blocks");
+            return Err(Error::new(Kind::Internal, text));
+        }
+        self.copy(source, span)
+    }
+
+    fn copy_from(&self, source: &dyn Bytes, span: Span) -> Result<bool> {
+        if locked(&self.tree).skill != Skill::Copy {
+            return Ok(false);
+        }
+        self.copy(source, span)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

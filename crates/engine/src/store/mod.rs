@@ -8,11 +8,12 @@ pub mod machine;
 mod mem;
 mod undo;
 
+use std::any::Any;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use local::{Local, create_private_dir, let_pass, link_to, remove_folder};
-pub use mem::Mem;
+pub use mem::{Mem, Skill};
 pub use undo::Undo;
 
 use crate::error::{Error, Kind, Result, quoted};
@@ -70,6 +71,17 @@ pub struct Entry {
     pub kind: FileKind,
 }
 
+/// A stretch of one file that is to become a stretch of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte in the source.
+    pub from: u64,
+    /// First byte in the destination.
+    pub to: u64,
+    /// Number of bytes, not 0.
+    pub len: u64,
+}
+
 /// An open file. Positions are bytes from its start.
 pub trait Bytes: Send + Sync {
     /// Returns the length.
@@ -89,6 +101,51 @@ pub trait Bytes: Send + Sync {
     /// # Errors
     /// What the system says; `NoSpace` with part of `buf` written.
     fn write_at(&self, buf: &[u8], offset: u64) -> Result<()>;
+
+    /// Writes as [`Bytes::write_at`] does, where nobody reads it soon: the system begins at once to
+    /// bring it to the disk, and keeps no copy in memory, where it can.
+    ///
+    /// # Errors
+    /// As [`Bytes::write_at`].
+    fn stream_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        self.write_at(buf, offset)
+    }
+
+    /// Says that these bytes are read next, so that the system may fetch them.
+    fn will_read(&self, _offset: u64, _len: u64) {}
+
+    /// Returns in what units the file's file system gives out its space, in bytes.
+    fn block_bytes(&self) -> u64 {
+        4096
+    }
+
+    /// Lets a stretch of this file be the same blocks as one of `source`: nothing is moved, and who
+    /// writes to either later does not change the other. All of the span lies inside the source and is
+    /// whole blocks.
+    ///
+    /// Returns `false`, with nothing done, where these two files cannot share blocks.
+    ///
+    /// # Errors
+    /// What the system says, as `NoSpace`.
+    fn share_from(&self, _source: &dyn Bytes, _span: Span) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Copies a stretch of `source`, which is all there, without its bytes coming through this process,
+    /// where that saves anything: where another machine has both files.
+    ///
+    /// Returns `false`, with nothing done or a part of it, where it does not.
+    ///
+    /// # Errors
+    /// What the system says, as `NoSpace`.
+    fn copy_from(&self, _source: &dyn Bytes, _span: Span) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Returns the file as its store knows it, by which two of one store find each other.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
 
     /// Cuts or grows the file to `len`; new bytes are zeros and take no space.
     ///
