@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use replix::clone::{CloneKind, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
 use replix::clone::{LineageNode, PlannedDisk};
-use replix::disk::{CheckReport, DiskCall, DiskReport, LinkReport, MapEntry};
+use replix::disk::{CheckReport, DiskCall, DiskReport, LinkReport, MapEntry, Moved};
 use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
 use replix::power::{Console, ScreenServer, StartSpec, StopMode};
@@ -212,6 +212,11 @@ impl Provider for Fake {
             kind: spec.kind,
             snapshot: Some("base".into()),
             bytes: 65536,
+            moved: Moved {
+                shared: 0,
+                handed_over: 0,
+                written: 65536,
+            },
             warnings: vec!["ethernet0 keeps its static address".into()],
         })
     }

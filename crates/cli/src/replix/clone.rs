@@ -170,10 +170,17 @@ fn made(report: &CloneReport, took: Duration) -> String {
         Some(name) => format!(" of snapshot {}", quoted(name)),
         None => String::new(),
     };
-    let data = match report.bytes {
-        0 => String::new(),
-        bytes => format!(", {} of disk data written", size(bytes)),
-    };
+    let moved = &report.moved;
+    let ways = [
+        (moved.shared, "shared with the source"),
+        (moved.handed_over, "copied by the file server"),
+        (moved.written, "written"),
+    ];
+    let data = ways
+        .iter()
+        .filter(|(bytes, _)| *bytes > 0)
+        .map(|(bytes, how)| format!(", {} of disk data {how}", size(*bytes)))
+        .collect::<String>();
     format!(
         "{} clone{of} made in {}{data}: {}",
         kind_name(report.kind),

@@ -141,6 +141,11 @@ fn clones_made_before_a_failure_are_named() {
         {
           "bytes": 65536,
           "kind": "full",
+          "moved": {
+            "handed_over": 0,
+            "shared": 0,
+            "written": 65536
+          },
           "path": "/clones/a-1/a-1.vmx",
           "snapshot": "base",
           "warnings": [

@@ -40,6 +40,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Moved;
 use crate::snapshot::SnapshotRef;
 
 /// What a clone shares with its source.
@@ -151,8 +152,11 @@ pub struct CloneReport {
     pub kind: CloneKind,
     /// Name of the snapshot that it stands on or was made from.
     pub snapshot: Option<String>,
-    /// Bytes of disk data written.
+    /// Bytes of disk data copied, in whatever way.
     pub bytes: u64,
+    /// In which ways.
+    #[serde(default)]
+    pub moved: Moved,
     /// What the user should know.
     pub warnings: Vec<String>,
 }

@@ -10,7 +10,7 @@ use super::plan::{BASE_DESCRIPTION, BASE_NAME, Prepared, prepare};
 use super::source::Source;
 use super::stage::Stage;
 use super::{CloneKind, ClonePlan, CloneReport, CloneSpec};
-use crate::disk::{self, ContentId, Copy};
+use crate::disk::{self, ContentId, Copy, Moved};
 use crate::error::{Result, quoted};
 use crate::format::{LineEnd, Vmsd, Vmxf};
 use crate::job::Job;
@@ -43,7 +43,7 @@ pub(crate) fn run(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<
         enter_in_parent(env, &mut ready, &mut undo, job)?;
     }
     job.expect_bytes(ready.plan.bytes);
-    let bytes = make_disks(env, &ready, stage.dir(), job)?;
+    let moved = make_disks(env, &ready, stage.dir(), job)?;
     let mut warnings = make_small_files(env, &mut ready, spec, stage.dir())?;
     job.check()?;
     stage.publish(&mut undo)?;
@@ -55,7 +55,8 @@ pub(crate) fn run(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<
         path: ready.destination,
         kind: spec.kind,
         snapshot: ready.source.snapshot.map(|entry| entry.display_name),
-        bytes,
+        bytes: moved.bytes(),
+        moved,
         warnings,
     })
 }
@@ -80,9 +81,9 @@ fn enter_in_parent(env: &Env, ready: &mut Prepared, undo: &mut Undo, job: &Job) 
     Ok(())
 }
 
-/// Makes the clone's disks in `dir` and returns the bytes written.
-fn make_disks(env: &Env, ready: &Prepared, dir: &Path, job: &Job) -> Result<u64> {
-    let mut bytes = 0;
+/// Makes the clone's disks in `dir` and returns how their data got there.
+fn make_disks(env: &Env, ready: &Prepared, dir: &Path, job: &Job) -> Result<Moved> {
+    let mut moved = Moved::default();
     for (disk, name) in ready.source.disks.iter().zip(&ready.disk_names) {
         job.check()?;
         let to = dir.join(name);
@@ -98,10 +99,10 @@ fn make_disks(env: &Env, ready: &Prepared, dir: &Path, job: &Job) -> Result<u64>
                 uuid: Some(Uuid::new_disk()),
                 content_id: ContentId::Fresh,
             };
-            bytes += disk::copy(&*env.store, &disk.chain, &copy, job)?.bytes;
+            moved += disk::copy(&*env.store, &disk.chain, &copy, job)?.moved;
         }
     }
-    Ok(bytes)
+    Ok(moved)
 }
 
 /// How the clone's disk names its parent (docs/adr/0005): relative where the two VMs lie side by

@@ -6,10 +6,11 @@
 use std::path::Path;
 
 use super::chain::Chain;
-use super::copy::{Target, copy_extent};
+use super::copy::copy_extent;
 use super::create::NewFile;
 use super::link::Extent;
 use super::sparse_file;
+use super::target::Target;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::sparse::Layout;
 use crate::job::Job;
@@ -71,7 +72,7 @@ fn rewrite(store: &dyn Store, chain: &Chain, extent: &Extent, new: &Path, job: &
         let text = chain.top().descriptor().as_bytes();
         sparse_file::write_descriptor(file.as_ref(), new, text)?;
     }
-    let mut target = Target::new(NewFile::Sparse(file, layout), extent.sectors);
+    let mut target = Target::new(NewFile::Sparse(file, layout), extent.sectors).finding_zeros();
     copy_extent(chain, extent.first_sector, &mut target, job)?;
     target.finish()?;
     store.open(new, Access::Write)?.sync()

@@ -1,22 +1,27 @@
 //! Copying: a disk with all its parents becomes one link, in any layout that is made.
 //!
 //! What the guest sees is copied in the order of its addresses. Grains of zeros are not written,
-//! so that a sparse disk stays sparse, and a flat copy has holes where nothing was.
+//! so that a sparse disk stays sparse, and a flat copy has holes where nothing was. How the bytes get
+//! to their place is [`Target`]'s.
 
 use std::path::{Path, PathBuf};
 
+use super::Moved;
 use super::chain::Chain;
-use super::create::{Blank, NewFile, cut, long_content_id};
+use super::create::{Blank, cut, long_content_id};
 use super::files::Made;
 use super::geometry;
 use super::link::Link;
-use super::sparse_file::Writer;
+use super::map::{Run, Stored};
+use super::pool::FileId;
 use super::stream::{Stream, USUAL_LEVEL};
-use super::window::{GRAIN, Window};
+use super::target::{Grains, Target};
+use super::window::Window;
 use crate::error::Result;
+use crate::format::vmdk::sparse::USUAL_GRAIN;
 use crate::format::vmdk::{CreateType, NEVER_WRITTEN, SECTOR};
 use crate::job::Job;
-use crate::store::{Bytes, Store};
+use crate::store::Store;
 
 /// The content id of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,8 +53,8 @@ pub struct Copy<'a> {
 pub struct Copied {
     /// The files made, the descriptor first.
     pub files: Vec<PathBuf>,
-    /// Bytes of data written to them.
-    pub bytes: u64,
+    /// How the data got into them.
+    pub moved: Moved,
 }
 
 /// Copies what `chain` reads as to a new disk without a parent.
@@ -126,25 +131,29 @@ fn write_stream(
         level,
         threads: None,
     };
-    let bytes = stream.write(file.as_ref(), job)?;
+    let written = stream.write(file.as_ref(), job)?;
     let files = blank.complete(made, store)?;
-    Ok(Copied { files, bytes })
+    let moved = Moved {
+        written,
+        ..Moved::default()
+    };
+    Ok(Copied { files, moved })
 }
 
 fn copy_links(store: &dyn Store, chain: &Chain, blank: &Blank<'_>, job: &Job) -> Result<Copied> {
     let mut made = Made::new(store);
-    let mut bytes = 0;
+    let mut moved = Moved::default();
     let mut first_sector = 0;
     for extent in blank.extents()? {
         let file = blank.make_extent(&mut made, store, &extent)?;
         let mut target = Target::new(file, extent.sectors);
         copy_extent(chain, first_sector, &mut target, job)?;
-        bytes += target.finish()?;
+        moved += target.finish()?;
         first_sector += extent.sectors;
     }
     job.check()?;
     let files = blank.complete(made, store)?;
-    Ok(Copied { files, bytes })
+    Ok(Copied { files, moved })
 }
 
 /// Returns the new disk, still without data.
@@ -189,77 +198,87 @@ pub(super) fn copy_extent(
     target: &mut Target,
     job: &Job,
 ) -> Result<()> {
-    let mut window = Window::new();
-    for run in chain.runs(first_sector, target.sectors) {
-        let run = run?;
+    let mut mover = Mover {
+        chain,
+        job,
+        first_sector,
+        window: Window::new(),
+        target,
+    };
+    for run in chain.runs(first_sector, mover.target.sectors) {
+        mover.take(&run?)?;
+    }
+    mover.target.write(&mut mover.window)?;
+    mover.target.settle(job)
+}
+
+/// Brings runs to an extent, in the order of the guest's addresses.
+struct Mover<'a> {
+    chain: &'a Chain,
+    job: &'a Job,
+    /// The sector of the disk with which the extent begins.
+    first_sector: u64,
+    window: Window,
+    target: &'a mut Target,
+}
+
+impl Mover<'_> {
+    fn take(&mut self, run: &Run) -> Result<()> {
         if !run.has_data() {
-            continue;
+            return Ok(());
         }
-        let mut skip = 0;
-        while skip < run.sectors {
-            let at = run.sector + skip - first_sector;
-            if window.room(at) == 0 {
-                job.check()?;
-                target.write(&mut window)?;
-                window.move_to(at);
+        if let Stored::Data(id, offset) = run.stored
+            && self.target.may_adopt(id)
+        {
+            return self.take_unread(run, id, offset);
+        }
+        self.read(run, 0, run.sectors)
+    }
+
+    /// Lets the target have the whole grains of a run as they are, and reads what is before and behind.
+    fn take_unread(&mut self, run: &Run, id: FileId, offset: u64) -> Result<()> {
+        let start = run.sector - self.first_sector;
+        let first = start.div_ceil(USUAL_GRAIN);
+        let count = ((start + run.sectors) / USUAL_GRAIN).saturating_sub(first);
+        if count == 0 {
+            return self.read(run, 0, run.sectors);
+        }
+        let before = first * USUAL_GRAIN - start;
+        self.read(run, 0, before)?;
+        self.target.write(&mut self.window)?;
+        let grains = Grains {
+            id,
+            from: offset + before * SECTOR,
+            first,
+            count,
+        };
+        self.job.check()?;
+        let source = self.chain.pool().get(id)?;
+        if !self.target.adopt(&grains, &source, self.job)? {
+            return self.read(run, before, run.sectors);
+        }
+        let whole = count * USUAL_GRAIN;
+        self.job.advance(whole * SECTOR);
+        self.read(run, before + whole, run.sectors)
+    }
+
+    /// Reads a run from sector `from` of it up to sector `to`.
+    fn read(&mut self, run: &Run, from: u64, to: u64) -> Result<()> {
+        let mut skip = from;
+        while skip < to {
+            let at = run.sector + skip - self.first_sector;
+            if self.window.is_empty() {
+                self.window.move_to(at);
+            } else if self.window.room(at) == 0 {
+                self.job.check()?;
+                self.target.write(&mut self.window)?;
+                self.window.move_to(at);
             }
-            let sectors = window.room(at).min(run.sectors - skip);
-            window.fill(chain, &run, skip, at, sectors)?;
-            job.advance(sectors * SECTOR);
+            let sectors = self.window.room(at).min(to - skip);
+            self.window.fill(self.chain, run, skip, at, sectors)?;
+            self.job.advance(sectors * SECTOR);
             skip += sectors;
         }
-    }
-    target.write(&mut window)
-}
-
-/// The extent that is being filled.
-pub(super) struct Target {
-    file: TargetFile,
-    sectors: u64,
-    written: u64,
-}
-
-enum TargetFile {
-    Flat(Box<dyn Bytes>),
-    Sparse(Writer),
-}
-
-impl Target {
-    /// Returns the new extent in `file`, of `sectors` sectors.
-    pub fn new(file: NewFile, sectors: u64) -> Self {
-        let file = match file {
-            NewFile::Flat(file) => TargetFile::Flat(file),
-            NewFile::Sparse(file, layout) => TargetFile::Sparse(Writer::new(file, layout)),
-        };
-        Self {
-            file,
-            sectors,
-            written: 0,
-        }
-    }
-
-    /// Writes what the window holds.
-    fn write(&mut self, window: &mut Window) -> Result<()> {
-        let len = self.sectors * SECTOR;
-        window.for_each_group(|first, bytes| {
-            self.written += bytes.len() as u64;
-            match &mut self.file {
-                TargetFile::Sparse(writer) => writer.append(first, bytes),
-                TargetFile::Flat(file) => {
-                    // The last grain may reach past the end, which a flat extent does not.
-                    let start = first * GRAIN as u64;
-                    let inside = (len - start).min(bytes.len() as u64) as usize;
-                    file.write_at(&bytes[..inside], start)
-                }
-            }
-        })
-    }
-
-    /// Writes what is outstanding; returns the bytes of data written.
-    pub fn finish(mut self) -> Result<u64> {
-        if let TargetFile::Sparse(writer) = &mut self.file {
-            writer.finish()?;
-        }
-        Ok(self.written)
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::pool::FileId;
 use super::tables::Tables;
 use crate::error::Result;
 use crate::format::vmdk::SECTOR;
-use crate::format::vmdk::sparse::Packing;
+use crate::format::vmdk::sparse::{Packing, USUAL_GRAIN};
 
 /// What one link says about a stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,7 +228,7 @@ impl Link {
         let within = sector - extent.first_sector;
         let limit = limit.min(extent.sectors - within);
         match extent.data {
-            ExtentData::Flat { offset } => self.stored_flat(extent, offset + within, limit),
+            ExtentData::Flat { offset } => self.stored_flat(extent, offset, within, limit),
             ExtentData::Zero => Ok((Stored::Zeros, limit)),
             ExtentData::Sparse { header, file_len } => {
                 let index = Index::Hosted(header);
@@ -240,20 +240,32 @@ impl Link {
         }
     }
 
-    fn stored_flat(&self, extent: &Extent, sector: u64, limit: u64) -> Result<(Stored, u64)> {
-        let start = sector * SECTOR;
+    /// Answers for `sector` of a flat extent whose data begins at sector `offset` of its file.
+    ///
+    /// Small holes are data like any other: to tell them apart costs more than to read them.
+    fn stored_flat(
+        &self,
+        extent: &Extent,
+        offset: u64,
+        sector: u64,
+        limit: u64,
+    ) -> Result<(Stored, u64)> {
+        let start = (offset + sector) * SECTOR;
         let end = start + limit * SECTOR;
         let next = self.pool().get(extent.file)?.next_data(start)?;
-        let (data, data_end) = next.unwrap_or((end, end));
-        // Whole sectors only: a file system's blocks are not smaller, but who knows.
-        let data = (data / SECTOR * SECTOR).clamp(start, end);
-        if data > start {
-            return Ok((Stored::Zeros, (data - start) / SECTOR));
+        let Some((data, data_end)) = next.filter(|(data, _)| *data < end) else {
+            return Ok((Stored::Zeros, limit));
+        };
+        let data = data / SECTOR - offset;
+        let data = (data / USUAL_GRAIN * USUAL_GRAIN).max(sector);
+        if data > sector {
+            return Ok((Stored::Zeros, data - sector));
         }
-        let data_end = data_end.next_multiple_of(SECTOR).clamp(start + SECTOR, end);
+        let data_end = data_end.min(end).div_ceil(SECTOR) - offset;
+        let data_end = data_end.next_multiple_of(USUAL_GRAIN);
         Ok((
             Stored::Data(extent.file, start),
-            (data_end - start) / SECTOR,
+            (data_end.max(sector + 1) - sector).min(limit),
         ))
     }
 }

@@ -38,6 +38,8 @@ pub mod merge;
 #[cfg(feature = "local")]
 mod packed;
 #[cfg(feature = "local")]
+mod pipeline;
+#[cfg(feature = "local")]
 pub mod place;
 #[cfg(feature = "local")]
 pub mod pool;
@@ -51,6 +53,8 @@ mod sparse_file;
 mod stream;
 #[cfg(feature = "local")]
 mod tables;
+#[cfg(feature = "local")]
+mod target;
 #[cfg(all(test, feature = "local"))]
 mod testing;
 #[cfg(feature = "local")]
@@ -134,6 +138,32 @@ pub enum DiskCall {
     /// Writes the files of a growing disk anew: in the order of the guest's addresses, and without
     /// what reads as zeros.
     Compact,
+}
+
+/// How the data of a copy got to its place, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Not at all: the copy and its source are the same blocks until one of them is written to.
+    pub shared: u64,
+    /// Within the file server that has both.
+    pub handed_over: u64,
+    /// Read and written.
+    pub written: u64,
+}
+
+impl Moved {
+    /// Returns the data in all.
+    pub fn bytes(&self) -> u64 {
+        self.shared + self.handed_over + self.written
+    }
+}
+
+impl std::ops::AddAssign for Moved {
+    fn add_assign(&mut self, other: Self) {
+        self.shared += other.shared;
+        self.handed_over += other.handed_over;
+        self.written += other.written;
+    }
 }
 
 /// A virtual disk as its files describe it.

@@ -1,6 +1,7 @@
 //! Making a new sparse extent: header, descriptor and tables, then its grains in order.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
@@ -47,10 +48,10 @@ pub(super) fn write_descriptor(file: &dyn Bytes, path: &Path, text: &[u8]) -> Re
     file.write_at(text, SECTOR)
 }
 
-/// Fills a new sparse extent from its start to its end: grains go one behind the other, in the
-/// order of the guest's addresses, and each table is written once.
+/// Says where the grains of a new sparse extent go, one behind the other in the order of the guest's
+/// addresses, and writes its tables, each once.
 pub(super) struct Writer {
-    file: Box<dyn Bytes>,
+    file: Arc<dyn Bytes>,
     layout: Layout,
     next_sector: u64,
     table: Vec<u8>,
@@ -60,7 +61,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Returns a writer for the extent just made in `file`.
-    pub fn new(file: Box<dyn Bytes>, layout: Layout) -> Self {
+    pub fn new(file: Arc<dyn Bytes>, layout: Layout) -> Self {
         Self {
             file,
             layout,
@@ -70,12 +71,19 @@ impl Writer {
         }
     }
 
-    /// Writes whole grains; `first` is the number of the first one, above all written before.
-    pub fn append(&mut self, first: u64, grains: &[u8]) -> Result<()> {
-        self.file.write_at(grains, self.next_sector * SECTOR)?;
-        let count = grains.len() as u64 / (USUAL_GRAIN * SECTOR);
+    /// Returns the byte where the next grain goes: the format wants each at a multiple of its size.
+    pub fn next_offset(&self) -> u64 {
+        self.next_sector * SECTOR
+    }
+
+    /// Enters `count` grains, which lie from [`Writer::next_offset`] on; `first` is the number of the
+    /// first one, above all entered before.
+    ///
+    /// # Errors
+    /// `DiskInvalid` where they do not fit; what writing a table says.
+    pub fn enter(&mut self, first: u64, count: u64) -> Result<()> {
         for grain in first..first + count {
-            self.enter(grain)?;
+            self.enter_grain(grain)?;
         }
         Ok(())
     }
@@ -93,7 +101,7 @@ impl Writer {
         Ok(())
     }
 
-    fn enter(&mut self, grain: u64) -> Result<()> {
+    fn enter_grain(&mut self, grain: u64) -> Result<()> {
         let table = grain / TABLE_ENTRIES;
         if self.current != Some(table) {
             self.finish()?;

@@ -176,7 +176,16 @@ mod properties {
     use crate::disk::{ContentId, Copy, check, copy, create_child, export, merge};
     use crate::format::vmdk::CreateType;
     use crate::job::Job;
-    use crate::store::Access;
+    use crate::store::{Access, Skill};
+
+    fn any_skill() -> impl Strategy<Value = Skill> {
+        prop_oneof![
+            Just(Skill::None),
+            Just(Skill::Share),
+            (0u32..4).prop_map(Skill::ShareTimes),
+            Just(Skill::Copy),
+        ]
+    }
 
     fn read(chain: &Chain) -> Vec<u8> {
         let mut bytes = vec![0xee; chain.capacity_bytes() as usize];
@@ -226,8 +235,9 @@ mod properties {
         }
 
         #[test]
-        fn a_copy_reads_the_same(links in any_chain(), flat: bool, split: bool) {
+        fn a_copy_reads_the_same(links in any_chain(), flat: bool, split: bool, skill in any_skill()) {
             let sample = Sample::new(&links);
+            sample.store.teach(skill);
             let create_type = match (flat, split) {
                 (false, false) => CreateType::MonolithicSparse,
                 (true, false) => CreateType::MonolithicFlat,
@@ -242,7 +252,16 @@ mod properties {
                 uuid: None,
                 content_id: ContentId::Keep,
             };
-            copy(&sample.store, &sample.open(&sample.top), &spec, &Job::new()).unwrap();
+            let chain = sample.open(&sample.top);
+            let job = Job::new();
+            let moved = copy(&sample.store, &chain, &spec, &job).unwrap().moved;
+            prop_assert_eq!(job.progress().done_bytes, chain.data_bytes().unwrap());
+            if matches!(skill, Skill::None | Skill::Copy) {
+                prop_assert_eq!(moved.shared, 0);
+            }
+            if skill != Skill::Copy {
+                prop_assert_eq!(moved.handed_over, 0);
+            }
             prop_assert!(read(&sample.open(path)) == sample.content);
             assert_sound(&sample, path);
             let child = Path::new("/vm/child.vmdk");

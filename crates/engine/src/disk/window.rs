@@ -21,6 +21,17 @@ pub struct Window {
     bytes: Vec<u8>,
 }
 
+/// Neighbouring grains of a window that are not all zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Number of the first one.
+    pub first: u64,
+    /// First byte in the window.
+    pub start: usize,
+    /// Number of bytes: whole grains.
+    pub len: usize,
+}
+
 impl Window {
     /// Returns an empty window at sector 0.
     pub fn new() -> Self {
@@ -29,6 +40,11 @@ impl Window {
             filled: 0,
             bytes: vec![0; BYTES],
         }
+    }
+
+    /// Tells whether nothing was filled in since it was moved.
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
     }
 
     /// Moves the window, emptied, to the grain of `sector`.
@@ -65,32 +81,38 @@ impl Window {
         Ok(())
     }
 
-    /// Calls `write` with each group of neighbouring grains that are not all zeros: the number of
-    /// the first, and their bytes. The last grain is filled up with zeros.
-    pub fn for_each_group(
-        &mut self,
-        mut write: impl FnMut(u64, &[u8]) -> Result<()>,
-    ) -> Result<()> {
+    /// Returns the groups of neighbouring grains that are not all zeros. The last grain is filled up
+    /// with zeros.
+    pub fn groups(&mut self) -> Vec<Group> {
         let end = self.filled.next_multiple_of(GRAIN);
         self.bytes[self.filled..end].fill(0);
-        let first = self.start / USUAL_GRAIN;
-        let grains: Vec<&[u8]> = self.bytes[..end].chunks_exact(GRAIN).collect();
-        let mut at = 0;
-        while at < grains.len() {
-            let zeros = is_zero(grains[at]);
-            let same = grains[at..]
-                .iter()
-                .take_while(|grain| is_zero(grain) == zeros)
-                .count();
-            if !zeros {
-                write(
-                    first + at as u64,
-                    &self.bytes[at * GRAIN..(at + same) * GRAIN],
-                )?;
+        let mut groups: Vec<Group> = Vec::new();
+        for (number, grain) in self.bytes[..end].chunks_exact(GRAIN).enumerate() {
+            if is_zero(grain) {
+                continue;
             }
-            at += same;
+            let start = number * GRAIN;
+            match groups.last_mut() {
+                Some(last) if last.start + last.len == start => last.len += GRAIN,
+                _ => groups.push(Group {
+                    first: self.start / USUAL_GRAIN + number as u64,
+                    start,
+                    len: GRAIN,
+                }),
+            }
         }
-        Ok(())
+        groups
+    }
+
+    /// Takes out the bytes, for [`Window::put_back`]; the window is empty.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.filled = 0;
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Puts in bytes as long as those taken, whatever they are.
+    pub fn put_back(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
     }
 }
 
@@ -114,13 +136,8 @@ mod tests {
         window.bytes[GRAIN + 7] = 1;
         window.bytes[GRAIN * 2] = 1;
         window.bytes[GRAIN * 4] = 1;
-        let mut groups = Vec::new();
-        window
-            .for_each_group(|first, bytes| {
-                groups.push((first, bytes.len() / GRAIN));
-                Ok(())
-            })
-            .unwrap();
+        let groups = window.groups();
+        let groups: Vec<_> = groups.iter().map(|g| (g.first, g.len / GRAIN)).collect();
         assert_eq!(groups, [(4, 2), (7, 1)]);
     }
 

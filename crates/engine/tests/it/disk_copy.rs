@@ -92,7 +92,7 @@ fn zeros_take_no_space() {
     let source = chain_of(dir.path(), CreateType::MonolithicSparse, Content::Zeros, 1);
     let target = dir.path().join("copy.vmdk");
     let copied = copy_to(&source, &target, None).unwrap();
-    assert_eq!(copied.bytes, 0);
+    assert_eq!(copied.moved.bytes(), 0);
     assert!(std::fs::metadata(&target).unwrap().len() < 1 << 20);
 }
 

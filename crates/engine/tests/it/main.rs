@@ -16,6 +16,7 @@ mod disk_hostile;
 mod disk_merge;
 mod disk_packed;
 mod disk_samples;
+mod disk_share;
 #[path = "../../examples/clone_linked.rs"]
 #[expect(dead_code, reason = "its `main` is for the command line")]
 mod example;
@@ -43,4 +44,5 @@ mod suspended;
 mod tools;
 mod vms;
 mod vnc;
+mod volumes;
 mod windows;

@@ -190,6 +190,7 @@ mod tests {
             kind: CloneKind::Full,
             snapshot: None,
             bytes: 0,
+            moved: replix::disk::Moved::default(),
             warnings: Vec::new(),
         })));
         let Some(Outcome::Failed(failure)) = entry.report().outcome else {
