@@ -10,7 +10,9 @@ use replix::disk::{CheckReport, DiskCall, DiskReport, LinkReport, MapEntry, Move
 use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
 use replix::power::{Console, ScreenServer, StartSpec, StopMode};
-use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
+use replix::snapshot::{
+    Consolidated, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree,
+};
 use replix::vm::{
     Boot, DeviceCall, DeviceInfo, DiskInfo, MediumInfo, NicInfo, PowerState, Variable, VmInfo,
     VmSummary,
@@ -191,6 +193,14 @@ impl Provider for Fake {
         job: &Job,
     ) -> Result<()> {
         self.done(format!("remove {snapshot:?}, children: {children}"), job)
+    }
+
+    fn consolidate(&self, _: &Path, job: &Job) -> Result<Consolidated> {
+        self.done("consolidate".into(), job)?;
+        Ok(Consolidated {
+            links: 2,
+            bytes: 3 << 20,
+        })
     }
 
     fn plan_clone(&self, vm: &Path, spec: &CloneSpec) -> Result<ClonePlan> {

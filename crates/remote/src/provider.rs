@@ -7,7 +7,9 @@ use replix::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
 use replix::power::{Console, StartSpec, StopMode};
-use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
+use replix::snapshot::{
+    Consolidated, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree,
+};
 use replix::vm::{DeviceCall, PowerState, Variable, VmInfo, VmSummary};
 use replix::{Error, Job, Kind, Result};
 use serde::Serialize;
@@ -159,6 +161,13 @@ impl Provider for Service {
             children,
         };
         self.done(&operation, job)
+    }
+
+    fn consolidate(&self, vm: &Path, job: &Job) -> Result<Consolidated> {
+        match run(&self.link, &Operation::Consolidate { vm: vm.into() }, job)? {
+            Answer::Consolidated(done) => Ok(done),
+            answer => Err(mismatched(&answer)),
+        }
     }
 
     fn plan_clone(&self, vm: &Path, spec: &CloneSpec) -> Result<ClonePlan> {

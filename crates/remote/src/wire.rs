@@ -8,7 +8,7 @@ use replix::clone::{CloneReport, CloneSpec, DeleteSpec, Lineage, LineageNode};
 use replix::disk::{CheckReport, DiskCall};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::power::{StartSpec, StopMode};
-use replix::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef};
+use replix::snapshot::{Consolidated, NewSnapshot, RevertSpec, Snapshot, SnapshotRef};
 use replix::vm::DeviceCall;
 use replix::{Error, Kind, Progress};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,11 @@ pub enum Operation {
         snapshot: SnapshotRef,
         /// And all that descend from it.
         children: bool,
+    },
+    /// Merges disks that nothing needs.
+    Consolidate {
+        /// The VM.
+        vm: PathBuf,
     },
     /// Deletes a VM.
     Delete {
@@ -172,6 +177,8 @@ pub enum Answer {
     Clone(CloneReport),
     /// The snapshot that was taken.
     Snapshot(Snapshot),
+    /// What merging came to.
+    Consolidated(Consolidated),
     /// What the guest answered.
     Guest(GuestAnswer),
     /// What was found in the disk.

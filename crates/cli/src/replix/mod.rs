@@ -6,6 +6,7 @@
 
 mod clone;
 mod console;
+mod consolidate;
 mod delete;
 mod disk;
 mod exit;
@@ -72,6 +73,7 @@ enum Command {
     Tree(tree::Args),
     Clone(clone::Args),
     Snapshot(snapshot::Args),
+    Consolidate(consolidate::Args),
     Disk(disk::Args),
     Start(start::Args),
     Stop(stop::Args),
@@ -91,6 +93,7 @@ impl Command {
             Self::Tree(args) => tree::run(args, session),
             Self::Clone(args) => clone::run(args, session),
             Self::Snapshot(args) => snapshot::run(args, session),
+            Self::Consolidate(args) => consolidate::run(args, session),
             Self::Disk(args) => disk::run(args, session),
             Self::Start(args) => start::run(args, session),
             Self::Stop(args) => stop::run(args, session),

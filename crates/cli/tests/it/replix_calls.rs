@@ -70,21 +70,23 @@ fn help_is_no_failure() {
     Usage: replix [OPTIONS] <COMMAND>
 
     Commands:
-      info      Show what a VM is: hardware, disks, network, snapshots, state, and what is wrong with it
-      tree      Show a VM's snapshots and linked clones as a tree, with the disk space of each
-      clone     Clone a VM
-      snapshot  Take, list, go back to or remove snapshots
-      disk      Look into a virtual disk and the disks it stands on
-      start     Power a VM on, or resume it if it is suspended
-      stop      Power a VM off: its guest is asked to shut down
-      list      List the VMs that run here
-      console   Be at the serial port of a running VM, or see where its screen is
-      ip        Show the address that a VM's guest has on a network of this host
-      network   Make, remove or list the networks that VMs share with this host
-      pool      Keep linked clones ready, and hand them out one by one
-      delete    Delete a VM: its own files, never the disks that it shares
-      serve     Serve this user's programs that cannot use the engine themselves, VixCOM above all
-      help      Print this message or the help of the given subcommand(s)
+      info         Show what a VM is: hardware, disks, network, snapshots, state, and what is wrong with
+                   it
+      tree         Show a VM's snapshots and linked clones as a tree, with the disk space of each
+      clone        Clone a VM
+      snapshot     Take, list, go back to or remove snapshots
+      consolidate  Merge the disks of a VM that neither a state of it nor a linked clone needs
+      disk         Look into a virtual disk and the disks it stands on
+      start        Power a VM on, or resume it if it is suspended
+      stop         Power a VM off: its guest is asked to shut down
+      list         List the VMs that run here
+      console      Be at the serial port of a running VM, or see where its screen is
+      ip           Show the address that a VM's guest has on a network of this host
+      network      Make, remove or list the networks that VMs share with this host
+      pool         Keep linked clones ready, and hand them out one by one
+      delete       Delete a VM: its own files, never the disks that it shares
+      serve        Serve this user's programs that cannot use the engine themselves, VixCOM above all
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -122,6 +124,7 @@ fn every_answer_is_one_json_object() {
         &["snapshot", "list", "base"],
         &["snapshot", "revert", "base", "s"],
         &["snapshot", "revert", "base", "t"],
+        &["consolidate", "base"],
         &["disk", "info", "base/base.vmdk"],
         &["disk", "map", "base/base.vmdk"],
         &["disk", "check", "base/base.vmdk"],

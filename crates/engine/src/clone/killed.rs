@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{DeleteSpec, delete};
+use crate::disk::testing::write_grain;
 use crate::disk::{NewDisk, create as create_disk};
 use crate::error::{Kind, Result};
 use crate::format::vmdk::CreateType;
 use crate::job::Job;
-use crate::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef, SnapshotTree};
+use crate::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef, SnapshotTree, consolidate};
 use crate::store::{Mem, Store, create_dirs, remove_tree, write_new};
 use crate::vm::{Env, Settings};
 
@@ -38,6 +39,41 @@ fn vm() -> (Mem, Env) {
         settings: Settings::default(),
     };
     (mem, env)
+}
+
+/// The same with the snapshots `a`, `b` and `c`, and in the disks of `b` and `c` and the present one a
+/// grain more each: what stands on `b` has less than `b` itself never.
+fn with_written_snapshots() -> (Mem, Env) {
+    let (mem, env) = vm();
+    let disks = [
+        "base.vmdk",
+        "base-000001.vmdk",
+        "base-000002.vmdk",
+        "base-000003.vmdk",
+    ];
+    for (number, (name, disk)) in (1..).zip(["a", "b", "c", ""].iter().zip(disks)) {
+        for grain in 0..number {
+            write_grain(
+                &mem,
+                &Path::new("/vms/base").join(disk),
+                grain,
+                number as u8,
+            );
+        }
+        if !name.is_empty() {
+            take(&env, name).unwrap();
+        }
+    }
+    (mem, env)
+}
+
+/// What the guest of the VM reads.
+fn content(env: &Env) -> Vec<u8> {
+    let vm = env.open(Path::new(VMX)).unwrap();
+    let chain = env.disk(&vm, &vm.config.disks()[0].file_name).unwrap();
+    let mut content = vec![0; chain.capacity_bytes() as usize];
+    chain.read(&mut content, 0).unwrap();
+    content
 }
 
 /// The same with the snapshots `a`, `b` and `c`, one on the other.
@@ -193,6 +229,57 @@ fn removal_may_be_killed_at_any_change() {
             assert_whole(env);
             delete_whole(env).unwrap();
             assert_eq!(files(mem), [""; 0], "{at}");
+        },
+    );
+}
+
+#[test]
+fn removal_by_the_child_may_be_killed_at_any_change() {
+    let (_, whole) = with_written_snapshots();
+    let contents = ["c", "a"].map(|name| {
+        revert(&whole, name).unwrap();
+        content(&whole)
+    });
+    let before = content(&with_written_snapshots().1);
+    kill_at_each_change(
+        with_written_snapshots,
+        |env| remove(env, "b"),
+        |mem, env, at| {
+            assert!(content(env) == before, "{at}");
+            if listed(env).contains(&"b".to_owned()) {
+                remove(env, "b").unwrap();
+            }
+            consolidate(env, Path::new(VMX), &Job::new()).unwrap();
+            assert_eq!(listed(env), ["a", "c"], "{at}");
+            assert!(content(env) == before, "{at}");
+            for (name, wanted) in ["c", "a"].iter().zip(&contents) {
+                revert(env, name).unwrap();
+                assert!(content(env) == *wanted, "{at}: {name}");
+            }
+            delete_whole(env).unwrap();
+            assert_eq!(files(mem), [""; 0], "{at}");
+        },
+    );
+}
+
+#[test]
+fn consolidation_may_be_killed_at_any_change() {
+    let before = content(&with_written_snapshots().1);
+    kill_at_each_change(
+        || {
+            let (mem, env) = with_written_snapshots();
+            // As a product leaves it that removes its snapshots, and merges nothing.
+            mem.remove_file(Path::new("/vms/base/base.vmsd")).unwrap();
+            (mem, env)
+        },
+        |env| consolidate(env, Path::new(VMX), &Job::new()).map(drop),
+        |_, env, at| {
+            assert!(content(env) == before, "{at}");
+            consolidate(env, Path::new(VMX), &Job::new()).unwrap();
+            assert!(content(env) == before, "{at}");
+            let vm = env.open(Path::new(VMX)).unwrap();
+            let chain = env.disk(&vm, &vm.config.disks()[0].file_name).unwrap();
+            assert_eq!(chain.links().len(), 1, "{at}");
         },
     );
 }

@@ -56,7 +56,7 @@ mod tables;
 #[cfg(feature = "local")]
 mod target;
 #[cfg(all(test, feature = "local"))]
-mod testing;
+pub(crate) mod testing;
 #[cfg(feature = "local")]
 mod window;
 
@@ -79,7 +79,7 @@ pub use grow::grow;
 #[cfg(feature = "local")]
 pub use link::Link;
 #[cfg(feature = "local")]
-pub use merge::merge;
+pub use merge::{absorb, merge};
 #[cfg(feature = "local")]
 pub use place::Places;
 #[cfg(feature = "local")]

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Chain, Opener, Places};
+use super::graft::Graft;
+use super::{Chain, Opener, Places, set_content_id};
 use crate::format::vmdk::SECTOR;
 use crate::format::vmdk::sparse::{Layout, TABLE_ENTRIES, ZERO_GRAIN};
-use crate::store::{Mem, Store, write_new};
+use crate::store::{Access, Mem, Store, folder_of, write_new};
 
 /// One link of a disk to be made.
 #[derive(Clone, Debug)]
@@ -137,6 +138,24 @@ impl Sample {
     }
 }
 
+/// Writes a grain that is not there yet to the first extent of the link at `path`, as a guest would:
+/// the link has another content id then.
+pub(crate) fn write_grain(store: &Mem, path: &Path, number: u64, fill: u8) {
+    let places = Places::of(store, folder_of(path)).unwrap();
+    let opener = Opener::new(Arc::new(store.clone()), places);
+    let link = opener.open_link(path).unwrap();
+    let extent = &link.extents()[0];
+    let header = *extent.header().unwrap();
+    let file = link.extent_path(extent);
+    let bytes = store.open(&file, Access::Write).unwrap();
+    let mut graft = Graft::new(bytes.into(), file, header).unwrap();
+    let grain = vec![fill; header.grain_bytes() as usize];
+    graft.append(number, &grain).unwrap();
+    graft.finish().unwrap();
+    let cid = link.cid().wrapping_add(u32::from(fill) + 1) & 0x7fff_ffff;
+    set_content_id(store, &opener.open_link(path).unwrap(), cid, None).unwrap();
+}
+
 /// Any chain of one to four links of one capacity.
 pub fn any_chain() -> impl Strategy<Value = Vec<LinkSpec>> {
     (1u64..24_000).prop_flat_map(|sectors| prop::collection::vec(any_link(sectors), 1..5))
@@ -173,7 +192,7 @@ mod properties {
     use std::num::NonZero;
 
     use crate::disk::stream::Stream;
-    use crate::disk::{ContentId, Copy, check, copy, create_child, export, merge};
+    use crate::disk::{ContentId, Copy, absorb, check, copy, create_child, export, merge, relink};
     use crate::format::vmdk::CreateType;
     use crate::job::Job;
     use crate::store::{Access, Skill};
@@ -332,6 +351,23 @@ mod properties {
                 prop_assert!(read(&sample.open(&sample.top)) == sample.content);
                 prop_assert!(read(&sample.open(&parent)) == sample.content);
                 assert_sound(&sample, &parent);
+            }
+        }
+
+        #[test]
+        fn a_link_that_took_its_parent_in_reads_the_same(links in any_chain()) {
+            let sample = Sample::new(&links);
+            // Each child of a parent's parent, and what stands on it.
+            for i in (2..links.len()).rev() {
+                let child = PathBuf::from(format!("/vm/d{i}.vmdk"));
+                absorb(&sample.open(&child), &Job::new()).unwrap();
+                let opener = sample.opener();
+                let below = opener.open_link(Path::new(&format!("/vm/d{}.vmdk", i - 2))).unwrap();
+                let hint = format!("d{}.vmdk", i - 2);
+                let link = opener.open_link(&child).unwrap();
+                relink(&sample.store, &link, &hint, below.cid()).unwrap();
+                prop_assert!(read(&sample.open(&sample.top)) == sample.content);
+                assert_sound(&sample, &child);
             }
         }
     }

@@ -47,6 +47,10 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
         .iter()
         .flat_map(|entry| entry.clones.clone())
         .collect();
+    if vmsd.as_ref().is_some_and(Vmsd::needs_consolidation) {
+        warnings
+            .push("disks of snapshots that are gone wait to be merged: consolidate them".into());
+    }
     warnings.extend(kin_warnings(env, &vm, clone_of.as_deref(), &clones));
     warnings.extend(place_warnings(env, &vm));
     let machine = power::preview(env, &vm, &obstacles);

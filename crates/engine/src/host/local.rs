@@ -10,7 +10,9 @@ use crate::error::Result;
 use crate::guest::{self, GuestAnswer, GuestCall, Login};
 use crate::job::Job;
 use crate::power::{self, Console, StartSpec, StopMode};
-use crate::snapshot::{self, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
+use crate::snapshot::{
+    self, Consolidated, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree,
+};
 use crate::store::{Local, folder_of};
 use crate::vm::{DeviceCall, Env, PowerState, Settings, Variable, VmInfo, VmSummary};
 use crate::vm::{adapters, disk_call, hardware};
@@ -107,6 +109,10 @@ impl Provider for Machine {
         job: &Job,
     ) -> Result<()> {
         snapshot::remove(&self.env, vm, snapshot, children, job)
+    }
+
+    fn consolidate(&self, vm: &Path, job: &Job) -> Result<Consolidated> {
+        snapshot::consolidate(&self.env, vm, job)
     }
 
     fn plan_clone(&self, vm: &Path, spec: &CloneSpec) -> Result<ClonePlan> {

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::guest::{GuestAnswer, GuestCall, Login};
 use crate::job::{Job, Started};
 use crate::power::{Console, StartSpec, StopMode};
-use crate::snapshot::{NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
+use crate::snapshot::{Consolidated, NewSnapshot, RevertSpec, Snapshot, SnapshotRef, SnapshotTree};
 use crate::vm::{DeviceCall, PowerState, Variable, VmInfo, VmSummary};
 
 /// What a host can do with virtual machines; VMs are named by the path of their `.vmx` there.
@@ -115,6 +115,12 @@ pub trait Provider: Send + Sync {
         children: bool,
         job: &Job,
     ) -> Result<()>;
+
+    /// Merges the disks of a VM that neither a state of it nor a linked clone needs.
+    ///
+    /// # Errors
+    /// As [`Provider::create_snapshot`]. The disks of the VM are whole then, on a longer chain.
+    fn consolidate(&self, vm: &Path, job: &Job) -> Result<Consolidated>;
 
     /// Returns what [`Provider::clone_vm`] would do, without doing it.
     ///
@@ -392,6 +398,11 @@ impl Vm {
                 .0
                 .remove_snapshot(&vm.path, &snapshot, children, job)
         })
+    }
+
+    /// Starts merging the disks that nothing needs.
+    pub fn consolidate(&self) -> Started<Consolidated> {
+        self.spawn(|vm, job| vm.host.0.consolidate(&vm.path, job))
     }
 
     /// Starts cloning the VM; the result is the clone.

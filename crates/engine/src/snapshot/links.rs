@@ -21,14 +21,14 @@ pub(super) struct Links {
 pub(super) enum Step {
     /// Nothing needs this link any more.
     Delete(PathBuf),
-    /// The child's data goes into its parent, which takes its place; the child's own children then
-    /// hang on the parent.
+    /// The two become one, which is called as the parent is in the steps that follow: the child's data
+    /// goes into the parent, or the parent's into the child.
     Merge {
-        /// The link that goes.
+        /// The only child of `into`.
         child: PathBuf,
-        /// The link that stays.
+        /// A link that no state needs.
         into: PathBuf,
-        /// Links that hang on the child and will hang on the parent.
+        /// Links that hang on the child, and will hang on what the two become.
         orphans: Vec<PathBuf>,
     },
 }
@@ -55,6 +55,12 @@ impl Links {
     /// Tells whether `link` was added.
     pub(super) fn contains(&self, link: &Path) -> bool {
         self.all.contains(link)
+    }
+
+    /// Returns the links that no state needs for itself, and that may change or go.
+    pub(super) fn unneeded(&self) -> Vec<PathBuf> {
+        let free = |link: &&PathBuf| !self.needed.contains(*link) && !self.pinned.contains(*link);
+        self.all.iter().filter(free).cloned().collect()
     }
 
     /// Pins `top` and all that it stands on.
@@ -94,12 +100,16 @@ impl Links {
         (steps, open.into_iter().collect())
     }
 
-    /// The next step: nearest the base first, so that data moves once, straight to where it stays.
+    /// The next step: what goes with its data first, since that need not move; then nearest the base,
+    /// so that data moves once, straight to where it stays.
     fn next(&self, open: &BTreeSet<PathBuf>) -> Option<(PathBuf, Step)> {
         let possible = open
             .iter()
             .filter_map(|link| Some((link.clone(), self.step(link)?)));
-        possible.min_by_key(|(link, _)| self.depth(link))
+        possible.min_by_key(|(link, step)| {
+            let moves = matches!(step, Step::Merge { .. });
+            (moves, self.depth(link))
+        })
     }
 
     fn children<'a>(&'a self, link: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
@@ -207,6 +217,21 @@ mod tests {
                 .iter()
                 .all(|s| matches!(s, Step::Merge { into, .. } if *into == path("base")))
         );
+    }
+
+    #[test]
+    fn branch_that_goes_is_not_merged_first() {
+        let links = links(&["3 2 1 base", "4 base"], "base 4");
+        let (steps, kept) = links.plan(&[path("1"), path("2"), path("3")]);
+        assert_eq!(steps, ["3", "2", "1"].map(|name| Step::Delete(path(name))));
+        assert!(kept.is_empty());
+    }
+
+    #[test]
+    fn links_without_a_state_are_unneeded() {
+        let mut links = links(&["4 3 2 1 base"], "4 2");
+        links.pin(&path("base"));
+        assert_eq!(links.unneeded(), [path("1"), path("3")]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Snapshots of a VM: the tree, and what is done with it.
 
 #[cfg(feature = "local")]
+mod consolidate;
+#[cfg(feature = "local")]
 mod frozen;
 #[cfg(feature = "local")]
 mod links;
@@ -20,6 +22,7 @@ mod unfinished;
 
 #[cfg(feature = "local")]
 pub(crate) use {
+    consolidate::consolidate,
     frozen::read as frozen,
     local::{create, entry, find, list, unchanged_since},
     remove::remove,
@@ -58,6 +61,15 @@ pub struct SnapshotTree {
     pub snapshots: Vec<Snapshot>,
     /// The one that the present state descends from.
     pub current: Option<u32>,
+}
+
+/// What consolidating the disks of a VM came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consolidated {
+    /// Links that are no more.
+    pub links: u64,
+    /// Bytes of data moved.
+    pub bytes: u64,
 }
 
 /// How a caller names a snapshot.

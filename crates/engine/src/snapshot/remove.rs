@@ -3,21 +3,21 @@
 //!
 //! Order of what becomes durable: the `.vmsd` without the snapshots; for each merge, that saved
 //! memories fit what it comes to, the merged data, and re-pointing the disks above; the `.vmsd` and
-//! the `.vmx` with the names that stay; then the files that nothing names any more. Power may fail
+//! the `.vmx` with the names that stay; then the files that nothing names any more go. Power may fail
 //! between any two: the VM runs on a longer chain at worst.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::links::{Links, Step};
+use super::consolidate::carry_out;
+use super::links::Links;
 use super::local::hold_still;
 use super::{SnapshotRef, take};
-use crate::disk::{self, Chain};
+use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::power::{self, Halted};
-use crate::store::{LockMode, folder_of, replace};
+use crate::power::Halted;
+use crate::store::{LockMode, replace};
 use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::{Claim, Env, Standing, clone_standing, kin, state as vm_state};
 
@@ -69,14 +69,11 @@ pub(crate) fn remove(
         &claim.vm.vmsd_path(&*env.store),
         &vmsd.to_bytes(),
     )?;
-    let mut merged = Merged::default();
-    let result = merge_all(env, &claim, &vmsd, &steps, &mut merged, job);
     // What was merged is put to use even if the rest was not.
-    rename_disks(env, &mut claim, &mut vmsd, &merged.renames)?;
-    settle_ids(env, &claim, &merged)?;
-    clean_up(env, &claim, &steps, &merged, &entries)?;
+    let merged = carry_out(env, &mut claim, &mut vmsd, &steps, job)?;
+    clean_up(env, &claim, &entries)?;
     halted.map_or(Ok(()), Halted::go_on)?;
-    result.map_err(|error| {
+    merged.ended.map_err(|error| {
         error.context("the snapshot is removed, but not all of its disks could be merged")
     })
 }
@@ -164,119 +161,8 @@ pub(super) fn add(env: &Env, claim: &Claim, chain: &Chain, links: &mut Links) ->
     chain.top().path().to_path_buf()
 }
 
-/// What merging came to.
-#[derive(Default)]
-struct Merged {
-    /// Which link now stands for which.
-    renames: BTreeMap<PathBuf, PathBuf>,
-    /// Links without children, with the content ids that are theirs now.
-    ids: BTreeMap<PathBuf, (u32, Option<String>)>,
-}
-
-/// Carries out the merges; what was done before an error is in `merged`.
-fn merge_all(
-    env: &Env,
-    claim: &Claim,
-    vmsd: &Vmsd,
-    steps: &[Step],
-    merged: &mut Merged,
-    job: &Job,
-) -> Result<()> {
-    for step in steps {
-        let Step::Merge {
-            child,
-            into,
-            orphans,
-        } = step
-        else {
-            continue;
-        };
-        job.check()?;
-        job.phase(format!("merging {} into {}", quoted(child), quoted(into)));
-        let opener = env.opener(&claim.vm)?;
-        let chain = opener.open(child)?;
-        let parent = opener.open_link(into)?;
-        power::rebase(env, &claim.vm, vmsd, chain.top().cid(), parent.cid())?;
-        disk::merge(&chain, job)?;
-        let parent = opener.open_link(into)?;
-        for orphan in orphans {
-            let hint = take::hint(folder_of(orphan), into);
-            disk::relink(&*env.store, &opener.open_link(orphan)?, &hint, parent.cid())?;
-        }
-        if orphans.is_empty() {
-            merged
-                .ids
-                .insert(into.clone(), (chain.top().cid(), chain.long_content_id()));
-        }
-        for stands_for in merged.renames.values_mut().filter(|now| *now == child) {
-            stands_for.clone_from(into);
-        }
-        merged.renames.insert(child.clone(), into.clone());
-    }
-    Ok(())
-}
-
-/// A disk that nothing stands on takes the content id of the child that it took in. Before the
-/// child went out of use that would have broken it.
-fn settle_ids(env: &Env, claim: &Claim, merged: &Merged) -> Result<()> {
-    for (link, (cid, long)) in &merged.ids {
-        let link = env.opener(&claim.vm)?.open_link(link)?;
-        disk::set_content_id(&*env.store, &link, *cid, long.as_deref())?;
-    }
-    Ok(())
-}
-
-/// Writes the names that stay into the `.vmsd` and the `.vmx`.
-fn rename_disks(
-    env: &Env,
-    claim: &mut Claim,
-    vmsd: &mut Vmsd,
-    renames: &BTreeMap<PathBuf, PathBuf>,
-) -> Result<()> {
-    if renames.is_empty() {
-        return Ok(());
-    }
-    let new_name = |claim: &Claim, old: &str| -> Option<String> {
-        let path = claim.vm.find(&*env.store, old)?.path;
-        renames
-            .get(&path)
-            .map(|now| take::hint(claim.vm.dir(), now))
-    };
-    for entry in vmsd.snapshots().to_vec() {
-        for disk in &entry.disks {
-            if let Some(name) = new_name(claim, &disk.file_name) {
-                vmsd.set_disk_file(entry.uid, &disk.node, &name);
-            }
-        }
-    }
-    for slot in claim.vm.config.disks() {
-        if let Some(name) = new_name(claim, &slot.file_name) {
-            claim.vm.config.set_disk_file(slot.node, &name);
-        }
-    }
-    replace(
-        &*env.store,
-        &claim.vm.vmsd_path(&*env.store),
-        &vmsd.to_bytes(),
-    )?;
-    replace(&*env.store, claim.vm.vmx(), &claim.vm.config.to_bytes())
-}
-
-/// Removes the files that nothing names any more.
-fn clean_up(
-    env: &Env,
-    claim: &Claim,
-    steps: &[Step],
-    merged: &Merged,
-    entries: &[SnapshotEntry],
-) -> Result<()> {
-    let deleted = steps.iter().filter_map(|step| match step {
-        Step::Delete(link) => Some(link),
-        Step::Merge { .. } => None,
-    });
-    for link in deleted.chain(merged.renames.keys()) {
-        delete_link(env, claim, link)?;
-    }
+/// Removes the files with the states of snapshots that are gone.
+fn clean_up(env: &Env, claim: &Claim, entries: &[SnapshotEntry]) -> Result<()> {
     let own = env.own_folders(&claim.vm);
     // After going back to a snapshot, the VM may be suspended to its memory.
     let suspended_to = claim.vm.config.suspended_to();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use replix::disk::{Opener, Places, check, merge, relink, set_content_id};
+use replix::disk::{Opener, Places, absorb, check, merge, relink, set_content_id};
 use replix::format::vmdk::CreateType;
 use replix::store::Local;
 use replix::{Job, Kind};
@@ -70,6 +70,94 @@ fn link_out_of_the_middle_is_merged_and_the_rest_hung_over() {
     assert!(before == read_all(&top));
     assert!(before == qemu_read_all(&top));
     assert_eq!(open(&top).unwrap().links().len(), 2);
+}
+
+/// Hangs the top of a disk on its parent's parent, and removes the parent.
+fn hang_over(top: &Path) {
+    let chain = open(top).unwrap();
+    let [own, parent, below, ..] = chain.links() else {
+        panic!("{top:?} has no parent's parent");
+    };
+    let hint = below.path().file_name().unwrap().to_str().unwrap();
+    relink(&Local, own, hint, below.cid()).unwrap();
+    parent.remove(&Local).unwrap();
+}
+
+#[test]
+fn middle_link_goes_up_into_its_child() {
+    for create_type in TYPES {
+        for content in CONTENTS {
+            let dir = tempfile::tempdir().unwrap();
+            let top = chain_of(dir.path(), create_type, content, 3);
+            let higher = child_of(&top, "b-000008.vmdk");
+            qemu_io(&higher, &["write -P 9 1M 100k"]);
+            let (before, above) = (read_all(&top), read_all(&higher));
+            let chain = open(&top).unwrap();
+            let (middle, bytes) = (parent_of(&top), chain.parent_bytes().unwrap());
+            let (frozen, cid) = (std::fs::read(&middle).unwrap(), chain.top().cid());
+            assert!(absorb(&chain, &Job::new()).unwrap() >= bytes / 2);
+            assert!(frozen == std::fs::read(&middle).unwrap());
+            assert!(before == read_all(&top), "before it is hung over");
+            assert_eq!(open(&top).unwrap().parent_bytes().unwrap(), 0);
+            hang_over(&top);
+            assert!(before == read_all(&top), "{create_type:?} {content:?}");
+            assert!(before == qemu_read_all(&top));
+            assert!(above == read_all(&higher) && above == qemu_read_all(&higher));
+            assert_sound(&top);
+            let report = check(&opener(&higher), &higher, &Job::new()).unwrap();
+            assert_eq!(report.errors, [""; 0]);
+            let chain = open(&top).unwrap();
+            assert_eq!((chain.links().len(), chain.top().cid()), (2, cid));
+        }
+    }
+}
+
+#[test]
+fn zeros_go_up_over_data_below() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = chain_of(dir.path(), CreateType::MonolithicSparse, Content::Random, 1);
+    qemu_child(&base, "middle.vmdk", "monolithicSparse,zeroed_grain=on");
+    let middle = dir.path().join("middle.vmdk");
+    qemu_io(&middle, &["write -z 0 2M", "write -P 5 3M 70k"]);
+    let top = child_of(&middle, "b-000009.vmdk");
+    qemu_io(&top, &["write -P 4 1M 64k"]);
+    let before = qemu_read_all(&top);
+    absorb(&open(&top).unwrap(), &Job::new()).unwrap();
+    hang_over(&top);
+    assert!(before == qemu_read_all(&top) && before == read_all(&top));
+    assert_sound(&top);
+}
+
+#[test]
+fn going_up_that_fails_anywhere_harms_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let top = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 3);
+    let before = read_all(&top);
+    let mut steps = 0;
+    loop {
+        let store = Failing::after(steps);
+        let places = Places::of(&Local, dir.path()).unwrap();
+        let opener = Opener::new(Arc::new(store.clone()), places);
+        let ended = absorb(&opener.open(&top).unwrap(), &Job::new());
+        assert!(before == read_all(&top), "after {steps} steps");
+        match ended {
+            Ok(_) => break,
+            Err(error) => assert_eq!(error.kind(), Kind::NoSpace),
+        }
+        steps += 1;
+    }
+    assert!(steps > 3, "{steps} steps");
+    hang_over(&top);
+    assert!(before == read_all(&top));
+    assert_sound(&top);
+}
+
+#[test]
+fn base_goes_up_into_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let top = chain_of(dir.path(), CreateType::MonolithicSparse, Content::Zeros, 2);
+    let error = absorb(&open(&top).unwrap(), &Job::new()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Argument);
 }
 
 #[test]

@@ -222,3 +222,108 @@ fn memory_snapshot_is_gone_back_to_without_its_memory() {
     assert_ne!(disks(&vm), before);
     assert_eq!(vm.state().unwrap(), PowerState::Off);
 }
+
+/// The names of the disk files in a VM's folder.
+fn disk_files(vm: &TestVm) -> Vec<String> {
+    let names = tree_of(&vm.dir).into_keys();
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(".vmdk")).collect()
+}
+
+#[test]
+fn removal_moves_what_is_less() {
+    for (first, second, stays) in [("64k", "3M", "base-000002"), ("3M", "64k", "base-000001")] {
+        let library = folder();
+        let test_vm = simple(library.path(), "base");
+        let vm = open(&test_vm);
+        snapshot(&vm, "a");
+        qemu_io(&disks(&vm)[0], &format!("write -P 1 64k {first}"));
+        snapshot(&vm, "b");
+        qemu_io(&disks(&vm)[0], &format!("write -P 2 1M {second}"));
+        let copy = library.path().join("copy.vmdk");
+        write(&vm, 3, "4M", &copy);
+        let removing = vm.remove_snapshot(named("b"), false);
+        let job = removing.job().clone();
+        removing.wait().unwrap();
+        assert!(job.progress().total_bytes <= 512 << 10, "{first}");
+        assert_eq!(
+            disk_files(&test_vm),
+            [&format!("{stays}.vmdk"), "base.vmdk"]
+        );
+        assert_holds(&vm, &copy);
+    }
+}
+
+#[test]
+fn clone_keeps_its_place_whichever_way_its_disks_are_merged() {
+    for (first, second) in [("64k", "3M"), ("3M", "64k")] {
+        let library = folder();
+        let base = open(&simple(library.path(), "base"));
+        let vm = clone(&base, CloneKind::Linked, library.path(), "web");
+        qemu_io(&disks(&vm)[0], &format!("write -P 1 64k {first}"));
+        snapshot(&vm, "a");
+        qemu_io(&disks(&vm)[0], &format!("write -P 2 1M {second}"));
+        let copy = library.path().join("copy.vmdk");
+        write(&vm, 3, "4M", &copy);
+        let before = tree_of(base.path().parent().unwrap());
+        vm.remove_snapshot(named("a"), false).wait().unwrap();
+        assert_holds(&vm, &copy);
+        assert_eq!(vm.info().unwrap().disks[0].depth, 2);
+        let own = &disks(&vm)[0];
+        let vmsd = fs::read_to_string(vm.path().with_extension("vmsd")).unwrap();
+        let sentinel = own.file_name().unwrap().to_str().unwrap();
+        assert!(
+            vmsd.contains(&format!("sentinel0 = \"{sentinel}\"")),
+            "{vmsd}"
+        );
+        assert_eq!(before, tree_of(base.path().parent().unwrap()));
+    }
+}
+
+#[test]
+fn disks_that_nothing_needs_are_merged() {
+    let library = folder();
+    let (test_vm, vm, copies) = history(library.path(), DiskType::TwoGbMaxExtentFlat);
+    // As VMware leaves them where merging was cut off.
+    fs::write(
+        test_vm.file("base.vmsd"),
+        "snapshot.needConsolidate = \"TRUE\"\n",
+    )
+    .unwrap();
+    assert!(
+        vm.info()
+            .unwrap()
+            .warnings
+            .iter()
+            .any(|w| w.contains("consolidat"))
+    );
+    let done = vm.consolidate().wait().unwrap();
+    assert_eq!(done.links, 3);
+    assert!(done.bytes >= 3 * (192 << 10), "{done:?}");
+    assert_holds(&vm, &copies[3]);
+    assert_eq!(vm.info().unwrap().disks[0].depth, 1);
+    assert_eq!(disk_files(&test_vm), ["base-f001.vmdk", "base.vmdk"]);
+    assert!(
+        !vm.info()
+            .unwrap()
+            .warnings
+            .iter()
+            .any(|w| w.contains("consolidat"))
+    );
+    assert_eq!(vm.consolidate().wait().unwrap(), Default::default());
+}
+
+#[test]
+fn disk_that_a_linked_clone_stands_on_is_not_merged() {
+    let library = folder();
+    let (test_vm, vm, copies) = history(library.path(), DiskType::MonolithicSparse);
+    let uid = vm.snapshots().unwrap().find(&named("b")).unwrap().uid;
+    let linked = clone_of(&vm, uid, CloneKind::Linked, library.path(), "web");
+    vm.remove_snapshot(named("a"), false).wait().unwrap();
+    vm.remove_snapshot(named("c"), false).wait().unwrap();
+    let before = tree_of(&test_vm.dir);
+    assert_eq!(vm.consolidate().wait().unwrap().links, 0);
+    assert_eq!(tree_of(&test_vm.dir), before);
+    assert_holds(&linked, &copies[1]);
+    assert_holds(&vm, &copies[3]);
+}

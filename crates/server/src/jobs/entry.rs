@@ -124,6 +124,7 @@ pub(crate) fn target(operation: &Operation) -> &Path {
         | Operation::CreateSnapshot { vm, .. }
         | Operation::Revert { vm, .. }
         | Operation::RemoveSnapshot { vm, .. }
+        | Operation::Consolidate { vm }
         | Operation::Delete { vm, .. }
         | Operation::PowerOn { vm, .. }
         | Operation::PowerOff { vm, .. }

@@ -3,6 +3,7 @@
 //!
 //! Blocks `snapshotN` are numbered densely from 0; snapshots are named by their uid here.
 
+mod kin;
 mod read;
 
 use super::{Dictionary, LineEnd, Malformed, Place};
@@ -66,23 +67,6 @@ impl Vmsd {
         Ok(Self { dict, snapshots })
     }
 
-    /// Returns the bookkeeping of a linked clone of the VM whose configuration is at `parent`.
-    ///
-    /// `sentinels` are the clone's own disk files that hang on the parent's: removing stops there.
-    pub fn of_linked_clone(parent: &str, sentinels: &[String], line_end: LineEnd) -> Self {
-        let mut dict = Dictionary::new(line_end);
-        dict.set("cloneOf0", parent);
-        dict.set("numCloneOf", "1");
-        for (number, file_name) in sentinels.iter().enumerate() {
-            dict.set(&format!("sentinel{number}"), file_name);
-        }
-        dict.set("numSentinels", &sentinels.len().to_string());
-        Self {
-            dict,
-            snapshots: Vec::new(),
-        }
-    }
-
     /// Returns the file's bytes: those that were read, but for what was edited.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.dict.to_bytes()
@@ -136,24 +120,6 @@ impl Vmsd {
     pub fn most_recently_used(&self) -> Vec<u32> {
         let uid = |n| self.dict.get_number(&format!("snapshot.mru{n}.uid"));
         (0..MRU).map_while(uid).collect()
-    }
-
-    /// Tells whether a product left disks behind that are to be merged.
-    pub fn needs_consolidation(&self) -> bool {
-        let flagged = |name: &&str| name.ends_with(".needconsolidate");
-        let mut flags = self.dict.names().filter(flagged);
-        flags.any(|name| self.dict.get_bool(name) == Some(true))
-    }
-
-    /// Returns, for a linked clone, the configuration of the VM that it stands on, as written.
-    pub fn clone_of(&self) -> Option<String> {
-        self.dict.get_filled("cloneOf0")
-    }
-
-    /// Returns, for a linked clone, its own disk files that hang on foreign ones, as written.
-    pub fn sentinels(&self) -> Vec<String> {
-        let name = |n| self.dict.get_filled(&format!("sentinel{n}"));
-        (0..u64::MAX).map_while(name).collect()
     }
 
     /// Returns the snapshot that the linked clone at `path`, as written, stands on.
