@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use replix::clone::{CloneKind, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
-use replix::clone::{LineageNode, PlannedDisk};
+use replix::clone::{LineageNode, PlannedDisk, PromoteSpec, Promoted};
 use replix::disk::{CheckReport, DiskCall, DiskReport, LinkReport, MapEntry, Moved};
 use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
@@ -228,6 +228,15 @@ impl Provider for Fake {
                 written: 65536,
             },
             warnings: vec!["ethernet0 keeps its static address".into()],
+        })
+    }
+
+    fn promote(&self, vm: &Path, spec: PromoteSpec, job: &Job) -> Result<Promoted> {
+        self.done(format!("promote {} {spec:?}", vm.display()), job)?;
+        Ok(Promoted {
+            parent: Some("/vms/base/base.vmx".into()),
+            disks: 1,
+            bytes: 65536,
         })
     }
 

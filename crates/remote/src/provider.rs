@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use replix::clone::{ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
+use replix::clone::{
+    ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted,
+};
 use replix::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
@@ -181,6 +183,14 @@ impl Provider for Service {
         };
         match run(&self.link, &operation, job)? {
             Answer::Clone(report) => Ok(report),
+            answer => Err(mismatched(&answer)),
+        }
+    }
+
+    fn promote(&self, vm: &Path, spec: PromoteSpec, job: &Job) -> Result<Promoted> {
+        let vm = vm.into();
+        match run(&self.link, &Operation::Promote { vm, spec }, job)? {
+            Answer::Promoted(done) => Ok(done),
             answer => Err(mismatched(&answer)),
         }
     }

@@ -4,7 +4,9 @@
 
 use std::path::PathBuf;
 
-use replix::clone::{CloneReport, CloneSpec, DeleteSpec, Lineage, LineageNode};
+use replix::clone::{
+    CloneReport, CloneSpec, DeleteSpec, Lineage, LineageNode, PromoteSpec, Promoted,
+};
 use replix::disk::{CheckReport, DiskCall};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::power::{StartSpec, StopMode};
@@ -86,6 +88,13 @@ pub enum Operation {
     Consolidate {
         /// The VM.
         vm: PathBuf,
+    },
+    /// Makes a linked clone independent.
+    Promote {
+        /// The clone.
+        vm: PathBuf,
+        /// What is wanted.
+        spec: PromoteSpec,
     },
     /// Deletes a VM.
     Delete {
@@ -177,6 +186,8 @@ pub enum Answer {
     Clone(CloneReport),
     /// The snapshot that was taken.
     Snapshot(Snapshot),
+    /// What making a VM independent came to.
+    Promoted(Promoted),
     /// What merging came to.
     Consolidated(Consolidated),
     /// What the guest answered.

@@ -18,6 +18,7 @@ mod list;
 mod network;
 mod place;
 mod pool;
+mod promote;
 mod screen;
 mod serve;
 mod session;
@@ -72,6 +73,7 @@ enum Command {
     Info(info::Args),
     Tree(tree::Args),
     Clone(clone::Args),
+    Promote(promote::Args),
     Snapshot(snapshot::Args),
     Consolidate(consolidate::Args),
     Disk(disk::Args),
@@ -92,6 +94,7 @@ impl Command {
             Self::Info(args) => info::run(args, session),
             Self::Tree(args) => tree::run(args, session),
             Self::Clone(args) => clone::run(args, session),
+            Self::Promote(args) => promote::run(args, session),
             Self::Snapshot(args) => snapshot::run(args, session),
             Self::Consolidate(args) => consolidate::run(args, session),
             Self::Disk(args) => disk::run(args, session),

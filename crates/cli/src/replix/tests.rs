@@ -71,6 +71,8 @@ fn commands_ask_for_what_they_say() {
         asked(&["snapshot", "create", VM, "base", "--description", "x"]),
         asked(&["snapshot", "revert", VM, "#2"]),
         asked(&["snapshot", "remove", VM, "a/b", "--children"]),
+        asked(&["consolidate", VM]),
+        asked(&["promote", VM]),
         asked(&["start", VM, "--gui"]),
         asked(&["start", "--vnc", VM]),
         asked(&["start", "--vnc=0.0.0.0:5901", VM]),
@@ -85,6 +87,8 @@ fn commands_ask_for_what_they_say() {
     create NewSnapshot { name: "base", description: "x", with_memory: true }
     revert RevertSpec { snapshot: Uid(2), without_memory: false, suspended: false, start: StartSpec { gui: false, paused: false, vnc: None } }
     remove Name("a/b"), children: true
+    consolidate
+    promote /vms/web/web.vmx PromoteSpec { remove_base: false }
     start /vms/web/web.vmx StartSpec { gui: true, paused: false, vnc: None }
     start /vms/web/web.vmx StartSpec { gui: false, paused: false, vnc: Some(None:0 open) }
     start /vms/web/web.vmx StartSpec { gui: false, paused: false, vnc: Some(Some(0.0.0.0):5901 open) }
@@ -94,6 +98,22 @@ fn commands_ask_for_what_they_say() {
     delete DeleteSpec { disks: true, force: true }
     delete DeleteSpec { disks: false, force: false }
     "#);
+}
+
+#[test]
+fn promotion_says_what_it_came_to() {
+    let ended = call(&Fake::default(), &["promote", VM]);
+    insta::assert_snapshot!(ended.shown(), @r#"
+    "/vms/web/web.vmx" is independent: 1 disk copied, 64 KiB of data written
+    --- warning: the weather is odd
+    --- Done
+    "#);
+    let ended = call(&Fake::default(), &["consolidate", VM]);
+    insta::assert_snapshot!(ended.shown(), @r"
+    2 disks merged, 3 MiB moved
+    --- warning: the weather is odd
+    --- Done
+    ");
 }
 
 #[test]

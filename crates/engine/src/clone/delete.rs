@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::DeleteSpec;
 use super::remains::remains;
+use super::{DeleteSpec, naming, promotion};
 use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
-use crate::snapshot::{clear_unfinished, names};
+use crate::snapshot::clear_unfinished;
 use crate::store::{FileKind, LockMode, Store, files_with_ending, replace};
 use crate::vm::belongings::{self, Role};
 use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, consent, files, kin};
@@ -24,6 +24,7 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
         .state
         .refusal(claim.vm.vmx(), true)
         .map_or(Ok(()), Err)?;
+    promotion::clear(env, &claim.vm)?;
     let vmsd = env.vmsd(&claim.vm)?;
     if !spec.force && !env.settings.delete_parents {
         refuse_parents(env, &claim, &vmsd)?;
@@ -152,7 +153,7 @@ fn unnamed_links(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<Path
     for path in files_with_ending(&*env.store, claim.vm.dir(), "vmdk") {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = files::stem(&name);
-        if names::without_number(stem) == stem || goes(&path) || foreign.contains(&path) {
+        if !naming::is_of_ours(stem) || goes(&path) || foreign.contains(&path) {
             continue;
         }
         let mut links = survey(env, claim, &name).unwrap_or_default().into_iter();
@@ -213,16 +214,18 @@ fn remove(store: &dyn Store, path: &Path) -> Result<()> {
 }
 
 /// Where a linked clone stands in its parent's bookkeeping.
-struct Listed {
+pub(super) struct Listed {
     /// The parent.
-    parent: VmFolder,
+    pub(super) parent: VmFolder,
+    /// The number of the snapshot that it stands on.
+    pub(super) base: Option<u32>,
     /// The clone's paths as written there.
     names: Vec<String>,
 }
 
 /// Finds a linked clone in its parent's bookkeeping; `None` for a VM that is none. To be asked while
 /// the clone is there: a path of another machine can be told only by what it leads to.
-fn find_listed(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Option<Result<Listed>> {
+pub(super) fn find_listed(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Option<Result<Listed>> {
     let name = vmsd.clone_of()?;
     let missing = || {
         let text = format!("{} is not to be found", quoted(&name));
@@ -235,14 +238,23 @@ fn find_listed(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Option<Result<Listed>> 
             kin::locate(env, parent.dir(), clone).is_some_and(|found| found == vm.vmx())
         };
         let entries = env.vmsd(&parent)?.snapshots().to_vec();
+        let on = entries.iter().find(|entry| entry.clones.iter().any(is_it));
+        let base = on.map(|entry| entry.uid);
         let clones = entries.into_iter().flat_map(|entry| entry.clones);
         let names = clones.filter(is_it).collect();
-        Ok(Listed { parent, names })
+        Ok(Listed {
+            parent,
+            base,
+            names,
+        })
     }))
 }
 
-/// Takes a deleted linked clone out of its parent's bookkeeping.
-fn take_out(env: &Env, claim: &Claim, listed: &Listed, job: &Job) -> Result<()> {
+/// Takes a linked clone that stands on its parent no more out of that one's bookkeeping.
+///
+/// # Errors
+/// `FileLocked`; what the system says.
+pub(super) fn take_out(env: &Env, claim: &Claim, listed: &Listed, job: &Job) -> Result<()> {
     let parent = &listed.parent;
     let _lock = match parent.dir() == claim.vm.dir() {
         true => None,

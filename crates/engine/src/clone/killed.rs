@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{DeleteSpec, delete};
+use super::{CloneKind, CloneSpec, DeleteSpec, PromoteSpec, delete, promote, run};
 use crate::disk::testing::write_grain;
 use crate::disk::{NewDisk, create as create_disk};
 use crate::error::{Kind, Result};
 use crate::format::vmdk::CreateType;
 use crate::job::Job;
 use crate::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef, SnapshotTree, consolidate};
-use crate::store::{Mem, Store, create_dirs, remove_tree, write_new};
+use crate::store::{Mem, Store, create_dirs, read_small, remove_tree, write_new};
 use crate::vm::{Env, Settings};
 
 const VMX: &str = "/vms/base/base.vmx";
@@ -69,7 +69,11 @@ fn with_written_snapshots() -> (Mem, Env) {
 
 /// What the guest of the VM reads.
 fn content(env: &Env) -> Vec<u8> {
-    let vm = env.open(Path::new(VMX)).unwrap();
+    content_of(env, VMX)
+}
+
+fn content_of(env: &Env, vmx: &str) -> Vec<u8> {
+    let vm = env.open(Path::new(vmx)).unwrap();
     let chain = env.disk(&vm, &vm.config.disks()[0].file_name).unwrap();
     let mut content = vec![0; chain.capacity_bytes() as usize];
     chain.read(&mut content, 0).unwrap();
@@ -282,6 +286,78 @@ fn consolidation_may_be_killed_at_any_change() {
             assert_eq!(chain.links().len(), 1, "{at}");
         },
     );
+}
+
+const CLONE: &str = "/vms/web/web.vmx";
+
+/// A linked clone of it, with a snapshot of its own and something written before and after.
+fn with_clone() -> (Mem, Env) {
+    let (mem, env) = with_written_snapshots();
+    let spec = CloneSpec::new(CloneKind::Linked, CLONE);
+    run(&env, Path::new(VMX), &spec, &Job::new()).unwrap();
+    write_grain(&mem, Path::new("/vms/web/base-cl1.vmdk"), 7, 21);
+    let new = NewSnapshot {
+        name: "own".into(),
+        ..NewSnapshot::default()
+    };
+    snapshot::create(&env, Path::new(CLONE), &new, &Job::new()).unwrap();
+    write_grain(&mem, Path::new("/vms/web/base-cl1-000001.vmdk"), 9, 23);
+    (mem, env)
+}
+
+fn promote_clone(env: &Env) -> Result<()> {
+    let spec = PromoteSpec::default();
+    promote(env, Path::new(CLONE), spec, &Job::new()).map(drop)
+}
+
+/// All files of a folder but locks and bookkeeping, with their bytes.
+fn bytes_of(mem: &Mem, dir: &str) -> Vec<(String, Vec<u8>)> {
+    let entries = mem.list(Path::new(dir)).unwrap().into_iter();
+    let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
+    let kept = names.filter(|name| !name.ends_with(".lck") && !name.ends_with(".vmsd"));
+    let read = |name: String| {
+        let bytes = read_small(mem, &Path::new(dir).join(&name), 1 << 30).unwrap();
+        (name, bytes)
+    };
+    kept.map(read).collect()
+}
+
+#[test]
+fn promotion_may_be_killed_at_any_change() {
+    let (_, env) = with_clone();
+    let (parent, before) = (content(&env), content_of(&env, CLONE));
+    let to_own = RevertSpec::from(SnapshotRef::Name("own".into()));
+    snapshot::revert(&env, Path::new(CLONE), &to_own, &Job::new()).unwrap();
+    let own = content_of(&env, CLONE);
+    kill_at_each_change(with_clone, promote_clone, |mem, env, at| {
+        let _ = remove_tree(mem, Path::new("/vms/web/web.vmx.lck"));
+        assert!(content_of(env, CLONE) == before, "{at}");
+        assert!(content(env) == parent, "{at}");
+        let bytes = bytes_of(mem, "/vms/base");
+        if at % 2 == 0 {
+            promote_clone(env).unwrap();
+            assert!(bytes_of(mem, "/vms/base") == bytes, "{at}");
+            let vmsd = env.vmsd(&env.open(Path::new(VMX)).unwrap()).unwrap();
+            assert!(
+                vmsd.snapshots().iter().all(|one| one.clones.is_empty()),
+                "{at}"
+            );
+            delete_whole(env).unwrap();
+            assert!(content_of(env, CLONE) == before, "{at}");
+            snapshot::revert(env, Path::new(CLONE), &to_own, &Job::new()).unwrap();
+            assert!(content_of(env, CLONE) == own, "{at}");
+        }
+        let whole = DeleteSpec {
+            disks: true,
+            force: false,
+        };
+        delete(env, Path::new(CLONE), whole, &Job::new()).unwrap();
+        let left = mem.list(Path::new("/vms/web")).unwrap_or_default();
+        assert!(!mem.exists(Path::new("/vms/web")), "{at}: {left:?}");
+        if at % 2 == 1 {
+            assert!(bytes_of(mem, "/vms/base") == bytes, "{at}");
+        }
+    });
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod config;
 #[cfg(feature = "local")]
 mod delete;
 #[cfg(feature = "local")]
+mod foreign;
+#[cfg(feature = "local")]
 #[cfg(test)]
 mod killed;
 #[cfg(feature = "local")]
@@ -13,6 +15,10 @@ mod lineage;
 mod naming;
 #[cfg(feature = "local")]
 mod plan;
+#[cfg(feature = "local")]
+mod promote;
+#[cfg(feature = "local")]
+mod promotion;
 #[cfg(feature = "local")]
 mod remains;
 #[cfg(feature = "local")]
@@ -28,6 +34,7 @@ mod unfinished;
 pub(crate) use {
     delete::delete,
     lineage::lineage,
+    promote::promote,
     run::{plan, run},
 };
 
@@ -159,6 +166,25 @@ pub struct CloneReport {
     pub moved: Moved,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+/// How a linked clone becomes a full one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromoteSpec {
+    /// Remove the snapshot that was made in the parent for a clone, where no other stands on it and
+    /// the parent is off.
+    pub remove_base: bool,
+}
+
+/// What making a VM independent came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promoted {
+    /// The configuration of the VM that it was a linked clone of, where that was found.
+    pub parent: Option<PathBuf>,
+    /// Disks that were copied: none where it stood on no other VM's.
+    pub disks: u64,
+    /// Bytes of disk data written by that.
+    pub bytes: u64,
 }
 
 /// What is removed with a VM.

@@ -18,6 +18,12 @@ pub(crate) fn clone_disk_stem(source_stem: &str) -> String {
     }
 }
 
+/// Tells whether a disk in a VM's folder is called as snapshots and clones call theirs.
+pub(super) fn is_of_ours(stem: &str) -> bool {
+    let base = without_number(stem);
+    base != stem || numbered(base, "-cl").is_some()
+}
+
 /// Splits `stem` into what stands before `mark` and the number behind it.
 fn numbered<'a>(stem: &'a str, mark: &str) -> Option<(&'a str, u32)> {
     let (base, digits) = stem.rsplit_once(mark)?;

@@ -122,7 +122,14 @@ pub(super) fn hidden_folders(store: &dyn Store, vmx: &Path) -> Vec<PathBuf> {
 ///
 /// Before it is locked it looks left over to others that sweep, who may take it away: then the next
 /// one has better luck.
-fn make(store: &dyn Store, path: &Path, undo: &mut Undo) -> Result<(PathBuf, Box<dyn Held>)> {
+///
+/// # Errors
+/// What the system says.
+pub(super) fn make(
+    store: &dyn Store,
+    path: &Path,
+    undo: &mut Undo,
+) -> Result<(PathBuf, Box<dyn Held>)> {
     for _ in 0..TRIES {
         let dir = hidden_sibling(path);
         store.create_dir(&dir)?;

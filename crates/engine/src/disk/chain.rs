@@ -256,6 +256,19 @@ impl Chain {
         &self.links[self.links.len() - 1]
     }
 
+    /// Returns the disk without its first `links` links, which is another one's parent; at least the
+    /// base stays.
+    #[must_use]
+    pub fn below(mut self, links: usize) -> Self {
+        self.links.drain(..links.min(self.links.len() - 1));
+        Self {
+            links: self.links,
+            pool: self.pool,
+            tables: Tables::new(),
+            unpacked: LastGrain::default(),
+        }
+    }
+
     /// Returns the capacity in sectors.
     pub fn sectors(&self) -> u64 {
         self.top().sectors()

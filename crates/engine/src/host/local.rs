@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Host, Provider, info, inventory};
-use crate::clone::{self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
+use crate::clone::{
+    self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted,
+};
 use crate::disk::{self, CheckReport, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{self, GuestAnswer, GuestCall, Login};
@@ -121,6 +123,10 @@ impl Provider for Machine {
 
     fn clone_vm(&self, vm: &Path, spec: &CloneSpec, job: &Job) -> Result<CloneReport> {
         clone::run(&self.env, vm, spec, job)
+    }
+
+    fn promote(&self, vm: &Path, spec: PromoteSpec, job: &Job) -> Result<Promoted> {
+        clone::promote(&self.env, vm, spec, job)
     }
 
     fn delete(&self, vm: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::clone::{ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
+use crate::clone::{ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted};
 use crate::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{GuestAnswer, GuestCall, Login};
@@ -134,6 +134,14 @@ pub trait Provider: Send + Sync {
     /// `VmRunning`, `FileExists`, `FileName`, `NoSpace`, those of snapshots and disks; after any
     /// error, cancelling included, nothing is left at the destination or in the source.
     fn clone_vm(&self, vm: &Path, spec: &CloneSpec, job: &Job) -> Result<CloneReport>;
+
+    /// Makes a linked clone independent of all other VMs, also while it runs: what their disks hold for
+    /// it is copied. Of a VM that stands on no other, nothing changes.
+    ///
+    /// # Errors
+    /// `VmRunning` where another program runs it; `Busy` where linked clones of it run; `NoSpace`, what
+    /// is wrong with a disk. After any of them, and after cancelling, it is a linked clone as before.
+    fn promote(&self, vm: &Path, spec: PromoteSpec, job: &Job) -> Result<Promoted>;
 
     /// Deletes a VM's own files.
     ///
@@ -412,6 +420,11 @@ impl Vm {
             let vm = vm.host.open(&report.path)?;
             Ok(Cloned { vm, report })
         })
+    }
+
+    /// Starts making the VM independent of all others.
+    pub fn promote(&self, spec: PromoteSpec) -> Started<Promoted> {
+        self.spawn(move |vm, job| vm.host.0.promote(&vm.path, spec, job))
     }
 
     /// Starts deleting the VM.

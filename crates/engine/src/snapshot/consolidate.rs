@@ -37,7 +37,7 @@ pub(crate) fn consolidate(env: &Env, vmx: &Path, job: &Job) -> Result<Consolidat
 ///
 /// # Errors
 /// As [`consolidate`].
-pub(super) fn consolidate_still(env: &Env, claim: &mut Claim, job: &Job) -> Result<Consolidated> {
+pub(crate) fn consolidate_still(env: &Env, claim: &mut Claim, job: &Job) -> Result<Consolidated> {
     let mut vmsd = env.vmsd(&claim.vm)?;
     let mut links = Links::default();
     remove::add_states(env, claim, &vmsd, &mut links)?;

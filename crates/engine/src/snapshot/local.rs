@@ -65,7 +65,7 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
 /// # Errors
 /// Those of [`Claim::require_off`] where it neither runs here, nor is off or suspended;
 /// `NotSupported` where VMware suspended it; those of halting.
-pub(super) fn hold_still<'a>(
+pub(crate) fn hold_still<'a>(
     env: &'a Env,
     claim: &Claim,
     to_save: bool,

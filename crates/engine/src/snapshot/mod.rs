@@ -22,9 +22,9 @@ mod unfinished;
 
 #[cfg(feature = "local")]
 pub(crate) use {
-    consolidate::consolidate,
+    consolidate::{consolidate, consolidate_still},
     frozen::read as frozen,
-    local::{create, entry, find, list, unchanged_since},
+    local::{create, entry, find, hold_still, list, unchanged_since},
     remove::remove,
     revert::revert,
     take::take,

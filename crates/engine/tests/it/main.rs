@@ -34,6 +34,7 @@ mod locks;
 mod matrix;
 mod pool;
 mod power_edges;
+mod promote;
 mod running;
 mod sample_vms;
 mod samples;

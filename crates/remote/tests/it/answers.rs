@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use replix::clone::{CloneKind, CloneSpec, DeleteSpec};
+use replix::clone::{CloneKind, CloneSpec, DeleteSpec, PromoteSpec};
 use replix::guest::GuestCall;
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
@@ -72,6 +72,24 @@ fn questions_are_answered_alike() {
     agree(&remote, |host| host.disk_map(&disk));
     agree(&remote, |host| host.disk_check(&disk, &Job::new()));
     agree(&remote, |host| host.disk_info(&vm.vmx));
+}
+
+#[test]
+fn linked_clone_becomes_independent_through_the_service() {
+    let Some(service) = Service::start() else {
+        return;
+    };
+    let test_vm = base(&service);
+    let vm = service.host().open(&test_vm.vmx).unwrap();
+    let spec = CloneSpec::new(CloneKind::Linked, service.vms().join("web/web.vmx"));
+    let web = vm.clone_to(spec).wait().unwrap().vm;
+    let done = web.promote(PromoteSpec { remove_base: true }).wait();
+    let done = done.unwrap();
+    assert_eq!((done.disks, done.parent.as_deref()), (1, Some(vm.path())));
+    assert!(vm.snapshots().unwrap().snapshots.is_empty());
+    assert_eq!(web.consolidate().wait().unwrap().links, 0);
+    let disk = |vm: &replix::Vm| vm.info().unwrap().disks[0].path.clone().unwrap();
+    assert!(same_content(&disk(&vm), &disk(&web)));
 }
 
 #[test]

@@ -125,6 +125,7 @@ pub(crate) fn target(operation: &Operation) -> &Path {
         | Operation::Revert { vm, .. }
         | Operation::RemoveSnapshot { vm, .. }
         | Operation::Consolidate { vm }
+        | Operation::Promote { vm, .. }
         | Operation::Delete { vm, .. }
         | Operation::PowerOn { vm, .. }
         | Operation::PowerOff { vm, .. }

@@ -42,6 +42,7 @@ pub(crate) fn run(host: &dyn Provider, operation: &Operation, job: &Job) -> Resu
             children,
         } => host.remove_snapshot(vm, snapshot, *children, job).map(done),
         Operation::Consolidate { vm } => host.consolidate(vm, job).map(Answer::Consolidated),
+        Operation::Promote { vm, spec } => host.promote(vm, *spec, job).map(Answer::Promoted),
         Operation::Delete { vm, spec } => host.delete(vm, *spec, job).map(done),
         Operation::PowerOn { vm, spec } => host.power_on(vm, spec, job).map(done),
         Operation::PowerOff { vm, mode } => host.power_off(vm, *mode, job).map(done),
