@@ -233,6 +233,9 @@ impl Provider for Fake {
 
     fn promote(&self, vm: &Path, spec: PromoteSpec, job: &Job) -> Result<Promoted> {
         self.done(format!("promote {} {spec:?}", vm.display()), job)?;
+        if self.clones.is_some() {
+            return Err(Error::new(Kind::NoSpace, "no space left").hint("make some"));
+        }
         Ok(Promoted {
             parent: Some("/vms/base/base.vmx".into()),
             disks: 1,

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use replix::clone::{Base, CloneKind, ClonePlan, CloneReport, CloneSpec, PlannedDisk};
+use replix::clone::{Base, CloneKind, ClonePlan, CloneReport, CloneSpec, PlannedDisk, PromoteSpec};
 use replix::error::{escaped, quoted};
 use replix::power::StartSpec;
 use replix::{Error, Kind};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::failure::Failure;
 use super::screen::{Answer, to_json};
 use super::session::Session;
-use super::{place, start};
+use super::{place, promote, start};
 use crate::text::{columns, duration, size};
 
 /// Clone a VM
@@ -21,7 +21,8 @@ use crate::text::{columns, duration, size};
 /// A full clone is a copy that shares nothing with its source. A linked clone is made at once and
 /// takes hardly any space, but stands on the disks of its source: it works only as long as they
 /// are there. A linked clone of the present state needs a snapshot in the source; the current one
-/// is used if nothing was written since it was taken, else one is made.
+/// is used if nothing was written since it was taken, else one is made. With --now, a full clone is
+/// there as quickly as a linked one; until it is copied it needs its source.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The VM to clone: its .vmx, or its folder
@@ -31,6 +32,13 @@ pub(super) struct Args {
     /// Make a linked clone instead of a full one
     #[arg(long)]
     linked: bool,
+    /// Make a full clone: what is made anyway
+    #[arg(long, conflicts_with = "linked")]
+    full: bool,
+    /// Have the full clone ready at once: it begins as a linked one, and becomes independent while it
+    /// runs or rests
+    #[arg(long, conflicts_with_all = ["linked", "dry_run"])]
+    now: bool,
     /// Clone the VM as it was at this snapshot: its name, its path (a/b) or its number (#2)
     #[arg(long, value_name = "SNAPSHOT")]
     snapshot: Option<String>,
@@ -59,15 +67,16 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure> {
     let vm = session.vm(&args.vmx)?.path().to_path_buf();
     let specs = specs(args)?;
-    match args.dry_run {
-        true => plan(&vm, &specs, session),
-        false => clone(&vm, specs, args.start, session),
+    match (args.dry_run, args.now) {
+        (true, _) => plan(&vm, &specs, session),
+        (false, false) => clone(&vm, specs, args.start, session).and_then(Answer::new),
+        (false, true) => clone_now(&vm, specs, args.start, session),
     }
 }
 
 /// The clones that are asked for.
 fn specs(args: &Args) -> Result<Vec<CloneSpec>, Failure> {
-    let kind = match args.linked {
+    let kind = match args.linked || args.now {
         true => CloneKind::Linked,
         false => CloneKind::Full,
     };
@@ -122,7 +131,7 @@ fn clone(
     specs: Vec<CloneSpec>,
     start: bool,
     session: &mut Session,
-) -> Result<Answer, Failure> {
+) -> Result<Map<String, Value>, Failure> {
     if let [first, _, ..] = specs.as_slice() {
         let plan = session.host().provider().plan_clone(vm, first)?;
         require_space(plan.bytes.saturating_mul(specs.len() as u64), &plan)?;
@@ -136,7 +145,39 @@ fn clone(
             return Err(failure);
         }
     }
-    Answer::new(object(clones))
+    Ok(object(clones))
+}
+
+/// Makes linked clones, all of them before any is copied, then has each become independent.
+fn clone_now(
+    vm: &Path,
+    specs: Vec<CloneSpec>,
+    start: bool,
+    session: &mut Session,
+) -> Result<Answer, Failure> {
+    let provider = session.host().provider();
+    let base = provider.plan_clone(vm, &specs[0])?.new_snapshot;
+    let mut paths: Vec<PathBuf> = specs.iter().map(|spec| spec.destination.clone()).collect();
+    let mut answer = clone(vm, specs, start, session)?;
+    let (last, mut promoted) = (paths.pop(), Vec::new());
+    let clones = paths.into_iter().map(|path| (path, false));
+    // The snapshot that was made for them goes with the last that stands on it.
+    let clones = clones.chain(last.map(|path| (path, base.is_some())));
+    for (path, remove_base) in clones {
+        match promote::promote(&path, PromoteSpec { remove_base }, session) {
+            Ok(done) => promoted.push(to_json(&done)?),
+            Err(mut failure) => {
+                failure.done = answer;
+                failure.error = failure.error.context(format!(
+                    "{} is a linked clone still, which replix promote makes a full one",
+                    quoted(&path)
+                ));
+                return Err(failure);
+            }
+        }
+    }
+    answer.insert("promoted".into(), Value::Array(promoted));
+    Answer::new(answer)
 }
 
 fn object(clones: Vec<Value>) -> Map<String, Value> {

@@ -143,6 +143,40 @@ fn clone_says_what_it_made() {
 }
 
 #[test]
+fn clone_that_is_wanted_now_begins_as_a_linked_one() {
+    let fake = Fake::default();
+    let words = [
+        "clone",
+        VM,
+        "/clones/a",
+        "--full",
+        "--now",
+        "--count",
+        "2",
+        "--start",
+    ];
+    assert_eq!(call(&fake, &words).exit, Exit::Done);
+    insta::assert_snapshot!(fake.calls().join("\n"), @r#"
+    clone CloneSpec { kind: Linked, destination: "/clones/a-1/a-1.vmx", snapshot: None, name: None, keep_identity: false, without_memory: false, base: Reuse }
+    start /clones/a-1/a-1.vmx StartSpec { gui: false, paused: false, vnc: None }
+    clone CloneSpec { kind: Linked, destination: "/clones/a-2/a-2.vmx", snapshot: None, name: None, keep_identity: false, without_memory: false, base: Reuse }
+    start /clones/a-2/a-2.vmx StartSpec { gui: false, paused: false, vnc: None }
+    promote /clones/a-1/a-1.vmx PromoteSpec { remove_base: false }
+    promote /clones/a-2/a-2.vmx PromoteSpec { remove_base: true }
+    "#);
+    let failing = Fake::with_room_for(1);
+    let ended = call(&failing, &["clone", VM, "/clones/a", "--now"]);
+    insta::assert_snapshot!(timeless(&ended.shown()), @r#"
+    linked clone of snapshot "base" made in TIME, 64 KiB of disk data written: /clones/a/a.vmx
+    --- warning: the weather is odd
+    warning: ethernet0 keeps its static address
+    error: "/clones/a/a.vmx" is a linked clone still, which replix promote makes a full one: no space left
+    hint: make some
+    --- Failed
+    "#);
+}
+
+#[test]
 fn several_clones_are_numbered() {
     let words = ["clone", VM, "/clones/a", "--count", "2", "--name", "A"];
     insta::assert_snapshot!(asked(&words), @r#"

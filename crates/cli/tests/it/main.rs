@@ -22,6 +22,7 @@ mod replix_disk;
 mod replix_info;
 mod replix_pool;
 mod replix_power;
+mod replix_promote;
 mod replix_serve;
 mod replix_snapshot;
 mod replix_tree;

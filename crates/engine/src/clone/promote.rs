@@ -60,7 +60,7 @@ pub(crate) fn promote(env: &Env, vmx: &Path, spec: PromoteSpec, job: &Job) -> Re
     done.parent = parent
         .as_ref()
         .map(|listed| listed.parent.vmx().to_path_buf());
-    merge(env, &mut claim, job)?;
+    merge(env, &mut claim, done.disks > 0, job)?;
     drop(claim);
     if let Some(listed) = parent.filter(|_| spec.remove_base) {
         remove_base(env, &listed, job);
@@ -292,11 +292,11 @@ fn search_no_more(env: &Env, vm: &mut VmFolder, listed: Option<&Listed>) {
 }
 
 /// Has each copy take in what stands on it alone, where the guest need not stand still for it.
-fn merge(env: &Env, claim: &mut Claim, job: &Job) -> Result<()> {
+fn merge(env: &Env, claim: &mut Claim, is_news: bool, job: &Job) -> Result<()> {
     if claim.state.state.is_on() {
-        job.warn(
-            "each disk stands on its copy of the parent's: consolidate them once the VM is off",
-        );
+        if is_news {
+            job.warn("the VM runs on disks of two links each: consolidate them once it is off");
+        }
         return Ok(());
     }
     let merged = snapshot::consolidate_still(env, claim, job);
