@@ -189,6 +189,14 @@ fn mech_works_unmodified() {
     let ps = mech.run(&["ps"]);
     assert!(ps.starts_with("Process list: "), "{ps}");
     assert!(ps.contains("\npid=2, owner=root, cmd=kthreadd\n"), "{ps}");
+    // It shares the folder that it runs in.
+    let shares = || {
+        let (vmx, file) = ("lab/.mech/web.vmx", "/mnt/hgfs/mech/Mechfile");
+        let user = ["-gu", "bob", "-gp", "bob-secret"];
+        let said = library.vmrun(&[&user[..], &["fileExistsInGuest", vmx, file]].concat());
+        assert_eq!(said.out, "The file exists.\n");
+    };
+    shares();
 
     assert_eq!(
         mech.run(&["snapshot", "save", "one"]),
@@ -199,6 +207,7 @@ fn mech_works_unmodified() {
     assert!(!mech.is_running());
     let resumed = mech.run(&["resume"]);
     assert!(resumed.ends_with(&format!("started on {ip}")), "{resumed}");
+    shares();
     assert_eq!(mech.run(&["pause"]), "Paused\n");
     let resumed = mech.run(&["resume"]);
     assert!(

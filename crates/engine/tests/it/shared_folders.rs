@@ -133,6 +133,12 @@ fn guest_sees_what_its_user_shares_and_stays_in_it() {
     ] {
         assert!(!succeeds(&vm, change), "{change}");
     }
+    // The guest's other users see what its mode lets them.
+    let seen = GuestCall::FileExists {
+        path: "/mnt/hgfs/x/from-host".into(),
+    };
+    assert_eq!(ask_as(&vm, "bob", seen).unwrap(), GuestAnswer::Exists(true));
+
     // Not even one that mounts it anew may write.
     let anew = "cd / && umount '/mnt/hgfs/a b' && mount -t 9p -o trans=virtio,version=9p2000.L hgfs1 '/mnt/hgfs/a b'";
     assert!(succeeds(&vm, anew));

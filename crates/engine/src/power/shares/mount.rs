@@ -24,8 +24,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const MARK: &str = "mount_tag '";
 
 /// Arguments, three for each folder: tag, name, `rw` or `ro`. A device that was just plugged in takes the
-/// guest a moment.
+/// guest a moment. The agent's own folders are for nobody else.
 const MOUNT: &str = r#"
+umask 022
 modprobe -q -a 9pnet_virtio 9p
 grep -qw 9p /proc/filesystems || { echo "its kernel has no file system 9p" >&2; exit 1; }
 status=0
