@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use replix::clone::{CloneKind, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage};
-use replix::clone::{LineageNode, PlannedDisk, PromoteSpec, Promoted};
+use replix::clone::{
+    LineageNode, PlannedDisk, PromoteSpec, Promoted, RelinkSpec, Relinked, RelinkedDisk,
+};
 use replix::disk::{CheckReport, DiskCall, DiskReport, LinkReport, MapEntry, Moved};
 use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
@@ -240,6 +242,19 @@ impl Provider for Fake {
             parent: Some("/vms/base/base.vmx".into()),
             disks: 1,
             bytes: 65536,
+        })
+    }
+
+    fn relink(&self, vm: &Path, spec: &RelinkSpec, job: &Job) -> Result<Relinked> {
+        self.done(format!("relink {} {spec:?}", vm.display()), job)?;
+        Ok(Relinked {
+            parent: Some("/vms/base/base.vmx".into()),
+            disks: vec![RelinkedDisk {
+                disk: vm.with_file_name("base-cl1.vmdk"),
+                parent: "/vms/base/base.vmdk".into(),
+                cid: "1234abcd".into(),
+                by_long_id: true,
+            }],
         })
     }
 

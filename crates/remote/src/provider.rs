@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use replix::clone::{
-    ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted,
+    ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted, RelinkSpec,
+    Relinked,
 };
 use replix::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, Login};
@@ -191,6 +192,14 @@ impl Provider for Service {
         let vm = vm.into();
         match run(&self.link, &Operation::Promote { vm, spec }, job)? {
             Answer::Promoted(done) => Ok(done),
+            answer => Err(mismatched(&answer)),
+        }
+    }
+
+    fn relink(&self, vm: &Path, spec: &RelinkSpec, job: &Job) -> Result<Relinked> {
+        let (vm, spec) = (vm.into(), spec.clone());
+        match run(&self.link, &Operation::Relink { vm, spec }, job)? {
+            Answer::Relinked(done) => Ok(done),
             answer => Err(mismatched(&answer)),
         }
     }

@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 
 use replix::clone::{
-    CloneReport, CloneSpec, DeleteSpec, Lineage, LineageNode, PromoteSpec, Promoted,
+    CloneReport, CloneSpec, DeleteSpec, Lineage, LineageNode, PromoteSpec, Promoted, RelinkSpec,
+    Relinked,
 };
 use replix::disk::{CheckReport, DiskCall};
 use replix::guest::{GuestAnswer, GuestCall, Login};
@@ -95,6 +96,13 @@ pub enum Operation {
         vm: PathBuf,
         /// What is wanted.
         spec: PromoteSpec,
+    },
+    /// Hangs a linked clone on its parent, wherever that is now.
+    Relink {
+        /// The clone.
+        vm: PathBuf,
+        /// What is wanted.
+        spec: RelinkSpec,
     },
     /// Deletes a VM.
     Delete {
@@ -188,6 +196,8 @@ pub enum Answer {
     Snapshot(Snapshot),
     /// What making a VM independent came to.
     Promoted(Promoted),
+    /// What a clone stands on.
+    Relinked(Relinked),
     /// What merging came to.
     Consolidated(Consolidated),
     /// What the guest answered.

@@ -19,6 +19,7 @@ mod network;
 mod place;
 mod pool;
 mod promote;
+mod relink;
 mod screen;
 mod serve;
 mod session;
@@ -74,6 +75,7 @@ enum Command {
     Tree(tree::Args),
     Clone(clone::Args),
     Promote(promote::Args),
+    Relink(relink::Args),
     Snapshot(snapshot::Args),
     Consolidate(consolidate::Args),
     Disk(disk::Args),
@@ -95,6 +97,7 @@ impl Command {
             Self::Tree(args) => tree::run(args, session),
             Self::Clone(args) => clone::run(args, session),
             Self::Promote(args) => promote::run(args, session),
+            Self::Relink(args) => relink::run(args, session),
             Self::Snapshot(args) => snapshot::run(args, session),
             Self::Consolidate(args) => consolidate::run(args, session),
             Self::Disk(args) => disk::run(args, session),

@@ -73,6 +73,7 @@ fn commands_ask_for_what_they_say() {
         asked(&["snapshot", "remove", VM, "a/b", "--children"]),
         asked(&["consolidate", VM]),
         asked(&["promote", VM]),
+        asked(&["relink", VM, "--parent", "/far/base"]),
         asked(&["start", VM, "--gui"]),
         asked(&["start", "--vnc", VM]),
         asked(&["start", "--vnc=0.0.0.0:5901", VM]),
@@ -89,6 +90,7 @@ fn commands_ask_for_what_they_say() {
     remove Name("a/b"), children: true
     consolidate
     promote /vms/web/web.vmx PromoteSpec { remove_base: false }
+    relink /vms/web/web.vmx RelinkSpec { parent: Some("/far/base") }
     start /vms/web/web.vmx StartSpec { gui: true, paused: false, vnc: None }
     start /vms/web/web.vmx StartSpec { gui: false, paused: false, vnc: Some(None:0 open) }
     start /vms/web/web.vmx StartSpec { gui: false, paused: false, vnc: Some(Some(0.0.0.0):5901 open) }
@@ -101,10 +103,16 @@ fn commands_ask_for_what_they_say() {
 }
 
 #[test]
-fn promotion_says_what_it_came_to() {
+fn work_on_chains_says_what_it_came_to() {
     let ended = call(&Fake::default(), &["promote", VM]);
     insta::assert_snapshot!(ended.shown(), @r#"
     "/vms/web/web.vmx" is independent: 1 disk copied, 64 KiB of data written
+    --- warning: the weather is odd
+    --- Done
+    "#);
+    let ended = call(&Fake::default(), &["relink", VM]);
+    insta::assert_snapshot!(ended.shown(), @r#"
+    "/vms/web/base-cl1.vmdk" stands on "/vms/base/base.vmdk", by its long content id
     --- warning: the weather is odd
     --- Done
     "#);

@@ -75,6 +75,7 @@ fn help_is_no_failure() {
       tree         Show a VM's snapshots and linked clones as a tree, with the disk space of each
       clone        Clone a VM
       promote      Make a linked clone independent of the VM that it stands on
+      relink       Hang a linked clone on its parent again, which was moved, renamed or copied
       snapshot     Take, list, go back to or remove snapshots
       consolidate  Merge the disks of a VM that neither a state of it nor a linked clone needs
       disk         Look into a virtual disk and the disks it stands on
@@ -133,6 +134,7 @@ fn every_answer_is_one_json_object() {
         &["clone", "base", "web", "--linked"],
         &["clone", "base", "web", "--linked"],
         &["clone", "base", "web2", "--dry-run"],
+        &["relink", "web"],
         &["promote", "web"],
         &["stop", "base"],
         &["list"],

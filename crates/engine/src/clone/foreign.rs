@@ -80,7 +80,7 @@ impl Ends {
 
     /// Returns the number of the last own link of a disk that hangs on another VM's; `None` where the
     /// whole disk is this VM's, or none of it.
-    fn last_own(&self, env: &Env, links: &[Link]) -> Option<usize> {
+    pub(super) fn last_own(&self, env: &Env, links: &[Link]) -> Option<usize> {
         let is_own = |link: &Link| self.own.hold_link(&*env.store, link);
         links.windows(2).position(|pair| {
             let ends = self.sentinels.iter().any(|path| *path == pair[0].path());

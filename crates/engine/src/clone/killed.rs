@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{CloneKind, CloneSpec, DeleteSpec, PromoteSpec, delete, promote, run};
+use super::{
+    CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec, delete, promote, relink, run,
+};
 use crate::disk::testing::write_grain;
 use crate::disk::{NewDisk, create as create_disk};
 use crate::error::{Kind, Result};
@@ -357,6 +359,35 @@ fn promotion_may_be_killed_at_any_change() {
         if at % 2 == 1 {
             assert!(bytes_of(mem, "/vms/base") == bytes, "{at}");
         }
+    });
+}
+
+/// The same with the parent moved to where nothing leads.
+fn with_moved_parent() -> (Mem, Env) {
+    let (mem, env) = with_clone();
+    let (from, to) = (Path::new("/vms/base"), Path::new("/vms/moved"));
+    mem.rename_new(from, to).unwrap();
+    (mem, env)
+}
+
+fn relink_clone(env: &Env) -> Result<()> {
+    let spec = RelinkSpec::default();
+    relink(env, Path::new(CLONE), &spec, &Job::new()).map(drop)
+}
+
+#[test]
+fn relinking_may_be_killed_at_any_change() {
+    let before = content_of(&with_clone().1, CLONE);
+    kill_at_each_change(with_moved_parent, relink_clone, |mem, env, at| {
+        let _ = remove_tree(mem, Path::new("/vms/web/web.vmx.lck"));
+        relink_clone(env).unwrap();
+        assert!(content_of(env, CLONE) == before, "{at}");
+        let parent = env.open(Path::new("/vms/moved/base.vmx")).unwrap();
+        let entries = env.vmsd(&parent).unwrap().snapshots().to_vec();
+        let clones: Vec<String> = entries.into_iter().flat_map(|one| one.clones).collect();
+        assert_eq!(clones, [CLONE], "{at}");
+        promote_clone(env).unwrap();
+        assert!(content_of(env, CLONE) == before, "{at}");
     });
 }
 

@@ -7,10 +7,14 @@ mod delete;
 #[cfg(feature = "local")]
 mod foreign;
 #[cfg(feature = "local")]
+mod hang;
+#[cfg(feature = "local")]
 #[cfg(test)]
 mod killed;
 #[cfg(feature = "local")]
 mod lineage;
+#[cfg(feature = "local")]
+mod lookout;
 #[cfg(feature = "local")]
 mod naming;
 #[cfg(feature = "local")]
@@ -19,6 +23,8 @@ mod plan;
 mod promote;
 #[cfg(feature = "local")]
 mod promotion;
+#[cfg(feature = "local")]
+mod relink;
 #[cfg(feature = "local")]
 mod remains;
 #[cfg(feature = "local")]
@@ -35,6 +41,7 @@ pub(crate) use {
     delete::delete,
     lineage::lineage,
     promote::promote,
+    relink::relink,
     run::{plan, run},
 };
 
@@ -185,6 +192,36 @@ pub struct Promoted {
     pub disks: u64,
     /// Bytes of disk data written by that.
     pub bytes: u64,
+}
+
+/// Where a linked clone is to find what it stands on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelinkSpec {
+    /// The parent: its `.vmx`, its folder, or one of its disks; `None` looks where the clone's files
+    /// lead, and in the folders of VMs beside it.
+    pub parent: Option<PathBuf>,
+}
+
+/// What relinking a clone came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relinked {
+    /// The configuration of the VM that it stands on, where one was found.
+    pub parent: Option<PathBuf>,
+    /// Its links that hang on that one's disks: none where it stands on no other VM.
+    pub disks: Vec<RelinkedDisk>,
+}
+
+/// One link of a relinked clone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelinkedDisk {
+    /// The clone's own link.
+    pub disk: PathBuf,
+    /// What it hangs on.
+    pub parent: PathBuf,
+    /// The content id of that, 8 hex digits.
+    pub cid: String,
+    /// Whether the long content id proves it too; else the short one and the capacity do.
+    pub by_long_id: bool,
 }
 
 /// What is removed with a VM.

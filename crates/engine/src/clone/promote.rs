@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::delete::{Listed, find_listed, take_out};
 use super::foreign::{self, Foreign};
+use super::hang::Hung;
 use super::plan::{BASE_DESCRIPTION, BASE_NAME};
 use super::promotion::{self, Promotion};
 use super::{PromoteSpec, Promoted};
@@ -176,13 +177,13 @@ fn switch(
     }
     job.check()?;
     made.move_out(store, &mut undo)?;
-    let mut hung = Vec::new();
+    let mut hung = Hung::new(env, vm);
     for (path, foreign) in &now {
+        let copy = vm.dir().join(&copies[path].name);
         for child in &foreign.children {
-            let copy = (copies[path].name.as_str(), foreign.chain.top().cid());
-            if let Err(error) = hang(env, vm, child, copy, &mut hung) {
+            if let Err(error) = hung.hang(child, &copy, foreign.chain.top().cid()) {
                 // Where a link cannot be hung back, the VM is whole on both.
-                if hang_back(env, vm, &hung).is_err() {
+                if hung.take_back().is_err() {
                     undo.keep();
                 }
                 return Err(error);
@@ -191,35 +192,6 @@ fn switch(
     }
     undo.keep();
     halted.map_or(Ok(()), Halted::go_on)
-}
-
-/// A link that was hung on another parent: its descriptor, and how it named the one before.
-type Hung = (PathBuf, String, u32);
-
-fn hang(
-    env: &Env,
-    vm: &VmFolder,
-    child: &Path,
-    (name, cid): (&str, u32),
-    hung: &mut Vec<Hung>,
-) -> Result<()> {
-    let link = env.opener(vm)?.open_link(child)?;
-    let descriptor = link.descriptor();
-    let before = (descriptor.parent_hint(), descriptor.parent_cid());
-    let hint = match child.parent() == Some(vm.dir()) {
-        true => name.to_owned(),
-        false => vm.dir().join(name).to_string_lossy().into_owned(),
-    };
-    hung.push((child.to_path_buf(), before.0.unwrap_or_default(), before.1));
-    disk::relink(&*env.store, &link, &hint, cid)
-}
-
-fn hang_back(env: &Env, vm: &VmFolder, hung: &[Hung]) -> Result<()> {
-    for (child, hint, cid) in hung {
-        let link = env.opener(vm)?.open_link(child)?;
-        disk::relink(&*env.store, &link, hint, *cid)?;
-    }
-    Ok(())
 }
 
 /// Has the parent list the clone no more, and the clone name no parent; returns where it was listed.

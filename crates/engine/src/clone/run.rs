@@ -107,7 +107,7 @@ fn make_disks(env: &Env, ready: &Prepared, dir: &Path, job: &Job) -> Result<Move
 
 /// How the clone's disk names its parent (docs/adr/0005): relative where the two VMs lie side by
 /// side, absolute elsewhere.
-fn parent_hint(destination: &Path, parent: &Path) -> String {
+pub(super) fn parent_hint(destination: &Path, parent: &Path) -> String {
     let (own, theirs) = (folder_of(destination), folder_of(parent));
     let name = parent.file_name().unwrap_or_default();
     let relative = if own == theirs {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Host, Provider, info, inventory};
 use crate::clone::{
     self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted,
+    RelinkSpec, Relinked,
 };
 use crate::disk::{self, CheckReport, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
@@ -127,6 +128,10 @@ impl Provider for Machine {
 
     fn promote(&self, vm: &Path, spec: PromoteSpec, job: &Job) -> Result<Promoted> {
         clone::promote(&self.env, vm, spec, job)
+    }
+
+    fn relink(&self, vm: &Path, spec: &RelinkSpec, job: &Job) -> Result<Relinked> {
+        clone::relink(&self.env, vm, spec, job)
     }
 
     fn delete(&self, vm: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {

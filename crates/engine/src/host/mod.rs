@@ -11,7 +11,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::clone::{ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted};
+use crate::clone::{
+    ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted, RelinkSpec,
+    Relinked,
+};
 use crate::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{GuestAnswer, GuestCall, Login};
@@ -142,6 +145,15 @@ pub trait Provider: Send + Sync {
     /// `VmRunning` where another program runs it; `Busy` where linked clones of it run; `NoSpace`, what
     /// is wrong with a disk. After any of them, and after cancelling, it is a linked clone as before.
     fn promote(&self, vm: &Path, spec: PromoteSpec, job: &Job) -> Result<Promoted>;
+
+    /// Hangs a linked clone on its parent, which was moved, renamed or copied. Of a VM that stands on no
+    /// other, nothing changes.
+    ///
+    /// # Errors
+    /// `VmRunning`; `DiskParent` where no disk proves to be the one that it was made on, or several do;
+    /// `DiskChanged`, `DiskCapacity` where that one is another by now; `Denied` where the clone may not
+    /// reach it. Nothing changes then.
+    fn relink(&self, vm: &Path, spec: &RelinkSpec, job: &Job) -> Result<Relinked>;
 
     /// Deletes a VM's own files.
     ///
@@ -425,6 +437,11 @@ impl Vm {
     /// Starts making the VM independent of all others.
     pub fn promote(&self, spec: PromoteSpec) -> Started<Promoted> {
         self.spawn(move |vm, job| vm.host.0.promote(&vm.path, spec, job))
+    }
+
+    /// Starts hanging the VM on its parent, wherever that is now.
+    pub fn relink(&self, spec: RelinkSpec) -> Started<Relinked> {
+        self.spawn(move |vm, job| vm.host.0.relink(&vm.path, &spec, job))
     }
 
     /// Starts deleting the VM.

@@ -35,6 +35,7 @@ mod matrix;
 mod pool;
 mod power_edges;
 mod promote;
+mod relink;
 mod running;
 mod sample_vms;
 mod samples;

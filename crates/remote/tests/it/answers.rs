@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use replix::clone::{CloneKind, CloneSpec, DeleteSpec, PromoteSpec};
+use replix::clone::{CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec};
 use replix::guest::GuestCall;
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
@@ -83,6 +83,8 @@ fn linked_clone_becomes_independent_through_the_service() {
     let vm = service.host().open(&test_vm.vmx).unwrap();
     let spec = CloneSpec::new(CloneKind::Linked, service.vms().join("web/web.vmx"));
     let web = vm.clone_to(spec).wait().unwrap().vm;
+    let relinked = web.relink(RelinkSpec::default()).wait().unwrap();
+    assert_eq!(relinked.parent.as_deref(), Some(vm.path()));
     let done = web.promote(PromoteSpec { remove_base: true }).wait();
     let done = done.unwrap();
     assert_eq!((done.disks, done.parent.as_deref()), (1, Some(vm.path())));

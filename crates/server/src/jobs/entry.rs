@@ -126,6 +126,7 @@ pub(crate) fn target(operation: &Operation) -> &Path {
         | Operation::RemoveSnapshot { vm, .. }
         | Operation::Consolidate { vm }
         | Operation::Promote { vm, .. }
+        | Operation::Relink { vm, .. }
         | Operation::Delete { vm, .. }
         | Operation::PowerOn { vm, .. }
         | Operation::PowerOff { vm, .. }

@@ -1,5 +1,6 @@
 //! What an operation is for the engine.
 
+use replix::clone::RelinkSpec;
 use replix::disk::DiskCall;
 use replix::host::Provider;
 use replix::{Job, Result};
@@ -16,6 +17,12 @@ pub(crate) fn check_paths(operation: &Operation) -> Result<()> {
     check(target(operation))?;
     match operation {
         Operation::Clone { spec, .. } => check(&spec.destination),
+        Operation::Relink {
+            spec: RelinkSpec {
+                parent: Some(parent),
+            },
+            ..
+        } => check(parent),
         Operation::Disk {
             call: DiskCall::Convert { to, .. },
             ..
@@ -43,6 +50,7 @@ pub(crate) fn run(host: &dyn Provider, operation: &Operation, job: &Job) -> Resu
         } => host.remove_snapshot(vm, snapshot, *children, job).map(done),
         Operation::Consolidate { vm } => host.consolidate(vm, job).map(Answer::Consolidated),
         Operation::Promote { vm, spec } => host.promote(vm, *spec, job).map(Answer::Promoted),
+        Operation::Relink { vm, spec } => host.relink(vm, spec, job).map(Answer::Relinked),
         Operation::Delete { vm, spec } => host.delete(vm, *spec, job).map(done),
         Operation::PowerOn { vm, spec } => host.power_on(vm, spec, job).map(done),
         Operation::PowerOff { vm, mode } => host.power_off(vm, *mode, job).map(done),
