@@ -404,7 +404,10 @@ fn read_header(file: &dyn Bytes, path: &Path) -> Result<(Header, u64)> {
 }
 
 /// Reads the descriptor of the disk in `file`: the text, or what a sparse extent embeds.
-fn read_descriptor(file: &dyn Bytes, path: &Path) -> Result<(Descriptor, Option<Embedded>)> {
+pub(super) fn read_descriptor(
+    file: &dyn Bytes,
+    path: &Path,
+) -> Result<(Descriptor, Option<Embedded>)> {
     let mut head = [0; HEADER_BYTES];
     let got = file.read_at(&mut head, 0)?;
     if got == HEADER_BYTES && head.starts_with(&MAGIC) {

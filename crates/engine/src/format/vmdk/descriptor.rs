@@ -1,6 +1,7 @@
 //! The descriptor of a disk: kept byte for byte, read by key, changed line by line.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::extent::{self, ExtentLine};
@@ -45,6 +46,17 @@ struct Line {
 struct Entry<'a> {
     key: Cow<'a, str>,
     value: Range<usize>,
+}
+
+/// A key that stands in two lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepeatedKey {
+    /// The key as it is written first.
+    pub key: String,
+    /// Numbers of the first line with it, which counts, and of the one that repeats it.
+    pub lines: [usize; 2],
+    /// Whether the two have different values.
+    pub differs: bool,
 }
 
 impl Descriptor {
@@ -157,6 +169,29 @@ impl Descriptor {
             .filter(|entry| is_ddb(&entry.key))
             .map(|entry| (entry.key.to_string(), self.decode(entry.value)))
             .collect()
+    }
+
+    /// Returns each line whose key stands in an earlier one.
+    pub fn repeated_keys(&self) -> Vec<RepeatedKey> {
+        let mut first: BTreeMap<String, (usize, Entry<'_>)> = BTreeMap::new();
+        let mut repeated = Vec::new();
+        for line in self.lines() {
+            let Some(entry) = self.entry(&line) else {
+                continue;
+            };
+            match first.get(&entry.key.to_ascii_lowercase()) {
+                None => {
+                    let key = entry.key.to_ascii_lowercase();
+                    first.insert(key, (line.number, entry));
+                }
+                Some((number, known)) => repeated.push(RepeatedKey {
+                    key: known.key.to_string(),
+                    lines: [*number, line.number],
+                    differs: self.text[known.value.clone()] != self.text[entry.value],
+                }),
+            }
+        }
+        repeated
     }
 
     /// Gives `key` the value, in its line or in a new one where VMware would put it.
@@ -527,6 +562,15 @@ mod tests {
         );
         assert_eq!(text_of(&disk), expected);
         assert!(disk.set_extent_sectors(2, 1).is_err());
+    }
+
+    #[test]
+    fn repeated_keys_are_told() {
+        let text = b"CID=1\ncreateType=\"x\"\ncid = 2\nddb.a = \"1\"\nDDB.A = \"1\"\n";
+        let repeated = Descriptor::parse(text).unwrap().repeated_keys();
+        let told: Vec<_> = repeated.iter().map(|r| (&*r.key, r.lines)).collect();
+        assert_eq!(told, [("CID", [1, 3]), ("ddb.a", [4, 5])]);
+        assert_eq!((repeated[0].differs, repeated[1].differs), (true, false));
     }
 
     #[test]
