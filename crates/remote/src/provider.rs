@@ -6,7 +6,7 @@ use replix::clone::{
     ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted, RelinkSpec,
     Relinked,
 };
-use replix::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
+use replix::disk::{CheckReport, DiskAnswer, DiskCall, DiskReport, MapEntry};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::host::Provider;
 use replix::power::{Console, StartSpec, StopMode};
@@ -292,8 +292,11 @@ impl Provider for Service {
         }
     }
 
-    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<()> {
+    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAnswer> {
         let (path, call) = (path.into(), call.clone());
-        self.done(&Operation::Disk { path, call }, job)
+        match run(&self.link, &Operation::Disk { path, call }, job)? {
+            Answer::Disk(answer) => Ok(answer),
+            answer => Err(mismatched(&answer)),
+        }
     }
 }

@@ -8,7 +8,7 @@ use replix::clone::{
     CloneReport, CloneSpec, DeleteSpec, Lineage, LineageNode, PromoteSpec, Promoted, RelinkSpec,
     Relinked,
 };
-use replix::disk::{CheckReport, DiskCall};
+use replix::disk::{CheckReport, DiskAnswer, DiskCall};
 use replix::guest::{GuestAnswer, GuestCall, Login};
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{Consolidated, NewSnapshot, RevertSpec, Snapshot, SnapshotRef};
@@ -204,6 +204,8 @@ pub enum Answer {
     Guest(GuestAnswer),
     /// What was found in the disk.
     Check(CheckReport),
+    /// What was done to the disk.
+    Disk(DiskAnswer),
 }
 
 /// A job, as it is now.

@@ -1,10 +1,11 @@
 //! `replix disk info|check|map FILE`: a virtual disk by itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use replix::disk::{CheckReport, DiskReport, MapEntry};
+use replix::disk::{CheckReport, DiskAnswer, DiskCall, DiskReport, MapEntry, RepairReport};
 use replix::error::{escaped, quoted};
+use replix::{Error, Kind};
 use serde_json::json;
 
 use super::exit::Exit;
@@ -26,7 +27,7 @@ enum Action {
     /// Show the links of the disk, itself first, its base last
     Info(Disk),
     /// Check all links; the exit code is 1 when damage is found
-    Check(Disk),
+    Check(Check),
     /// Show where each stretch of the disk is stored
     Map(Disk),
 }
@@ -37,11 +38,24 @@ struct Disk {
     file: PathBuf,
 }
 
+#[derive(clap::Args)]
+struct Check {
+    #[command(flatten)]
+    disk: Disk,
+    /// Mend what the disk itself proves, and say what is left for a person to decide
+    #[arg(long)]
+    repair: bool,
+    /// Only say what a repair would do
+    #[arg(long, requires = "repair")]
+    dry_run: bool,
+}
+
 /// Does what is asked for.
 pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure> {
     match &args.action {
         Action::Info(disk) => info(disk, session),
-        Action::Check(disk) => check(disk, session),
+        Action::Check(args) if args.repair => repair(args, session),
+        Action::Check(args) => check(&args.disk, session),
         Action::Map(disk) => map(disk, session),
     }
 }
@@ -61,6 +75,43 @@ fn check(disk: &Disk, session: &mut Session) -> Result<Answer, Failure> {
     session.screen.show(&render_check(&report));
     let mut answer = Answer::new(&report)?;
     if !report.errors.is_empty() {
+        answer.exit = Exit::Failed;
+    }
+    Ok(answer)
+}
+
+/// Says what will be done before it is done.
+fn repair(args: &Check, session: &mut Session) -> Result<Answer, Failure> {
+    let file = place::absolute(&args.disk.file)?;
+    let planned = repaired(&file, true, session)?;
+    session.screen.show(&render_plan(&planned));
+    if args.dry_run || planned.steps.is_empty() {
+        let errors = planned.found.errors.len();
+        return answer_repair(&planned, errors);
+    }
+    let report = repaired(&file, false, session)?;
+    let after = report.after.clone().unwrap_or_default();
+    session.screen.show(&render_check(&after));
+    answer_repair(&report, after.errors.len())
+}
+
+fn repaired(file: &Path, dry_run: bool, session: &mut Session) -> Result<RepairReport, Failure> {
+    let file = file.to_path_buf();
+    let call = DiskCall::Repair { dry_run };
+    match session.run(move |host, job| host.disk(&file, &call, job))? {
+        DiskAnswer::Repaired(report) => Ok(report),
+        answer => Err(unexpected(&answer)),
+    }
+}
+
+fn unexpected(answer: &DiskAnswer) -> Failure {
+    let text = format!("the host answered something else than was asked: {answer:?}");
+    Error::new(Kind::Internal, text).into()
+}
+
+fn answer_repair(report: &RepairReport, errors: usize) -> Result<Answer, Failure> {
+    let mut answer = Answer::new(report)?;
+    if errors > 0 {
         answer.exit = Exit::Failed;
     }
     Ok(answer)
@@ -114,6 +165,21 @@ fn render_check(report: &CheckReport) -> String {
         "{verdict}, {} grains in use\n",
         report.allocated_grains
     ));
+    out
+}
+
+/// What was found, what is mended of it, and what is not.
+fn render_plan(report: &RepairReport) -> String {
+    let mut out = render_check(&report.found);
+    for step in &report.steps {
+        out.push_str(&format!("repair: {}\n", escaped(step)));
+    }
+    for left in &report.left {
+        out.push_str(&format!("left: {}\n", escaped(left)));
+    }
+    if report.steps.is_empty() {
+        out.push_str("nothing to repair\n");
+    }
     out
 }
 

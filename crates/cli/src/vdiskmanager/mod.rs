@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use replix::disk::DiskCall;
+use replix::disk::{DiskAnswer, DiskCall};
 use replix::{Error, Host, Progress, Started};
 
 use crate::host::Connect;
@@ -119,7 +119,7 @@ fn execute(typed: Typed, connect: &Connect, out: &mut dyn Write) -> Result<(), S
     Ok(())
 }
 
-fn start(host: &Host, path: PathBuf, call: DiskCall) -> Started<()> {
+fn start(host: &Host, path: PathBuf, call: DiskCall) -> Started<DiskAnswer> {
     let host = host.clone();
     replix::Job::spawn(move |job| host.provider().disk(&path, &call, job))
 }

@@ -1,6 +1,7 @@
 //! `replix disk`: info, map, check.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 
 use replix_testkit::{Content, DiskType, qemu_img, qemu_io};
 
@@ -174,4 +175,41 @@ fn check_names_what_does_not_belong_together() {
     damage in 1 place, 0 grains in use
     --- exit 1
     "#);
+}
+
+#[test]
+fn damage_is_mended_as_far_as_it_can_be() {
+    let library = Library::with_base();
+    let disk = library.path("base/base.vmdk");
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&disk)
+        .unwrap();
+    // The first entry of the only table, and the mark of a file left open.
+    let original = library.tree();
+    file.write_all_at(&[0xff; 4], 27 * 512).unwrap();
+    file.write_all_at(&[1], 72).unwrap();
+    let damaged = library.tree();
+    let planned = library.replix(&["disk", "check", "base/base.vmdk", "--repair", "--dry-run"]);
+    insta::assert_snapshot!(planned, @r#"
+    damage: "/vms/base/base.vmdk" was not closed cleanly
+    damage: "/vms/base/base.vmdk": grain table 0 and its redundant copy differ
+    damage: "/vms/base/base.vmdk": grain 0 at sector 4294967295 lies beyond the end of the file
+    damage in 3 places, 49 grains in use
+    repair: "/vms/base/base.vmdk": grain table 0 takes 1 entry from its redundant copy: its own cannot be true
+    repair: "/vms/base/base.vmdk": the mark of a file left open is taken away, if nothing else is found
+    --- exit 1
+    "#);
+    assert_eq!(changes(&damaged, &library.tree()), [""; 0]);
+    let (code, _) = library.json(&["disk", "check", "base/base.vmdk"]);
+    assert_eq!(code, Some(1));
+    let done = library.replix(&["disk", "check", "base/base.vmdk", "--repair"]);
+    assert!(done.out.starts_with(&planned.out), "{done}");
+    insta::assert_snapshot!(done.out[planned.out.len()..], @"no damage found, 49 grains in use");
+    assert_eq!(done.code, Some(0));
+    assert_eq!(changes(&original, &library.tree()), [""; 0]);
+    let (code, report) = library.json(&["disk", "check", "base/base.vmdk", "--repair"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(report["steps"], serde_json::json!([]));
 }

@@ -161,5 +161,5 @@ fn with_clone(mem: &Mem) {
 }
 
 fn disk(env: &Env, call: &DiskCall) -> Result<()> {
-    disk_call::run(env, Path::new(ALONE), call, &Job::new())
+    disk_call::run(env, Path::new(ALONE), call, &Job::new()).map(drop)
 }

@@ -1,7 +1,7 @@
 //! Checking a disk: every table of every link, in bounded memory; nothing is written.
 
-mod link;
-mod metadata;
+pub(super) mod link;
+pub(super) mod metadata;
 pub(super) mod reader;
 pub(super) mod sparse;
 

@@ -46,6 +46,8 @@ pub mod pool;
 #[cfg(feature = "local")]
 mod read;
 #[cfg(feature = "local")]
+mod repair;
+#[cfg(feature = "local")]
 mod report;
 #[cfg(feature = "local")]
 mod sparse_file;
@@ -82,6 +84,8 @@ pub use link::Link;
 pub use merge::{absorb, merge};
 #[cfg(feature = "local")]
 pub use place::Places;
+#[cfg(feature = "local")]
+pub use repair::repair;
 #[cfg(feature = "local")]
 pub use stream::{LEVELS, USUAL_LEVEL};
 
@@ -138,6 +142,21 @@ pub enum DiskCall {
     /// Writes the files of a growing disk anew: in the order of the guest's addresses, and without
     /// what reads as zeros.
     Compact,
+    /// Mends what the disk itself proves.
+    Repair {
+        /// Only tells what would be done.
+        dry_run: bool,
+    },
+}
+
+/// What a [`DiskCall`] came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskAnswer {
+    /// It is done; there is nothing to tell.
+    Done,
+    /// What was repaired.
+    Repaired(RepairReport),
 }
 
 /// How the data of a copy got to its place, in bytes.
@@ -221,4 +240,17 @@ pub struct CheckReport {
     pub notes: Vec<String>,
     /// Grains in use, over all links.
     pub allocated_grains: u64,
+}
+
+/// What a repair of a disk came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairReport {
+    /// What a check found before.
+    pub found: CheckReport,
+    /// What was mended, or would be: a sentence each.
+    pub steps: Vec<String>,
+    /// What was not, and why: a person must decide.
+    pub left: Vec<String>,
+    /// What a check found afterwards; `None` where nothing was to be done but to tell.
+    pub after: Option<CheckReport>,
 }

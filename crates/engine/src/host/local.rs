@@ -8,7 +8,7 @@ use crate::clone::{
     self, ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted,
     RelinkSpec, Relinked,
 };
-use crate::disk::{self, CheckReport, DiskCall, DiskReport, MapEntry};
+use crate::disk::{self, CheckReport, DiskAnswer, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{self, GuestAnswer, GuestCall, Login};
 use crate::job::Job;
@@ -214,7 +214,7 @@ impl Provider for Machine {
         self.chain(path)?.map().collect()
     }
 
-    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<()> {
+    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAnswer> {
         disk_call::run(&self.env, path, call, job)
     }
 

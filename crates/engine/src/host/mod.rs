@@ -15,7 +15,7 @@ use crate::clone::{
     ClonePlan, CloneReport, CloneSpec, DeleteSpec, Lineage, PromoteSpec, Promoted, RelinkSpec,
     Relinked,
 };
-use crate::disk::{CheckReport, DiskCall, DiskReport, MapEntry};
+use crate::disk::{CheckReport, DiskAnswer, DiskCall, DiskReport, MapEntry};
 use crate::error::Result;
 use crate::guest::{GuestAnswer, GuestCall, Login};
 use crate::job::{Job, Started};
@@ -269,7 +269,7 @@ pub trait Provider: Send + Sync {
     /// type forbids it, or other disks stand on it; `VmRunning` where a VM beside it runs or is
     /// suspended; `FileLocked`; `NoSpace`; `Cancelled`. The disk is as it was then, and no new file
     /// is left.
-    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<()>;
+    fn disk(&self, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAnswer>;
 }
 
 /// A machine with VMs.

@@ -1,13 +1,15 @@
 //! What is done to a disk by itself: held against others, kept from VMs and disks that need it as it
 //! is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::env::Env;
 use super::lock::{VmLock, VmwareLock};
 use super::open::VmFolder;
 use super::{PowerState, state};
-use crate::disk::{self, Chain, ContentId, Copy, DiskCall, DiskFormat, NewDisk};
+use crate::disk::{
+    self, Chain, ContentId, Copy, DiskAnswer, DiskCall, DiskFormat, NewDisk, RepairReport,
+};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
 use crate::job::Job;
@@ -22,7 +24,8 @@ const HARDWARE_VERSION: u32 = 16;
 /// Those of the operation; `FileExists` for a new disk; `DiskUnsupported` where other disks stand on
 /// it; `VmRunning` where a VM that uses it runs or is suspended; `FileLocked`. The disk is as it was
 /// then, and no new file is left.
-pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<()> {
+pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAnswer> {
+    let done = |()| DiskAnswer::Done;
     match call {
         DiskCall::Create {
             format,
@@ -43,20 +46,21 @@ pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<()> {
             job.phase(format!("creating {}", quoted(path)));
             require_no_disk(env, path)?;
             disk::create(&*env.store, &new)?;
-            env.store.sync_dir(folder_of(path))
+            env.store.sync_dir(folder_of(path)).map(done)
         }
-        DiskCall::Convert { to, format } => convert(env, path, to, *format, job),
+        DiskCall::Convert { to, format } => convert(env, path, to, *format, job).map(done),
         DiskCall::Grow { capacity_bytes } => {
             let (chain, _held) = hold(env, path, job)?;
             job.phase(format!("growing {}", quoted(path)));
-            disk::grow(&*env.store, &chain, capacity_bytes.div_ceil(SECTOR))
+            disk::grow(&*env.store, &chain, capacity_bytes.div_ceil(SECTOR)).map(done)
         }
         DiskCall::Compact => {
             let (chain, _held) = hold(env, path, job)?;
             job.phase(format!("compacting {}", quoted(path)));
             job.expect_bytes(chain.data_bytes()?);
-            disk::compact(&*env.store, &chain, job)
+            disk::compact(&*env.store, &chain, job).map(done)
         }
+        DiskCall::Repair { dry_run } => repair(env, path, *dry_run, job).map(DiskAnswer::Repaired),
     }
 }
 
@@ -89,6 +93,22 @@ fn convert(env: &Env, from: &Path, to: &Path, format: DiskFormat, job: &Job) -> 
     store.sync_dir(folder_of(to))
 }
 
+/// Repairs a disk, whatever of it can still be opened.
+fn repair(env: &Env, path: &Path, dry_run: bool, job: &Job) -> Result<RepairReport> {
+    let folder = folder_of(path);
+    let opener = env.opener_in(folder, Vec::new())?;
+    job.phase(format!("checking {}", quoted(path)));
+    if dry_run {
+        let child = child_of(env, path)?;
+        return disk::repair(&opener, path, child.as_deref(), true, job);
+    }
+    let held = hold_folder(env, path, job)?;
+    let path = env.store.canonical(path)?;
+    let _held = hold_file(env, &path, held)?;
+    let child = child_of(env, &path)?;
+    disk::repair(&opener, &path, child.as_deref(), false, job)
+}
+
 /// Refuses the name of a new disk where something stands already.
 ///
 /// # Errors
@@ -114,40 +134,59 @@ struct Held<'a> {
 
 /// Opens a disk that is to be changed, and holds it.
 fn hold<'a>(env: &'a Env, path: &Path, job: &Job) -> Result<(Chain, Held<'a>)> {
-    let store = &*env.store;
-    let patience = env.settings.patience;
-    let folder = VmLock::acquire(store, folder_of(path), LockMode::Exclusive, job, patience)?;
+    let folder = hold_folder(env, path, job)?;
     let chain = open(env, path)?;
-    let path = chain.top().path();
-    require_no_child(env, path)?;
-    require_no_user(env, path)?;
-    let vmware = VmwareLock::take(store, path, LockMode::Exclusive)?;
-    let held = Held {
-        _vmware: vmware,
-        _folder: folder,
-    };
+    require_no_child(env, chain.top().path())?;
+    let held = hold_file(env, chain.top().path(), folder)?;
     Ok((chain, held))
+}
+
+fn hold_folder(env: &Env, path: &Path, job: &Job) -> Result<VmLock> {
+    let patience = env.settings.patience;
+    VmLock::acquire(
+        &*env.store,
+        folder_of(path),
+        LockMode::Exclusive,
+        job,
+        patience,
+    )
+}
+
+/// Holds the disk whose true path is `path`, in a folder that is held, without looking into it.
+fn hold_file<'a>(env: &'a Env, path: &Path, folder: VmLock) -> Result<Held<'a>> {
+    require_no_user(env, path)?;
+    Ok(Held {
+        _vmware: VmwareLock::take(&*env.store, path, LockMode::Exclusive)?,
+        _folder: folder,
+    })
 }
 
 /// Refuses a disk that another one in its folder stands on: a snapshot was taken of it.
 fn require_no_child(env: &Env, path: &Path) -> Result<()> {
+    let Some(child) = child_of(env, path)? else {
+        return Ok(());
+    };
+    let (name, child) = (quoted(path), quoted(&child));
+    let text = format!("{name} cannot be changed: {child} stands on it");
+    let hint = "remove the snapshots first";
+    Err(Error::new(Kind::DiskUnsupported, text).at(path).hint(hint))
+}
+
+/// Returns a disk in the same folder that stands on the one at `path`, if there is one.
+fn child_of(env: &Env, path: &Path) -> Result<Option<PathBuf>> {
     let folder = folder_of(path);
     let opener = env.opener_in(folder, Vec::new())?;
-    for other in files_with_ending(&*env.store, folder, "vmdk") {
-        let names_it = |link: disk::Link| {
-            let hint = link.descriptor().parent_hint()?;
-            let name = hint.rsplit(['/', '\\']).next()?.to_lowercase();
-            let own = path.file_name()?.to_string_lossy().to_lowercase();
-            (name == own && link.path() != path).then_some(())
+    let own = path.file_name().unwrap_or_default();
+    let own = own.to_string_lossy().to_lowercase();
+    let stands_on_it = |other: &PathBuf| {
+        let Ok(link) = opener.open_link(other) else {
+            return false;
         };
-        if opener.open_link(&other).ok().and_then(names_it).is_some() {
-            let (name, child) = (quoted(path), quoted(&other));
-            let text = format!("{name} cannot be changed: {child} stands on it");
-            let hint = "remove the snapshots first";
-            return Err(Error::new(Kind::DiskUnsupported, text).at(path).hint(hint));
-        }
-    }
-    Ok(())
+        let hint = link.descriptor().parent_hint().unwrap_or_default();
+        let name = hint.rsplit(['/', '\\']).next().unwrap_or_default();
+        name.to_lowercase() == own && link.path() != path
+    };
+    Ok(files_with_ending(&*env.store, folder, "vmdk").find(stands_on_it))
 }
 
 /// Refuses a disk of a VM beside it that runs or is suspended: its memory knows the disk as it is.

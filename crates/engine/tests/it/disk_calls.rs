@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use replix::disk::{DiskCall, DiskFormat};
+use replix::disk::{DiskAnswer, DiskCall, DiskFormat};
 use replix::format::vmdk::CreateType;
 use replix::{Host, Job, Kind, Result};
 
@@ -24,7 +24,9 @@ const FORMATS: [(DiskFormat, CreateType); 6] = [
 
 fn call(path: &Path, call: &DiskCall) -> Result<()> {
     let host = Host::local().unwrap();
-    host.provider().disk(path, call, &Job::new())
+    let answer = host.provider().disk(path, call, &Job::new())?;
+    assert_eq!(answer, DiskAnswer::Done);
+    Ok(())
 }
 
 fn create(path: &Path, format: DiskFormat, capacity_bytes: u64) -> Result<()> {

@@ -18,32 +18,32 @@ fn report(disk: &Path) -> CheckReport {
 }
 
 /// Makes a disk of 100 MiB whose first two grains, and one in the third table, hold data.
-fn disk(dir: &Path) -> PathBuf {
+pub fn disk(dir: &Path) -> PathBuf {
     let disk = qemu_create(dir, "d.vmdk", "monolithicSparse", "100M");
     qemu_io(&disk, &["write -P 1 0 128k", "write -P 2 70M 64k"]);
     disk
 }
 
 /// Writes `bytes` into a file.
-fn patch(file: &Path, bytes: &[u8], offset: u64) {
+pub fn patch(file: &Path, bytes: &[u8], offset: u64) {
     let file = OpenOptions::new().write(true).open(file).unwrap();
     file.write_all_at(bytes, offset).unwrap();
 }
 
 /// Offsets in a disk of 100 MiB: four tables.
-const RGD: u64 = 21 * 512;
-const RGT: u64 = RGD + 512;
-const GD: u64 = (21 + 1 + 4 * 4) * 512;
-const GT: u64 = GD + 512;
+pub const RGD: u64 = 21 * 512;
+pub const RGT: u64 = RGD + 512;
+pub const GD: u64 = (21 + 1 + 4 * 4) * 512;
+pub const GT: u64 = GD + 512;
 
 /// Writes the same entry into both copies of the first table.
-fn enter(disk: &Path, grain: u64, sector: u32) {
+pub fn enter(disk: &Path, grain: u64, sector: u32) {
     for table in [GT, RGT] {
         patch(disk, &sector.to_le_bytes(), table + grain * 4);
     }
 }
 
-fn cut_to(file: &Path, len: impl FnOnce(u64) -> u64) {
+pub fn cut_to(file: &Path, len: impl FnOnce(u64) -> u64) {
     let file = OpenOptions::new().write(true).open(file).unwrap();
     file.set_len(len(file.metadata().unwrap().len())).unwrap();
 }
@@ -66,7 +66,7 @@ fn flat(dir: &Path) -> PathBuf {
 }
 
 /// Damages the disk at a path.
-type Patch = fn(&Path);
+pub type Patch = fn(&Path);
 
 /// Damages a disk made in a folder and returns it.
 type Damage = fn(&Path) -> PathBuf;

@@ -15,6 +15,7 @@ mod disk_esxi;
 mod disk_hostile;
 mod disk_merge;
 mod disk_packed;
+mod disk_repair;
 mod disk_samples;
 mod disk_share;
 #[path = "../../examples/clone_linked.rs"]

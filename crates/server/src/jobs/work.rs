@@ -63,7 +63,7 @@ pub(crate) fn run(host: &dyn Provider, operation: &Operation, job: &Job) -> Resu
         Operation::Guest { vm, login, call } => {
             host.guest(vm, login.as_ref(), call, job).map(Answer::Guest)
         }
-        Operation::Disk { path, call } => host.disk(path, call, job).map(done),
+        Operation::Disk { path, call } => host.disk(path, call, job).map(Answer::Disk),
         Operation::CheckDisk { path } => host.disk_check(path, job).map(Answer::Check),
     }
 }

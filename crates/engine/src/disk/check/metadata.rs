@@ -94,12 +94,17 @@ impl Places {
             } else if self.fixed.iter().any(|range| overlap(range, &place)) {
                 misplaced(table, sector, Some(Misplaced::OnHeader));
             } else {
-                // Fits: there are at most 2^32 sectors in grains of 16, thus 2^19 tables.
-                let number = (table as u32) << 1 | u32::from(side == Side::Redundant);
-                self.tables.push((sector as u32, number));
+                self.add(side, table, sector as u32);
             }
         }
         Ok(())
+    }
+
+    /// Takes in a table that is known to be in the file.
+    pub fn add(&mut self, side: Side, table: u64, sector: u32) {
+        // Fits: there are at most 2^32 sectors in grains of 16, thus 2^19 tables.
+        let number = (table as u32) << 1 | u32::from(side == Side::Redundant);
+        self.tables.push((sector, number));
     }
 
     /// Calls `misplaced` with each table that lies on another, and returns what is taken.
@@ -121,6 +126,16 @@ impl Places {
             start..start + TABLE_SECTORS
         });
         Metadata::of(self.fixed.iter().cloned().chain(tables).collect())
+    }
+}
+
+impl Misplaced {
+    /// Returns the table on which another one lies.
+    pub fn table(self) -> Option<(Side, u64)> {
+        match self {
+            Self::OnTable(side, table) => Some((side, table)),
+            Self::Beyond | Self::OnHeader => None,
+        }
     }
 }
 

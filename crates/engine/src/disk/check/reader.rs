@@ -71,6 +71,11 @@ impl<'a> TableReader<'a> {
         if sector == 0 || !self.is_inside(sector) {
             return Ok(Found::Missing);
         }
+        self.table_at(sector)
+    }
+
+    /// Returns the table at a sector inside the file.
+    pub fn table_at(&mut self, sector: u64) -> Result<Found> {
         let (start, end) = (sector * SECTOR, sector * SECTOR + TABLE_BYTES);
         if !(self.hole.start <= start && end <= self.hole.end) {
             let page = self.read(start)?;

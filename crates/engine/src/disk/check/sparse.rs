@@ -83,8 +83,7 @@ impl Checker<'_> {
             return;
         }
         let (grain, first) = (self.header.grain_sectors, self.header.overhead);
-        let used = usage.end.max(metadata.end()).saturating_sub(first);
-        let end = first + used.next_multiple_of(grain);
+        let end = self.used_end(metadata, usage);
         let behind = self.file_len.saturating_sub(end * SECTOR);
         if behind > 0 {
             oddities.add(|| format!("the last {behind} bytes of the file are used by none"));
@@ -98,6 +97,22 @@ impl Checker<'_> {
         }
     }
 
+    /// Returns the first sector behind everything that the tables tell of.
+    fn used_end(&self, metadata: &Metadata, usage: &Usage) -> u64 {
+        let (grain, first) = (self.header.grain_sectors, self.header.overhead);
+        let used = usage.end.max(metadata.end()).saturating_sub(first);
+        first + used.next_multiple_of(grain)
+    }
+
+    /// Returns the first byte behind everything that the tables of a sound extent tell of.
+    pub fn needed_bytes(&self, job: &Job) -> Result<u64> {
+        let mut none = Findings::default();
+        let metadata =
+            self.check_directories(Redundant::Compared, &mut none, &mut Findings::default())?;
+        let usage = self.check_tables(&metadata, &mut none, Redundant::Ignored, job)?;
+        Ok(self.used_end(&metadata, &usage) * SECTOR)
+    }
+
     /// Looks at the places of the grain tables, and returns where no grain can be.
     pub(super) fn check_directories(
         &self,
@@ -105,8 +120,7 @@ impl Checker<'_> {
         damage: &mut Findings,
         oddities: &mut Findings,
     ) -> Result<Metadata> {
-        let embedded = self.embedded.map(|at| at.offset..at.offset + at.sectors);
-        let mut places = Places::new(&self.header, embedded, self.file_len);
+        let mut places = self.places();
         let mut tables = self.tables(self.header.gd_offset);
         places.read(
             Side::Primary,
@@ -140,6 +154,12 @@ impl Checker<'_> {
         Ok(places.finish(|side, table, sector, found| {
             damage.add(|| misplaced(side, table, sector, found));
         }))
+    }
+
+    /// Returns the places of the extent, still without tables.
+    pub fn places(&self) -> Places {
+        let embedded = self.embedded.map(|at| at.offset..at.offset + at.sectors);
+        Places::new(&self.header, embedded, self.file_len)
     }
 
     /// Returns the sector of the redundant directory, where there is a second one.
@@ -365,5 +385,10 @@ impl Bits {
         let was = *word & bit != 0;
         *word |= bit;
         was
+    }
+    /// Tells whether a bit is marked; none is behind the last one.
+    pub fn has(&self, at: u64) -> bool {
+        let word = self.0.get((at / 64) as usize);
+        word.is_some_and(|word| word & (1 << (at % 64)) != 0)
     }
 }

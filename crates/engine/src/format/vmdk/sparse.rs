@@ -29,6 +29,9 @@ pub const ZERO_GRAIN: u32 = 1;
 /// that does, between its marker and that of the end.
 pub const FOOTER_BYTES: usize = 3 * HEADER_BYTES;
 
+/// The byte of a header that is not 0 while a program has the extent open for writing.
+pub const UNCLEAN_OFFSET: u64 = offset_of!(Raw, unclean_shutdown) as u64;
+
 /// The most sectors of an extent: what grain tables can address, 2 TiB.
 pub const MAX_CAPACITY: u64 = 1 << 32;
 const GRAINS: std::ops::RangeInclusive<u64> = 16..=2048;
