@@ -9,7 +9,8 @@ use replix::clone::{
     LineageNode, PlannedDisk, PromoteSpec, Promoted, RelinkSpec, Relinked, RelinkedDisk,
 };
 use replix::disk::{
-    CheckReport, DiskAnswer, DiskCall, DiskReport, LinkReport, MapEntry, Moved, RepairReport,
+    CheckReport, Comparison, DiskAnswer, DiskCall, DiskReport, LinkReport, MapEntry, Moved,
+    RepairReport,
 };
 use replix::guest::{GuestAnswer, GuestCall, GuestFile, GuestProcess, Login};
 use replix::host::Provider;
@@ -362,6 +363,10 @@ impl Provider for Fake {
                 left: vec!["nothing proves which grain is right".into()],
                 after: (!dry_run).then(CheckReport::default),
                 ..RepairReport::default()
+            }),
+            DiskCall::Compare { .. } => DiskAnswer::Compared(Comparison {
+                capacity_bytes: [40 << 30, 41 << 30],
+                first_difference: Some(65_536),
             }),
             _ => DiskAnswer::Done,
         })

@@ -5,6 +5,22 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
+/// Reads an amount as people write it, `850MB`, `20g`, in bytes; a number alone counts `plain`
+/// bytes each.
+pub(crate) fn parse_size(text: &str, plain: u64) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit.to_ascii_lowercase().as_str() {
+        "" => plain,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(scale)
+}
+
 /// Returns a size in binary units: `512 B`, `3.4 GiB`.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -114,6 +130,23 @@ pub(crate) fn columns(indent: usize, rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("20g", Some(20 << 30)),
+            ("850MB", Some(850 << 20)),
+            ("1TiB", Some(1 << 40)),
+            ("3", Some(1536)),
+            ("99999999999T", None),
+            ("1PB", None),
+            ("M", None),
+            ("-1M", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_size(text, 512), bytes, "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_short_and_binary() {

@@ -1,9 +1,13 @@
-//! `replix disk info|check|map FILE`: a virtual disk by itself.
+//! `replix disk`: a virtual disk by itself.
+
+mod change;
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use replix::disk::{CheckReport, DiskAnswer, DiskCall, DiskReport, MapEntry, RepairReport};
+use replix::disk::{
+    CheckReport, Comparison, DiskAnswer, DiskCall, DiskReport, MapEntry, RepairReport,
+};
 use replix::error::{escaped, quoted};
 use replix::{Error, Kind};
 use serde_json::json;
@@ -15,7 +19,7 @@ use super::screen::{Answer, to_json};
 use super::session::Session;
 use crate::text::{columns, count, size};
 
-/// Look into a virtual disk and the disks it stands on
+/// Look into virtual disks, make, change and mend them
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -30,6 +34,16 @@ enum Action {
     Check(Check),
     /// Show where each stretch of the disk is stored
     Map(Disk),
+    /// Compare what a guest sees of two disks; exit code 0: the same, 1: not, 2: it cannot be told
+    Compare(Compare),
+    /// Make an empty disk
+    Create(change::Create),
+    /// Copy what a guest sees of a disk, all links made one, in any format
+    Convert(change::Convert),
+    /// Make a disk larger
+    Grow(change::Grow),
+    /// Write a growing disk anew, in order and without what reads as zeros
+    Compact(Disk),
 }
 
 #[derive(clap::Args)]
@@ -50,6 +64,14 @@ struct Check {
     dry_run: bool,
 }
 
+#[derive(clap::Args)]
+struct Compare {
+    /// A disk: its .vmdk
+    file: PathBuf,
+    /// The other one
+    with: PathBuf,
+}
+
 /// Does what is asked for.
 pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure> {
     match &args.action {
@@ -57,6 +79,11 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure>
         Action::Check(args) if args.repair => repair(args, session),
         Action::Check(args) => check(&args.disk, session),
         Action::Map(disk) => map(disk, session),
+        Action::Compare(args) => compare(args, session).map_err(untold),
+        Action::Create(args) => change::create(args, session),
+        Action::Convert(args) => change::convert(args, session),
+        Action::Grow(args) => change::grow(args, session),
+        Action::Compact(disk) => change::compact(&disk.file, session),
     }
 }
 
@@ -96,10 +123,21 @@ fn repair(args: &Check, session: &mut Session) -> Result<Answer, Failure> {
 }
 
 fn repaired(file: &Path, dry_run: bool, session: &mut Session) -> Result<RepairReport, Failure> {
-    let file = file.to_path_buf();
-    let call = DiskCall::Repair { dry_run };
-    match session.run(move |host, job| host.disk(&file, &call, job))? {
+    match asked(file, DiskCall::Repair { dry_run }, session)? {
         DiskAnswer::Repaired(report) => Ok(report),
+        answer => Err(unexpected(&answer)),
+    }
+}
+
+fn asked(file: &Path, call: DiskCall, session: &mut Session) -> Result<DiskAnswer, Failure> {
+    let file = file.to_path_buf();
+    session.run(move |host, job| host.disk(&file, &call, job))
+}
+
+/// Does what has nothing to tell.
+fn done(file: &Path, call: DiskCall, session: &mut Session) -> Result<(), Failure> {
+    match asked(file, call, session)? {
+        DiskAnswer::Done => Ok(()),
         answer => Err(unexpected(&answer)),
     }
 }
@@ -115,6 +153,49 @@ fn answer_repair(report: &RepairReport, errors: usize) -> Result<Answer, Failure
         answer.exit = Exit::Failed;
     }
     Ok(answer)
+}
+
+fn compare(args: &Compare, session: &mut Session) -> Result<Answer, Failure> {
+    let file = place::absolute(&args.file)?;
+    let with = place::absolute(&args.with)?;
+    let found = match asked(&file, DiskCall::Compare { with }, session)? {
+        DiskAnswer::Compared(found) => found,
+        answer => return Err(unexpected(&answer)),
+    };
+    session.screen.show(&render_comparison(&found));
+    let [one, other] = found.capacity_bytes;
+    let mut answer = Answer::new(json!({
+        "same": found.is_same(),
+        "first_difference": found.first_difference,
+        "capacity_bytes": [one, other],
+    }))?;
+    if !found.is_same() {
+        answer.exit = Exit::Failed;
+    }
+    Ok(answer)
+}
+
+/// A comparison that failed is told from one that found a difference.
+fn untold(failure: Failure) -> Failure {
+    let exit = match failure.exit {
+        Exit::Failed => Exit::Usage,
+        other => other,
+    };
+    Failure { exit, ..failure }
+}
+
+fn render_comparison(found: &Comparison) -> String {
+    let [one, other] = found.capacity_bytes;
+    let sizes = match one == other {
+        true => String::new(),
+        false => format!("the disks have {one} and {other} bytes\n"),
+    };
+    let verdict = match found.first_difference {
+        Some(at) => format!("they differ from byte {at} ({at:#x}) on\n"),
+        None if one == other => "they read the same\n".to_string(),
+        None => "they read the same up to the end of the smaller one\n".to_string(),
+    };
+    sizes + &verdict
 }
 
 fn map(disk: &Disk, session: &mut Session) -> Result<Answer, Failure> {

@@ -9,9 +9,9 @@ use replix::Kind;
 pub enum Exit {
     /// All was done.
     Done = 0,
-    /// The operation failed, or a check found damage.
+    /// The operation failed, a check found damage, or disks that were compared differ.
     Failed = 1,
-    /// The call itself was wrong.
+    /// The call itself was wrong, or disks could not be compared.
     Usage = 2,
     /// The user stopped it.
     Cancelled = 130,
@@ -21,8 +21,8 @@ pub enum Exit {
 pub(super) const HELP: &str = "\
 Exit codes:
     0  done
-    1  the operation failed, or a check found damage
-    2  the call was wrong
+    1  the operation failed, a check found damage, or disks compared differ
+    2  the call was wrong, or disks could not be compared
   130  cancelled (Ctrl-C once: cleans up and ends; twice: ends at once)";
 
 impl Exit {

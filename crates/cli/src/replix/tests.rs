@@ -291,6 +291,54 @@ fn disks_are_described() {
 }
 
 #[test]
+fn disk_calls_are_passed_on() {
+    let fake = Fake::default();
+    for words in [
+        &[
+            "create",
+            "/d.vmdk",
+            "20G",
+            "--format",
+            "monolithicflat",
+            "--adapter",
+            "IDE",
+        ][..],
+        &["convert", "/a.vmdk", "/b.vmdk", "--format", "vmfsThin"],
+        &["grow", "/d.vmdk", "1024"],
+        &["compact", "/d.vmdk"],
+    ] {
+        let words: Vec<&str> = ["disk"].into_iter().chain(words.iter().copied()).collect();
+        assert_eq!(call(&fake, &words).exit, Exit::Done, "{words:?}");
+    }
+    insta::assert_snapshot!(fake.calls().join("\n"), @r#"
+    disk /d.vmdk Create { format: MonolithicFlat, capacity_bytes: 21474836480, adapter: "ide" }
+    disk /a.vmdk Convert { to: "/b.vmdk", format: VmfsThin }
+    disk /d.vmdk Grow { capacity_bytes: 1024 }
+    disk /d.vmdk Compact
+    "#);
+    let compared = call(&fake, &["disk", "compare", "/a.vmdk", "/b.vmdk"]).shown();
+    insta::assert_snapshot!(compared, @"
+    the disks have 42949672960 and 44023414784 bytes
+    they differ from byte 65536 (0x10000) on
+    --- warning: the weather is odd
+    --- Failed
+    ");
+    let repaired = call(&fake, &["disk", "check", "--repair", "/a.vmdk"]).shown();
+    insta::assert_snapshot!(repaired, @"
+    no damage found, 0 grains in use
+    repair: grain table 0 takes 2 entries from its redundant copy
+    left: nothing proves which grain is right
+    no damage found, 0 grains in use
+    --- warning: the weather is odd
+    --- Done
+    ");
+    // It cannot be told whether they differ.
+    let failing = Fake::failing(Kind::DiskInvalid);
+    let said = call(&failing, &["disk", "compare", "/a.vmdk", "/b.vmdk"]);
+    assert_eq!(said.exit, Exit::Usage);
+}
+
+#[test]
 fn damage_is_a_failure() {
     let fake = Fake::failing(Kind::DiskInvalid);
     insta::assert_snapshot!(call(&fake, &["disk", "check", "/vms/web/w.vmdk"]).shown(), @"

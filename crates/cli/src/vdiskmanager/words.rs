@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use replix::disk::{DiskCall, DiskFormat};
+use replix::format::vmdk::SECTOR;
+
+use crate::text::parse_size;
 
 /// A call that makes sense.
 #[derive(Debug, PartialEq)]
@@ -113,20 +116,8 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, 
 
 /// Reads a capacity: `850MB`, `20G`, `2048` sectors.
 fn capacity(text: &str) -> Result<u64, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit.to_ascii_lowercase().as_str() {
-        "" | "s" => Some(512),
-        "k" | "kb" => Some(1 << 10),
-        "m" | "mb" => Some(1 << 20),
-        "g" | "gb" => Some(1 << 30),
-        "t" | "tb" => Some(1_u64 << 40),
-        _ => None,
-    };
-    let bytes = number.parse().ok().zip(scale);
-    bytes
-        .and_then(|(number, scale): (u64, u64)| number.checked_mul(scale))
-        .ok_or(format!("{text} is no capacity: say 850MB, or 20GB"))
+    let sectors = text.strip_suffix(['s', 'S']).unwrap_or(text);
+    parse_size(sectors, SECTOR).ok_or(format!("{text} is no capacity: say 850MB, or 20GB"))
 }
 
 fn disk_type(text: &str) -> Result<DiskFormat, String> {

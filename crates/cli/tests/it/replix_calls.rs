@@ -33,7 +33,7 @@ fn wrong_calls_are_usage_errors() {
     error: the argument '--start' cannot be used with '--dry-run'
     error: the following required arguments were not provided:
     error: the following required arguments were not provided:
-    Look into a virtual disk and the disks it stands on
+    Look into virtual disks, make, change and mend them
     error: unexpected argument '--color' found
     ");
     insta::assert_snapshot!(library.replix(&["clone", "base", "--json"]), @r#"
@@ -78,7 +78,7 @@ fn help_is_no_failure() {
       relink       Hang a linked clone on its parent again, which was moved, renamed or copied
       snapshot     Take, list, go back to or remove snapshots
       consolidate  Merge the disks of a VM that neither a state of it nor a linked clone needs
-      disk         Look into a virtual disk and the disks it stands on
+      disk         Look into virtual disks, make, change and mend them
       start        Power a VM on, or resume it if it is suspended
       stop         Power a VM off: its guest is asked to shut down
       list         List the VMs that run here
@@ -101,8 +101,8 @@ fn help_is_no_failure() {
 
     Exit codes:
         0  done
-        1  the operation failed, or a check found damage
-        2  the call was wrong
+        1  the operation failed, a check found damage, or disks compared differ
+        2  the call was wrong, or disks could not be compared
       130  cancelled (Ctrl-C once: cleans up and ends; twice: ends at once)
     ");
 }

@@ -213,3 +213,106 @@ fn damage_is_mended_as_far_as_it_can_be() {
     assert_eq!(code, Some(0));
     assert_eq!(report["steps"], serde_json::json!([]));
 }
+
+#[test]
+fn disks_are_made_changed_and_compared() {
+    let library = Library::with_base();
+    let mut all = String::new();
+    for words in [
+        &["disk", "create", "a.vmdk", "64M", "--format", "splitsparse"][..],
+        &["disk", "create", "a.vmdk", "64M"],
+        &[
+            "disk",
+            "create",
+            "b.vmdk",
+            "5G",
+            "--format",
+            "monolithicSparse",
+            "--adapter",
+            "ide",
+        ],
+        &[
+            "disk",
+            "convert",
+            "base/base.vmdk",
+            "c.vmdk",
+            "--format",
+            "monolithicFlat",
+        ],
+        &["disk", "compare", "base/base.vmdk", "c.vmdk"],
+        &["disk", "grow", "c.vmdk", "8M"],
+        &["disk", "compare", "base/base.vmdk", "c.vmdk"],
+        &["disk", "grow", "c.vmdk", "1M"],
+        &["disk", "compact", "a.vmdk"],
+        &["disk", "compare", "none.vmdk", "c.vmdk"],
+    ] {
+        all += &format!("$ {}\n{}", words[1..].join(" "), library.replix(words));
+    }
+    insta::assert_snapshot!(plain_amounts(&all), @r#"
+    $ create a.vmdk 64M --format splitsparse
+    disk made, N, twoGbMaxExtentSparse: /vms/a.vmdk
+    --- exit 0
+    $ create a.vmdk 64M
+    --- stderr
+    error: "/vms/a.vmdk" is there already
+    hint: choose another destination
+    --- exit 1
+    $ create b.vmdk 5G --format monolithicSparse --adapter ide
+    disk made, N, monolithicSparse: /vms/b.vmdk
+    --- exit 0
+    $ convert base/base.vmdk c.vmdk --format monolithicFlat
+    disk made, monolithicFlat: /vms/c.vmdk
+    --- exit 0
+    $ compare base/base.vmdk c.vmdk
+    they read the same
+    --- exit 0
+    $ grow c.vmdk 8M
+    grown to N: /vms/c.vmdk
+    --- exit 0
+    $ compare base/base.vmdk c.vmdk
+    the disks have 5242880 and 8388608 bytes
+    they read the same up to the end of the smaller one
+    --- exit 1
+    $ grow c.vmdk 1M
+    --- stderr
+    error: "/vms/c.vmdk" has 8388608 bytes and cannot grow to 1048576
+    --- exit 1
+    $ compact a.vmdk
+    compacted from N to N: /vms/a.vmdk
+    --- exit 0
+    $ compare none.vmdk c.vmdk
+    --- stderr
+    error: cannot find "/vms/none.vmdk": no such file or directory
+    --- exit 2
+    "#);
+    qemu_io(&library.path("a.vmdk"), "write -P 7 1M 128k");
+    library.shown(&[
+        "disk", "convert", "a.vmdk", "d.vmdk", "--format", "vmfsThin",
+    ]);
+    qemu_io(&library.path("a.vmdk"), "write -P 8 1049088 512");
+    let (code, answer) = library.json(&["disk", "compare", "a.vmdk", "d.vmdk"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(answer["first_difference"], 1_049_088);
+    let (code, answer) = library.json(&["disk", "compare", "a.vmdk", "a.vmdk"]);
+    assert_eq!((code, &answer["same"]), (Some(0), &serde_json::json!(true)));
+}
+
+#[test]
+fn sizes_and_formats_that_make_no_sense_are_usage_errors() {
+    let library = Library::new();
+    for words in [
+        &["disk", "create", "a.vmdk", "64X"][..],
+        &["disk", "create", "a.vmdk", "0"],
+        &["disk", "create", "a.vmdk", "1G", "--format", "qcow2"],
+        &["disk", "convert", "a.vmdk", "b.vmdk"],
+        &["disk", "check", "a.vmdk", "--dry-run"],
+    ] {
+        assert_eq!(library.replix(words).code, Some(2), "{words:?}");
+    }
+    let said = library.replix(&["disk", "create", "a.vmdk", "3T"]);
+    insta::assert_snapshot!(said, @r#"
+    --- stderr
+    error: "/vms/a.vmdk": a sparse file cannot hold 6442450944 sectors, at most 2 TiB fit
+    --- exit 1
+    "#);
+}

@@ -10,6 +10,8 @@ pub mod check;
 #[cfg(feature = "local")]
 mod compact;
 #[cfg(feature = "local")]
+mod compare;
+#[cfg(feature = "local")]
 pub mod copy;
 #[cfg(feature = "local")]
 pub mod create;
@@ -70,6 +72,8 @@ pub use chain::{Chain, Opener, Survey};
 pub use check::check;
 #[cfg(feature = "local")]
 pub use compact::compact;
+#[cfg(feature = "local")]
+pub use compare::compare;
 #[cfg(feature = "local")]
 pub use copy::{ContentId, Copied, Copy, copy, export};
 #[cfg(feature = "local")]
@@ -142,6 +146,11 @@ pub enum DiskCall {
     /// Writes the files of a growing disk anew: in the order of the guest's addresses, and without
     /// what reads as zeros.
     Compact,
+    /// Compares what a guest sees of the disk with what it sees of another one.
+    Compare {
+        /// The other one's `.vmdk`.
+        with: PathBuf,
+    },
     /// Mends what the disk itself proves.
     Repair {
         /// Only tells what would be done.
@@ -157,6 +166,26 @@ pub enum DiskAnswer {
     Done,
     /// What was repaired.
     Repaired(RepairReport),
+    /// How two disks differ.
+    Compared(Comparison),
+}
+
+/// How two disks differ for a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The capacity of each.
+    pub capacity_bytes: [u64; 2],
+    /// The first byte in which they differ; `None` where there is none up to the end of the
+    /// smaller one.
+    pub first_difference: Option<u64>,
+}
+
+impl Comparison {
+    /// Tells whether a guest sees the same of both.
+    pub fn is_same(&self) -> bool {
+        let [one, other] = self.capacity_bytes;
+        self.first_difference.is_none() && one == other
+    }
 }
 
 /// How the data of a copy got to its place, in bytes.

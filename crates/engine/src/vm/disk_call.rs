@@ -8,7 +8,8 @@ use super::lock::{VmLock, VmwareLock};
 use super::open::VmFolder;
 use super::{PowerState, state};
 use crate::disk::{
-    self, Chain, ContentId, Copy, DiskAnswer, DiskCall, DiskFormat, NewDisk, RepairReport,
+    self, Chain, Comparison, ContentId, Copy, DiskAnswer, DiskCall, DiskFormat, NewDisk,
+    RepairReport,
 };
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
@@ -60,6 +61,7 @@ pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAns
             job.expect_bytes(chain.data_bytes()?);
             disk::compact(&*env.store, &chain, job).map(done)
         }
+        DiskCall::Compare { with } => compare(env, path, with, job).map(DiskAnswer::Compared),
         DiskCall::Repair { dry_run } => repair(env, path, *dry_run, job).map(DiskAnswer::Repaired),
     }
 }
@@ -91,6 +93,27 @@ fn convert(env: &Env, from: &Path, to: &Path, format: DiskFormat, job: &Job) -> 
         }
     }
     store.sync_dir(folder_of(to))
+}
+
+fn compare(env: &Env, path: &Path, with: &Path, job: &Job) -> Result<Comparison> {
+    let store = &*env.store;
+    let patience = env.settings.patience;
+    let mut folders = vec![folder_of(path), folder_of(with)];
+    folders.dedup();
+    // Whoever holds them the other way round shares them too: none waits for the other.
+    let mut held = Vec::new();
+    for folder in folders {
+        let lock = VmLock::acquire(store, folder, LockMode::Shared, job, patience)?;
+        held.push(lock);
+    }
+    let (one, other) = (open(env, path)?, open(env, with)?);
+    for chain in [&one, &other] {
+        chain.require_clean()?;
+        chain.top().require_unused(store)?;
+    }
+    job.phase(format!("comparing {} with {}", quoted(path), quoted(with)));
+    job.expect_bytes(one.capacity_bytes().min(other.capacity_bytes()));
+    disk::compare(&one, &other, job)
 }
 
 /// Repairs a disk, whatever of it can still be opened.

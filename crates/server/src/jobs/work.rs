@@ -24,7 +24,7 @@ pub(crate) fn check_paths(operation: &Operation) -> Result<()> {
             ..
         } => check(parent),
         Operation::Disk {
-            call: DiskCall::Convert { to, .. },
+            call: DiskCall::Convert { to, .. } | DiskCall::Compare { with: to },
             ..
         } => check(to),
         _ => Ok(()),

@@ -1,0 +1,171 @@
+//! `replix disk create|convert|grow|compact`: disks made and changed by themselves.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use replix::disk::{DiskCall, DiskFormat};
+use replix::error::escaped;
+use serde_json::json;
+
+use super::{Failure, done, place};
+use crate::replix::screen::Answer;
+use crate::replix::session::Session;
+use crate::text::{parse_size, size};
+
+/// How a disk is laid out, by VMware's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// One file that grows
+    #[value(name = "monolithicSparse")]
+    MonolithicSparse,
+    /// Files of at most 4 GB that grow
+    #[value(name = "twoGbMaxExtentSparse", alias = "splitSparse")]
+    SplitSparse,
+    /// One file, all its space taken
+    #[value(name = "monolithicFlat")]
+    MonolithicFlat,
+    /// Files of at most 2 GB, all their space taken
+    #[value(name = "twoGbMaxExtentFlat", alias = "splitFlat")]
+    SplitFlat,
+    /// One file as ESXi has it, all its space taken
+    #[value(name = "vmfs", alias = "vmfsThick")]
+    VmfsThick,
+    /// One file as ESXi has it, which takes space as it is written
+    #[value(name = "vmfsThin")]
+    VmfsThin,
+}
+
+impl From<Format> for DiskFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::MonolithicSparse => Self::MonolithicSparse,
+            Format::SplitSparse => Self::SplitSparse,
+            Format::MonolithicFlat => Self::MonolithicFlat,
+            Format::SplitFlat => Self::SplitFlat,
+            Format::VmfsThick => Self::VmfsThick,
+            Format::VmfsThin => Self::VmfsThin,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Adapter {
+    Ide,
+    Buslogic,
+    Lsilogic,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Create {
+    /// The new disk: a .vmdk, beside which its other files stand
+    file: PathBuf,
+    /// Its capacity: 64M, 20G, 2T, or a number of bytes
+    #[arg(value_parser = capacity)]
+    size: u64,
+    /// How it is laid out
+    #[arg(
+        long,
+        value_enum,
+        ignore_case = true,
+        default_value = "monolithicSparse"
+    )]
+    format: Format,
+    /// The adapter that its geometry is made for
+    #[arg(long, value_enum, ignore_case = true, default_value = "lsilogic")]
+    adapter: Adapter,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Convert {
+    /// The disk that is copied, with all that it stands on
+    from: PathBuf,
+    /// The new disk: a .vmdk, beside which its other files stand
+    to: PathBuf,
+    /// How the new disk is laid out
+    #[arg(long, value_enum, ignore_case = true)]
+    format: Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Grow {
+    /// The disk: its .vmdk
+    file: PathBuf,
+    /// Its new capacity: 64M, 20G, 2T, or a number of bytes
+    #[arg(value_parser = capacity)]
+    size: u64,
+}
+
+fn capacity(text: &str) -> Result<u64, String> {
+    let bytes = parse_size(text, 1).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| "say 64M, 20G, or a number of bytes".to_string())
+}
+
+pub(super) fn create(args: &Create, session: &mut Session) -> Result<Answer, Failure> {
+    let adapter = args.adapter.to_possible_value();
+    let call = DiskCall::Create {
+        format: args.format.into(),
+        capacity_bytes: args.size,
+        adapter: adapter.map_or_else(String::new, |value| value.get_name().to_string()),
+    };
+    let file = place::absolute(&args.file)?;
+    done(&file, call, session)?;
+    let what = format!("{}, {}", size(args.size), name(args.format));
+    made(&file, &what, session)
+}
+
+pub(super) fn convert(args: &Convert, session: &mut Session) -> Result<Answer, Failure> {
+    let to = place::absolute(&args.to)?;
+    let call = DiskCall::Convert {
+        to: to.clone(),
+        format: args.format.into(),
+    };
+    done(&place::absolute(&args.from)?, call, session)?;
+    made(&to, &name(args.format), session)
+}
+
+pub(super) fn grow(args: &Grow, session: &mut Session) -> Result<Answer, Failure> {
+    let file = place::absolute(&args.file)?;
+    let call = DiskCall::Grow {
+        capacity_bytes: args.size,
+    };
+    done(&file, call, session)?;
+    session.screen.confirm(&format!(
+        "grown to {}: {}",
+        size(args.size),
+        escaped(&file.to_string_lossy())
+    ));
+    Answer::new(json!({"path": file}))
+}
+
+pub(super) fn compact(file: &Path, session: &mut Session) -> Result<Answer, Failure> {
+    let file = place::absolute(file)?;
+    let before = allocated(&file, session)?;
+    done(&file, DiskCall::Compact, session)?;
+    let after = allocated(&file, session)?;
+    session.screen.confirm(&format!(
+        "compacted from {} to {}: {}",
+        size(before),
+        size(after),
+        escaped(&file.to_string_lossy())
+    ));
+    Answer::new(json!({"path": file, "before_bytes": before, "after_bytes": after}))
+}
+
+/// The space that the disk's own files take.
+fn allocated(file: &Path, session: &Session) -> Result<u64, Failure> {
+    let report = session.host().provider().disk_info(file)?;
+    Ok(report.links.first().map_or(0, |link| link.allocated_bytes))
+}
+
+fn made(file: &Path, what: &str, session: &mut Session) -> Result<Answer, Failure> {
+    let name = escaped(&file.to_string_lossy());
+    session
+        .screen
+        .confirm(&format!("disk made, {what}: {name}"));
+    Answer::new(json!({"path": file}))
+}
+
+fn name(format: Format) -> String {
+    let value = format.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_string())
+}
