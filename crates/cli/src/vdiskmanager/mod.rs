@@ -6,11 +6,13 @@
 mod words;
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use replix::disk::{DiskAnswer, DiskCall};
-use replix::{Error, Host, Progress, Started};
+use replix::disk::{CheckReport, DiskAnswer, DiskCall, RepairReport};
+use replix::host::Provider;
+use replix::{Error, Host, Job, Progress, Started};
 
 use crate::host::Connect;
 use crate::interrupt::Interrupt;
@@ -19,13 +21,19 @@ use words::{Operation, Typed};
 
 const HELP: &str = "\
 VMware Virtual Disk Manager
-Usage: vmware-vdiskmanager OPTIONS <disk-name>
+Usage: vmware-vdiskmanager OPTIONS <disk-name> | <mount-point>
   One operation:
      -c                   : create a disk; needs -s, -t, and takes -a
      -r <source-disk>     : convert that disk, with all that it stands on; needs -t
+     -n <source-disk>     : rename that disk within its folder
      -x <new-capacity>    : expand the disk
      -d                   : defragment the disk
      -k                   : shrink the disk
+     -p                   : prepare a mounted disk for shrinking: refused, with what to do instead
+     -R                   : check the disk, and repair what it itself proves
+     -e                   : check the disk and all that it stands on
+     -D                   : mark the disk as one that may be deleted with its VM
+     -U                   : delete the disk
 
   Other options:
      -q                   : do not log messages
@@ -80,48 +88,135 @@ fn execute(typed: Typed, connect: &Connect, out: &mut dyn Write) -> Result<(), S
         operation,
         call,
     } = typed;
-    let failed = |error: Error| {
-        let cure = error.advice().map(|advice| format!(" {advice}."));
+    let failed = |text: &dyn Display| {
         let doing = operation.verb();
-        let name = disk.display();
-        let cure = cure.unwrap_or_default();
-        format!("Failed to {doing} '{name}' : {error}.{cure}\n")
+        format!("Failed to {doing} '{}' : {text}.\n", disk.display())
     };
-    let path = absolute(&disk).map_err(failed)?;
-    let (call, made) = match call {
+    let told = |error: Error| match error.advice() {
+        Some(advice) => failed(&format!("{error}. {advice}")),
+        None => failed(&error),
+    };
+    let path = absolute(&disk).map_err(told)?;
+    let call = match call {
+        None if operation == Operation::Prepare => return Err(failed(&NOT_PREPARED)),
+        None => return check(path, connect, told, failed, out),
+        Some(call) => call,
+    };
+    let (call, made) = with_absolute(call, &disk).map_err(told)?;
+    let host = connect(&[]).map_err(told)?;
+    if let Some(made) = made {
+        say(out, &format!("Creating disk '{}'\n", made.display()));
+    }
+    let started = start(&host, move |host, job| host.disk(&path, &call, job));
+    let answer = watch(started, operation, out).map_err(told)?;
+    if let DiskAnswer::Repaired(report) = answer {
+        return tell_of_repair(&report, &disk, failed, out);
+    }
+    if let Some(word) = operation.word() {
+        say(out, &format!("  {word}: 100% done.\n"));
+    }
+    say(out, &format!("{}\n", operation.done()));
+    Ok(())
+}
+
+/// Why no disk is prepared: what is mounted here is no VMware disk.
+const NOT_PREPARED: &str = "disks cannot be mounted on this host. Let the guest give back what it does \
+                            not use (fstrim, or zeros over its free space), and shrink the disk then";
+
+/// Makes the paths of a call absolute; returns with it the name of the disk that it will make.
+fn with_absolute(call: DiskCall, disk: &Path) -> Result<(DiskCall, Option<PathBuf>), Error> {
+    Ok(match call {
         DiskCall::Convert { to, format } => {
-            let absolute = absolute(&to).map_err(failed)?;
             let call = DiskCall::Convert {
-                to: absolute,
+                to: absolute(&to)?,
                 format,
             };
             (call, Some(to))
         }
-        call @ DiskCall::Create { .. } => (call, Some(disk.clone())),
+        DiskCall::Rename { to } => {
+            let to = absolute(&to)?;
+            (DiskCall::Rename { to }, None)
+        }
+        call @ DiskCall::Create { .. } => (call, Some(disk.to_path_buf())),
         call => (call, None),
-    };
-    let host = connect(&[]).map_err(failed)?;
-    if let Some(made) = made {
-        say(out, &format!("Creating disk '{}'\n", made.display()));
-    }
-    let started = start(&host, path, call);
+    })
+}
+
+/// Runs a job to its end, showing its progress and what its user should know.
+fn watch<T>(started: Started<T>, operation: Operation, out: &mut dyn Write) -> Result<T, Error> {
     let mut shown = None;
     let show = |progress: &Progress| {
         let percent = progress.percent();
-        if progress.total_bytes > 0 && shown.replace(percent) != Some(percent) {
-            say(out, &format!("  {}: {percent}% done.\r", operation.word()));
+        if let Some(word) = operation.word()
+            && progress.total_bytes > 0
+            && shown.replace(percent) != Some(percent)
+        {
+            say(out, &format!("  {word}: {percent}% done.\r"));
         }
     };
     let ended = follow(started, &Interrupt::listen(), show);
-    ended.result.map_err(failed)?;
-    let (word, done) = (operation.word(), operation.done());
-    say(out, &format!("  {word}: 100% done.\n{done}\n"));
-    Ok(())
+    if ended.result.is_ok() {
+        for warning in ended.warnings {
+            say(out, &format!("Warning: {warning}.\n"));
+        }
+    }
+    ended.result
 }
 
-fn start(host: &Host, path: PathBuf, call: DiskCall) -> Started<DiskAnswer> {
+/// Checks a disk with all that it stands on.
+fn check(
+    path: PathBuf,
+    connect: &Connect,
+    told: impl Fn(Error) -> String,
+    failed: impl Fn(&dyn Display) -> String,
+    out: &mut dyn Write,
+) -> Result<(), String> {
+    let host = connect(&[]).map_err(&told)?;
+    let started = start(&host, move |host, job| host.disk_check(&path, job));
+    let report = watch(started, Operation::Check, out).map_err(told)?;
+    if report.errors.is_empty() {
+        say(out, &format!("{}\n", Operation::Check.done()));
+        return Ok(());
+    }
+    Err(report.errors.iter().map(|error| failed(error)).collect())
+}
+
+fn tell_of_repair(
+    report: &RepairReport,
+    disk: &Path,
+    failed: impl Fn(&dyn Display) -> String,
+    out: &mut dyn Write,
+) -> Result<(), String> {
+    let name = disk.display();
+    for step in &report.steps {
+        say(out, &format!("Repaired: {step}.\n"));
+    }
+    let is_sound = |found: &CheckReport| found.errors.is_empty();
+    if report.after.as_ref().is_some_and(is_sound) {
+        say(
+            out,
+            &match is_sound(&report.found) {
+                true => format!("No errors were found on the virtual disk, '{name}'.\n"),
+                false => format!(
+                    "The virtual disk, '{name}', was corrupted and has been successfully repaired.\n"
+                ),
+            },
+        );
+        return Ok(());
+    }
+    let errors = report.after.as_ref().unwrap_or(&report.found).errors.iter();
+    let mut text = format!("The virtual disk, '{name}', is corrupted and cannot be repaired.\n");
+    text.extend(errors.map(|error| failed(error)));
+    text.extend(report.left.iter().map(|left| format!("Left: {left}.\n")));
+    Err(text)
+}
+
+fn start<T: Send + 'static>(
+    host: &Host,
+    work: impl FnOnce(&dyn Provider, &Job) -> replix::Result<T> + Send + 'static,
+) -> Started<T> {
     let host = host.clone();
-    replix::Job::spawn(move |job| host.provider().disk(&path, &call, job))
+    Job::spawn(move |job| work(host.provider(), job))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -129,15 +224,16 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
 }
 
 impl Operation {
-    /// What the progress is called.
-    fn word(self) -> &'static str {
-        match self {
+    /// What the progress is called, of which some operations have none.
+    fn word(self) -> Option<&'static str> {
+        Some(match self {
             Self::Create => "Create",
             Self::Convert => "Convert",
             Self::Expand => "Grow",
             Self::Defragment => "Defragment",
             Self::Shrink => "Shrink",
-        }
+            _ => return None,
+        })
     }
 
     fn verb(self) -> &'static str {
@@ -147,6 +243,12 @@ impl Operation {
             Self::Expand => "expand disk",
             Self::Defragment => "defragment disk",
             Self::Shrink => "shrink disk",
+            Self::Rename => "rename disk",
+            Self::Repair => "repair disk",
+            Self::Check => "check disk chain of",
+            Self::MakeDeletable => "make disk deletable",
+            Self::Delete => "delete disk",
+            Self::Prepare => "prepare",
         }
     }
 
@@ -158,6 +260,12 @@ impl Operation {
             Self::Expand => "Disk expansion completed successfully.",
             Self::Defragment => "Defragmentation completed successfully.",
             Self::Shrink => "Shrink completed successfully.",
+            Self::Rename => "Renaming completed successfully.",
+            Self::Check => "Disk chain is consistent.",
+            Self::MakeDeletable => "The disk is deletable.",
+            Self::Delete => "The disk is deleted.",
+            // They say more.
+            Self::Repair | Self::Prepare => "",
         }
     }
 }
@@ -200,7 +308,14 @@ mod tests {
             text.starts_with("Failed to defragment disk '/d/a.vmdk' : "),
             "{text}"
         );
-        let (text, status) = said(&Fake::default(), "-n /d/a.vmdk /d/b.vmdk");
+        let (text, status) = said(&Fake::failing(Kind::DiskInvalid), "-e /d/a.vmdk");
+        assert_eq!(status, 1);
+        let wanted = "Failed to check disk chain of '/d/a.vmdk' : grain 7 lies outside the file.\n";
+        assert!(text.ends_with(wanted), "{text}");
+        let (text, status) = said(&Fake::default(), "-p /mnt");
+        assert_eq!(status, 1);
+        assert!(text.starts_with("Failed to prepare '/mnt' : "), "{text}");
+        let (text, status) = said(&Fake::default(), "-n /d/a.vmdk");
         assert_eq!(status, 1);
         assert!(
             text.starts_with("Failed to understand the command line: "),

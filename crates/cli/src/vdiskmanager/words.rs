@@ -11,12 +11,12 @@ use crate::text::parse_size;
 /// A call that makes sense.
 #[derive(Debug, PartialEq)]
 pub(super) struct Typed {
-    /// The disk it is done to.
+    /// The disk it is done to; a mount point for `-p`.
     pub disk: PathBuf,
     /// What is done, as a sentence has it.
     pub operation: Operation,
-    /// The same for the engine, its paths as typed.
-    pub call: DiskCall,
+    /// The same for the engine, its paths as typed; `None` where it takes another way.
+    pub call: Option<DiskCall>,
 }
 
 /// The operations, each a flag.
@@ -32,6 +32,18 @@ pub(super) enum Operation {
     Defragment,
     /// `-k`
     Shrink,
+    /// `-n`
+    Rename,
+    /// `-R`
+    Repair,
+    /// `-e`
+    Check,
+    /// `-D`
+    MakeDeletable,
+    /// `-U`
+    Delete,
+    /// `-p`
+    Prepare,
 }
 
 /// Takes a call apart.
@@ -50,9 +62,17 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, 
             "-c" => Operation::Create,
             "-d" => Operation::Defragment,
             "-k" => Operation::Shrink,
-            "-r" => {
+            "-R" => Operation::Repair,
+            "-e" => Operation::Check,
+            "-D" => Operation::MakeDeletable,
+            "-U" => Operation::Delete,
+            "-p" => Operation::Prepare,
+            "-r" | "-n" => {
                 names.push(PathBuf::from(value()?));
-                Operation::Convert
+                match &*flag {
+                    "-r" => Operation::Convert,
+                    _ => Operation::Rename,
+                }
             }
             "-x" => {
                 size = Some(capacity(&value()?.to_string_lossy())?);
@@ -72,8 +92,10 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, 
             }
             // Nothing is logged anyway.
             "-q" => continue,
-            "-n" | "-R" | "-e" | "-D" | "-p" | "-U" => {
-                return Err(format!("the operation {flag} is not supported yet"));
+            "-h" | "-u" | "-f" | "-P" | "-S" => {
+                return Err(format!(
+                    "{flag} is for disks on a server, which are not reached"
+                ));
             }
             other if other.starts_with('-') => return Err(format!("{other} is no option")),
             _ => {
@@ -87,22 +109,32 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, 
     }
     let operation = wanted.ok_or("no operation is specified")?;
     let mut names = names.into_iter();
-    let disk = names.next().ok_or("no disk is named")?;
+    let disk = names.next().ok_or(match operation {
+        Operation::Prepare => "no mount point is named",
+        _ => "no disk is named",
+    })?;
     let missing = |flag: &str| format!("{flag} must be specified");
     let call = match operation {
-        Operation::Create => DiskCall::Create {
+        Operation::Create => Some(DiskCall::Create {
             format: format.ok_or_else(|| missing("the type of the disk (-t)"))?,
             capacity_bytes: size.ok_or_else(|| missing("the capacity of the disk (-s)"))?,
             adapter: adapter_type(adapter.as_deref()).to_owned(),
-        },
-        Operation::Convert => DiskCall::Convert {
+        }),
+        Operation::Convert => Some(DiskCall::Convert {
             to: names.next().ok_or("no new disk is named")?,
             format: format.ok_or_else(|| missing("the type of the new disk (-t)"))?,
-        },
-        Operation::Expand => DiskCall::Grow {
+        }),
+        Operation::Expand => Some(DiskCall::Grow {
             capacity_bytes: size.ok_or_else(|| missing("the new capacity"))?,
-        },
-        Operation::Defragment | Operation::Shrink => DiskCall::Compact,
+        }),
+        Operation::Defragment | Operation::Shrink => Some(DiskCall::Compact),
+        Operation::Rename => Some(DiskCall::Rename {
+            to: names.next().ok_or("no new name is given")?,
+        }),
+        Operation::Repair => Some(DiskCall::Repair { dry_run: false }),
+        Operation::MakeDeletable => Some(DiskCall::MakeDeletable),
+        Operation::Delete => Some(DiskCall::Delete),
+        Operation::Check | Operation::Prepare => None,
     };
     match names.next() {
         None => Ok(Typed {
@@ -161,18 +193,31 @@ mod tests {
             "-t 1 -a IDE -s 850m d.vmdk -q -c",
         ] {
             let call = typed(line).unwrap();
-            assert_eq!((call.disk, call.call), ("d.vmdk".into(), wanted.clone()));
+            assert_eq!(call.disk, PathBuf::from("d.vmdk"));
+            assert_eq!(call.call, Some(wanted.clone()));
         }
         let call = typed("-r a.vmdk -t 0 b.vmdk").unwrap();
         assert_eq!(call.disk, PathBuf::from("a.vmdk"));
         let to = "b.vmdk".into();
         let format = DiskFormat::MonolithicSparse;
-        assert_eq!(call.call, DiskCall::Convert { to, format });
+        assert_eq!(call.call, Some(DiskCall::Convert { to, format }));
         let capacity_bytes = 36 << 30;
         assert_eq!(
             typed("-x 36GB d.vmdk").unwrap().call,
-            DiskCall::Grow { capacity_bytes }
+            Some(DiskCall::Grow { capacity_bytes })
         );
+        let to = "b.vmdk".into();
+        let call = typed("-n a.vmdk b.vmdk").unwrap().call;
+        assert_eq!(call, Some(DiskCall::Rename { to }));
+        for (line, operation) in [
+            ("-R d.vmdk", Operation::Repair),
+            ("-e d.vmdk", Operation::Check),
+            ("d.vmdk -D", Operation::MakeDeletable),
+            ("-q -U d.vmdk", Operation::Delete),
+            ("-p /mnt", Operation::Prepare),
+        ] {
+            assert_eq!(typed(line).unwrap().operation, operation, "{line}");
+        }
         assert_eq!(typed("-d d.vmdk").unwrap().operation, Operation::Defragment);
         assert_eq!(typed("-k d.vmdk").unwrap().operation, Operation::Shrink);
     }
@@ -183,7 +228,10 @@ mod tests {
             let call = typed(&format!("-c -s 1GB -t 0 -a {adapter} d.vmdk"))
                 .unwrap()
                 .call;
-            assert!(matches!(call, DiskCall::Create { adapter, .. } if adapter == "lsilogic"));
+            let Some(DiskCall::Create { adapter, .. }) = call else {
+                panic!("{call:?}");
+            };
+            assert_eq!(adapter, "lsilogic");
         }
     }
 
@@ -210,6 +258,12 @@ mod tests {
                 "99999999999TB is no capacity: say 850MB, or 20GB",
             ),
             ("-r a.vmdk -t 0", "no new disk is named"),
+            ("-n a.vmdk", "no new name is given"),
+            ("-p", "no mount point is named"),
+            (
+                "-S -h esx -r a.vmdk",
+                "-S is for disks on a server, which are not reached",
+            ),
             ("-d a.vmdk b.vmdk", "b.vmdk is one name too many"),
             ("-d", "no disk is named"),
             ("-y d.vmdk", "-y is no option"),

@@ -17,6 +17,7 @@ pub const SMALL: u64 = 5 << 20;
 pub enum Program {
     Vmrun,
     Replix,
+    DiskManager,
 }
 
 impl Program {
@@ -25,6 +26,7 @@ impl Program {
         Path::new(match self {
             Self::Vmrun => env!("CARGO_BIN_EXE_vmrun"),
             Self::Replix => env!("CARGO_BIN_EXE_replix"),
+            Self::DiskManager => env!("CARGO_BIN_EXE_vmware-vdiskmanager"),
         })
     }
 }

@@ -26,6 +26,7 @@ mod replix_promote;
 mod replix_serve;
 mod replix_snapshot;
 mod replix_tree;
+mod vdiskmanager;
 mod vmrun_calls;
 mod vmrun_clone;
 mod vmrun_delete;

@@ -304,7 +304,7 @@ impl Blank<'_> {
 }
 
 /// Returns the name of a disk without `.vmdk`.
-fn stem(path: &Path) -> Result<&str> {
+pub(super) fn stem(path: &Path) -> Result<&str> {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(|name| name.strip_suffix(".vmdk"))
         .filter(|stem| !stem.is_empty())

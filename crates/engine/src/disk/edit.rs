@@ -38,6 +38,16 @@ pub fn set_content_id(store: &dyn Store, link: &Link, cid: u32, long: Option<&st
     })
 }
 
+/// Marks `link` as a disk that a VM's deletion may take with it.
+///
+/// # Errors
+/// As [`relink`].
+pub fn make_deletable(store: &dyn Store, link: &Link) -> Result<()> {
+    change(store, link, |descriptor| {
+        descriptor.set("ddb.deletable", "true")
+    })
+}
+
 /// Changes the descriptor of `link` by `edit`.
 ///
 /// # Errors

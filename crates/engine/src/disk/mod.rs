@@ -48,6 +48,8 @@ pub mod pool;
 #[cfg(feature = "local")]
 mod read;
 #[cfg(feature = "local")]
+mod rename;
+#[cfg(feature = "local")]
 mod repair;
 #[cfg(feature = "local")]
 mod report;
@@ -79,7 +81,7 @@ pub use copy::{ContentId, Copied, Copy, copy, export};
 #[cfg(feature = "local")]
 pub use create::{NewDisk, create, create_child};
 #[cfg(feature = "local")]
-pub use edit::{relink, set_content_id};
+pub use edit::{make_deletable, relink, set_content_id};
 #[cfg(feature = "local")]
 pub use grow::grow;
 #[cfg(feature = "local")]
@@ -88,6 +90,8 @@ pub use link::Link;
 pub use merge::{absorb, merge};
 #[cfg(feature = "local")]
 pub use place::Places;
+#[cfg(feature = "local")]
+pub use rename::rename;
 #[cfg(feature = "local")]
 pub use repair::repair;
 #[cfg(feature = "local")]
@@ -146,6 +150,15 @@ pub enum DiskCall {
     /// Writes the files of a growing disk anew: in the order of the guest's addresses, and without
     /// what reads as zeros.
     Compact,
+    /// Gives the disk another name in its folder, and names it so in what stands on it.
+    Rename {
+        /// Its new `.vmdk`.
+        to: PathBuf,
+    },
+    /// Marks the disk as one that a VM's deletion may take with it.
+    MakeDeletable,
+    /// Removes the disk's own files.
+    Delete,
     /// Compares what a guest sees of the disk with what it sees of another one.
     Compare {
         /// The other one's `.vmdk`.

@@ -8,10 +8,11 @@ use super::lock::{VmLock, VmwareLock};
 use super::open::VmFolder;
 use super::{PowerState, state};
 use crate::disk::{
-    self, Chain, Comparison, ContentId, Copy, DiskAnswer, DiskCall, DiskFormat, NewDisk,
+    self, Chain, Comparison, ContentId, Copy, DiskAnswer, DiskCall, DiskFormat, Link, NewDisk,
     RepairReport,
 };
 use crate::error::{Error, Kind, Result, quoted};
+use crate::format::SnapshotEntry;
 use crate::format::vmdk::SECTOR;
 use crate::job::Job;
 use crate::store::{LockMode, files_with_ending, folder_of};
@@ -61,6 +62,16 @@ pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAns
             job.expect_bytes(chain.data_bytes()?);
             disk::compact(&*env.store, &chain, job).map(done)
         }
+        DiskCall::Rename { to } => rename(env, path, to, job).map(done),
+        DiskCall::MakeDeletable => {
+            let folder = hold_folder(env, path, job)?;
+            let link = env
+                .opener_in(folder_of(path), Vec::new())?
+                .open_link(path)?;
+            let _held = hold_file(env, link.path(), folder)?;
+            disk::make_deletable(&*env.store, &link).map(done)
+        }
+        DiskCall::Delete => delete(env, path, job).map(done),
         DiskCall::Compare { with } => compare(env, path, with, job).map(DiskAnswer::Compared),
         DiskCall::Repair { dry_run } => repair(env, path, *dry_run, job).map(DiskAnswer::Repaired),
     }
@@ -93,6 +104,103 @@ fn convert(env: &Env, from: &Path, to: &Path, format: DiskFormat, job: &Job) -> 
         }
     }
     store.sync_dir(folder_of(to))
+}
+
+/// Renames a disk. A VM's configuration that names it is left to its user, as VMware's program does.
+fn rename(env: &Env, path: &Path, to: &Path, job: &Job) -> Result<()> {
+    let folder = hold_folder(env, path, job)?;
+    let opener = env.opener_in(folder_of(path), Vec::new())?;
+    let path = opener.open_link(path)?.path().to_path_buf();
+    // By its true path, as that of the disk is.
+    let to = env
+        .store
+        .canonical(folder_of(to))?
+        .join(to.file_name().unwrap_or_default());
+    require_no_disk(env, &to)?;
+    require_no_snapshot(env, &path)?;
+    let children = children_of(env, &path)?;
+    let mut locks = Vec::new();
+    for child in &children {
+        require_no_user(env, child.path())?;
+        child.require_unused(&*env.store)?;
+        locks.push(VmwareLock::take(
+            &*env.store,
+            child.path(),
+            LockMode::Exclusive,
+        )?);
+    }
+    let _held = hold_file(env, &path, folder)?;
+    opener.open_link(&path)?.require_unused(&*env.store)?;
+    job.phase(format!("renaming {}", quoted(&path)));
+    warn_of_users(env, &path, job);
+    disk::rename(&opener, &path, &to, &children)
+}
+
+fn delete(env: &Env, path: &Path, job: &Job) -> Result<()> {
+    let folder = hold_folder(env, path, job)?;
+    let link = env
+        .opener_in(folder_of(path), Vec::new())?
+        .open_link(path)?;
+    require_no_child(env, link.path())?;
+    require_no_snapshot(env, link.path())?;
+    let _held = hold_file(env, link.path(), folder)?;
+    link.require_unused(&*env.store)?;
+    job.phase(format!("deleting {}", quoted(path)));
+    warn_of_users(env, link.path(), job);
+    link.remove(&*env.store)?;
+    env.store.sync_dir(folder_of(link.path()))
+}
+
+/// Tells of each VM beside a disk whose configuration names it.
+fn warn_of_users(env: &Env, path: &Path, job: &Job) {
+    for vm in vms_beside(env, path) {
+        if uses(env, &vm, path) {
+            job.warn(format!("{} still names {}", quoted(vm.vmx()), quoted(path)));
+        }
+    }
+}
+
+/// Refuses a disk that a snapshot of a VM beside it names: the snapshot would be without it.
+fn require_no_snapshot(env: &Env, path: &Path) -> Result<()> {
+    let own = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    for vm in vms_beside(env, path) {
+        let Ok(vmsd) = env.vmsd(&vm) else {
+            continue;
+        };
+        let names_it = |name: &str| {
+            let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+            last.to_lowercase() == own
+        };
+        let mut snapshots = vmsd.snapshots().iter();
+        let of_it = |snapshot: &&SnapshotEntry| {
+            let mut disks = snapshot.disks.iter();
+            disks.any(|disk| names_it(&disk.file_name))
+        };
+        if let Some(snapshot) = snapshots.find(of_it) {
+            let text = format!(
+                "{} belongs to snapshot {} of {}",
+                quoted(path),
+                quoted(&snapshot.display_name),
+                quoted(vm.vmx())
+            );
+            let error = Error::new(Kind::DiskUnsupported, text).at(path);
+            return Err(error.hint("remove the snapshots first"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the VMs in the folder of a file. What is no VM uses no disk.
+fn vms_beside(env: &Env, path: &Path) -> Vec<VmFolder> {
+    let store = &*env.store;
+    let files = files_with_ending(store, folder_of(path), "vmx");
+    files
+        .filter_map(|vmx| VmFolder::open(store, &vmx).ok())
+        .collect()
 }
 
 fn compare(env: &Env, path: &Path, with: &Path, job: &Job) -> Result<Comparison> {
@@ -197,29 +305,30 @@ fn require_no_child(env: &Env, path: &Path) -> Result<()> {
 
 /// Returns a disk in the same folder that stands on the one at `path`, if there is one.
 fn child_of(env: &Env, path: &Path) -> Result<Option<PathBuf>> {
+    let children = children_of(env, path)?;
+    Ok(children.first().map(|child| child.path().to_path_buf()))
+}
+
+/// Returns the disks in the same folder that stand on the one at `path`.
+fn children_of(env: &Env, path: &Path) -> Result<Vec<Link>> {
     let folder = folder_of(path);
     let opener = env.opener_in(folder, Vec::new())?;
     let own = path.file_name().unwrap_or_default();
     let own = own.to_string_lossy().to_lowercase();
-    let stands_on_it = |other: &PathBuf| {
-        let Ok(link) = opener.open_link(other) else {
-            return false;
-        };
+    let stands_on_it = |link: &Link| {
         let hint = link.descriptor().parent_hint().unwrap_or_default();
         let name = hint.rsplit(['/', '\\']).next().unwrap_or_default();
         name.to_lowercase() == own && link.path() != path
     };
-    Ok(files_with_ending(&*env.store, folder, "vmdk").find(stands_on_it))
+    let others = files_with_ending(&*env.store, folder, "vmdk");
+    let links = others.filter_map(|other| opener.open_link(&other).ok());
+    Ok(links.filter(stands_on_it).collect())
 }
 
 /// Refuses a disk of a VM beside it that runs or is suspended: its memory knows the disk as it is.
 fn require_no_user(env: &Env, path: &Path) -> Result<()> {
     let store = &*env.store;
-    for vmx in files_with_ending(store, folder_of(path), "vmx") {
-        // What is no VM uses no disk.
-        let Ok(vm) = VmFolder::open(store, &vmx) else {
-            continue;
-        };
+    for vm in vms_beside(env, path) {
         let report = state::read(store, &vm);
         if report.state != PowerState::Off && uses(env, &vm, path) {
             let text = format!("{} uses {}", quoted(vm.vmx()), quoted(path));

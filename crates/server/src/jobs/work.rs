@@ -24,7 +24,8 @@ pub(crate) fn check_paths(operation: &Operation) -> Result<()> {
             ..
         } => check(parent),
         Operation::Disk {
-            call: DiskCall::Convert { to, .. } | DiskCall::Compare { with: to },
+            call:
+                DiskCall::Convert { to, .. } | DiskCall::Rename { to } | DiskCall::Compare { with: to },
             ..
         } => check(to),
         _ => Ok(()),

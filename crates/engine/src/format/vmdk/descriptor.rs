@@ -260,6 +260,30 @@ impl Descriptor {
         Ok(())
     }
 
+    /// Gives the extent with number `index`, from 0, another file.
+    ///
+    /// # Errors
+    /// As [`Descriptor::set`]; where there is no such extent, or it has no file.
+    pub fn set_extent_file(&mut self, index: usize, name: &str) -> Result<(), Malformed> {
+        check_quotable(name)?;
+        // First, since it may turn the whole text into another character set.
+        let bytes = self.encode(name)?;
+        let range = self.extent_lines().nth(index).and_then(|line| {
+            let is_quote = |byte: &u8| *byte == b'"';
+            let text = &self.text[line.text.clone()];
+            let start = text.iter().position(is_quote)? + 1;
+            let len = text[start..].iter().position(is_quote)?;
+            let start = line.text.start + start;
+            Some(start..start + len)
+        });
+        let range = range.ok_or_else(|| {
+            let what = format!("it names no file for extent {}", index + 1);
+            Malformed::new(Place::Whole, what)
+        })?;
+        self.text.splice(range, bytes);
+        Ok(())
+    }
+
     /// Adds the lines of new extents behind the last one.
     ///
     /// # Errors
@@ -571,6 +595,17 @@ mod tests {
         let told: Vec<_> = repeated.iter().map(|r| (&*r.key, r.lines)).collect();
         assert_eq!(told, [("CID", [1, 3]), ("ddb.a", [4, 5])]);
         assert_eq!((repeated[0].differs, repeated[1].differs), (true, false));
+    }
+
+    #[test]
+    fn extents_get_other_files() {
+        let mut disk = child();
+        disk.set_extent_file(0, "é (2).vmdk").unwrap();
+        let extents = disk.extents().unwrap();
+        assert_eq!(extents[0].file.as_deref(), Some("é (2).vmdk"));
+        assert_eq!(text_of(&disk).lines().count(), CHILD.lines().count());
+        assert!(disk.set_extent_file(0, "a\"b").is_err());
+        assert!(disk.set_extent_file(1, "a").is_err());
     }
 
     #[test]
