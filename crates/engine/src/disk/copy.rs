@@ -13,10 +13,12 @@ use super::files::Made;
 use super::geometry;
 use super::link::Link;
 use super::map::{Run, Stored};
+use super::ordered::Team;
+use super::pieces::{Piece, Pieces};
 use super::pool::FileId;
-use super::stream::{Stream, USUAL_LEVEL};
+use super::stream::{Stream, USUAL_LEVEL, usual_team};
 use super::target::{Grains, Target};
-use super::window::Window;
+use super::window::{BYTES, GRAIN, Window};
 use crate::error::Result;
 use crate::format::vmdk::sparse::USUAL_GRAIN;
 use crate::format::vmdk::{CreateType, NEVER_WRITTEN, SECTOR};
@@ -129,7 +131,7 @@ fn write_stream(
         chain,
         path: blank.path,
         level,
-        threads: None,
+        team: usual_team(),
     };
     let written = stream.write(file.as_ref(), job)?;
     let files = blank.complete(made, store)?;
@@ -198,6 +200,9 @@ pub(super) fn copy_extent(
     target: &mut Target,
     job: &Job,
 ) -> Result<()> {
+    if chain.is_packed() {
+        return unpack_extent(chain, first_sector, target, job);
+    }
     let mut mover = Mover {
         chain,
         job,
@@ -281,4 +286,28 @@ impl Mover<'_> {
         }
         Ok(())
     }
+}
+
+/// The most threads that inflate: more than a few wait for the disk.
+const MAX_INFLATING: usize = 8;
+
+/// The most windows that wait for one before them, 1 MiB each.
+const WAITING: usize = 8;
+
+/// As [`copy_extent`], where grains are compressed: by all processors, in order.
+fn unpack_extent(chain: &Chain, first_sector: u64, target: &mut Target, job: &Job) -> Result<()> {
+    let grains = (BYTES / GRAIN) as u64;
+    let mut pieces = Pieces::new(chain, first_sector, target.sectors, grains);
+    let inflate = |piece: Piece| {
+        let mut window = Window::new();
+        window.move_to(piece.first_grain * USUAL_GRAIN);
+        for part in &piece.parts {
+            window.fill(chain, &part.run, part.skip, part.sector, part.sectors)?;
+        }
+        job.advance(piece.data_bytes());
+        Ok(window)
+    };
+    let write = |mut window: Window| target.write(&mut window);
+    Team::of_all(MAX_INFLATING, WAITING).run(job, || pieces.take(), || inflate, write)?;
+    target.settle(job)
 }

@@ -38,7 +38,11 @@ pub mod map;
 #[cfg(feature = "local")]
 pub mod merge;
 #[cfg(feature = "local")]
+mod ordered;
+#[cfg(feature = "local")]
 mod packed;
+#[cfg(feature = "local")]
+mod pieces;
 #[cfg(feature = "local")]
 mod pipeline;
 #[cfg(feature = "local")]
@@ -117,7 +121,7 @@ pub enum DiskFormat {
     VmfsThin,
     /// One file of compressed grains, for transport: nothing can be written to it later.
     StreamOptimized {
-        /// How hard it is compressed, from 1, fast, to 9, small; `None` takes the usual 6.
+        /// How hard it is compressed, from 1, fast, to 9, small; `None` takes the usual 5.
         level: Option<u8>,
     },
 }

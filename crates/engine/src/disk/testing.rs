@@ -189,10 +189,11 @@ fn any_cut(sectors: u64) -> impl Strategy<Value = Vec<u64>> {
 
 mod properties {
     use super::*;
-    use std::num::NonZero;
-
+    use crate::disk::ordered::Team;
     use crate::disk::stream::Stream;
-    use crate::disk::{ContentId, Copy, absorb, check, copy, create_child, export, merge, relink};
+    use crate::disk::{
+        ContentId, Copy, USUAL_LEVEL, absorb, check, copy, create_child, export, merge, relink,
+    };
     use crate::format::vmdk::CreateType;
     use crate::job::Job;
     use crate::store::{Access, Skill};
@@ -300,14 +301,19 @@ mod properties {
                 uuid: None,
                 content_id: ContentId::Keep,
             };
-            export(&sample.store, &chain, &spec, 1, &Job::new()).unwrap();
+            export(&sample.store, &chain, &spec, USUAL_LEVEL, &Job::new()).unwrap();
             prop_assert!(read(&sample.open(path)) == sample.content);
             assert_sound(&sample, path);
+            let copied = Path::new("/vm/copied.vmdk");
+            let spec = Copy { path: copied, ..spec.clone() };
+            copy(&sample.store, &sample.open(path), &spec, &Job::new()).unwrap();
+            prop_assert!(read(&sample.open(copied)) == sample.content);
+            assert_sound(&sample, copied);
             let whole = bytes_of(&sample.store, path);
             for threads in [1, 2, 7] {
                 let again = Path::new("/vm/again");
                 let file = sample.store.create(again).unwrap();
-                let stream = Stream { chain: &chain, path: again, level: 1, threads: NonZero::new(threads) };
+                let stream = Stream { chain: &chain, path: again, level: USUAL_LEVEL, team: Team { threads, waiting: threads } };
                 stream.write(file.as_ref(), &Job::new()).unwrap();
                 let bytes = bytes_of(&sample.store, again);
                 let (grains, descriptor) = (128 * 512, 512..21 * 512);
