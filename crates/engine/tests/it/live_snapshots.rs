@@ -258,3 +258,46 @@ fn memory_lies_in_one_file_where_the_vm_says_so() {
     vm.revert(SnapshotRef::Uid(uid)).wait().unwrap();
     Console::of(&vm).run("echo is-$word", "is-then");
 }
+
+#[test]
+fn guest_finds_its_disk_whichever_way_it_was_merged() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "scsi0:0", &[]);
+    let mut write = |name: &str, kib: u32| {
+        let word = format!("wrote-{name}");
+        let command = format!(
+            "dd if=/dev/urandom of=/disk/{name} bs=1k count={kib} 2>/dev/null; sync; \
+             md5sum /disk/{name} >>/disk/sums; sync; echo wrote-$(basename /disk/{name})"
+        );
+        console.run(&command, &word);
+    };
+    let mut uids = Vec::new();
+    // What the middle disks hold is little, much, little.
+    for (name, kib) in [("a", 50), ("b", 50), ("c", 3000), ("d", 50)] {
+        write(name, kib);
+        uids.push(take(&vm, name, false).unwrap());
+    }
+    write("e", 50);
+    // Up into the child; down into the parent.
+    for uid in [uids[1], uids[2]] {
+        vm.remove_snapshot(SnapshotRef::Uid(uid), false)
+            .wait()
+            .unwrap();
+        let said = console.run(
+            "echo 3 >/proc/sys/vm/drop_caches; md5sum -c /disk/sums; echo checked-$((1+1))",
+            "checked-2",
+        );
+        assert!(said.matches(": OK").count() == 5, "{said}");
+    }
+    assert_eq!(vm.info().unwrap().disks[0].depth, 3);
+    assert_eq!(vm.consolidate().wait().unwrap().links, 0);
+    stop(&vm);
+    start(&vm);
+    let mut console = Console::of(&vm);
+    console.wait_for("boots=2 ");
+    let said = console.run("md5sum -c /disk/sums; echo again-$((1+1))", "again-2");
+    assert!(said.matches(": OK").count() == 5, "{said}");
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 mod agent;
+mod chain_properties;
 mod clone_linked;
 mod clone_refused;
 mod console;
