@@ -293,6 +293,22 @@ fn disks_are_made_changed_and_compared() {
     let (code, answer) = library.json(&["disk", "compare", "a.vmdk", "d.vmdk"]);
     assert_eq!(code, Some(1));
     assert_eq!(answer["first_difference"], 1_049_088);
+    library.shown(&["disk", "convert", "a.vmdk", "a.img", "--format", "raw"]);
+    library.shown(&[
+        "disk",
+        "convert",
+        "a.img",
+        "e.vmdk",
+        "--from-raw",
+        "--format",
+        "vmfs",
+    ]);
+    assert_eq!(
+        library
+            .replix(&["disk", "compare", "a.vmdk", "e.vmdk"])
+            .code,
+        Some(0)
+    );
     let (code, answer) = library.json(&["disk", "compare", "a.vmdk", "a.vmdk"]);
     assert_eq!((code, &answer["same"]), (Some(0), &serde_json::json!(true)));
 }
@@ -305,6 +321,16 @@ fn sizes_and_formats_that_make_no_sense_are_usage_errors() {
         &["disk", "create", "a.vmdk", "0"],
         &["disk", "create", "a.vmdk", "1G", "--format", "qcow2"],
         &["disk", "convert", "a.vmdk", "b.vmdk"],
+        &["disk", "create", "a.img", "1M", "--format", "raw"],
+        &[
+            "disk",
+            "convert",
+            "a.img",
+            "b.img",
+            "--from-raw",
+            "--format",
+            "raw",
+        ],
         &["disk", "check", "a.vmdk", "--dry-run"],
     ] {
         assert_eq!(library.replix(words).code, Some(2), "{words:?}");

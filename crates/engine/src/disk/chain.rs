@@ -241,6 +241,16 @@ fn parent_missing(child: &Link, hint: &str, candidates: &[PathBuf]) -> Error {
 }
 
 impl Chain {
+    /// Returns the chain of `links`, whose files are in `pool`.
+    pub(super) fn of(links: Vec<Link>, pool: Arc<Pool>) -> Self {
+        Self {
+            links,
+            pool,
+            tables: Tables::new(),
+            unpacked: LastGrain::default(),
+        }
+    }
+
     /// Returns the links: the disk itself first, the base last.
     pub fn links(&self) -> &[Link] {
         &self.links

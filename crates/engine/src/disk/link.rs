@@ -129,6 +129,32 @@ impl Link {
         Ok(link)
     }
 
+    /// Returns a flat link whose data is all of `file`, and whose descriptor is in no file.
+    pub(super) fn raw(
+        pool: &Arc<Pool>,
+        file: FileId,
+        descriptor: Descriptor,
+        sectors: u64,
+    ) -> Self {
+        Self {
+            path: pool.path(file),
+            file,
+            descriptor,
+            create_type: CreateType::MonolithicFlat,
+            embedded: None,
+            extents: vec![Extent {
+                file,
+                first_sector: 0,
+                sectors,
+                data: ExtentData::Flat { offset: 0 },
+                access: ExtentAccess::ReadOnly,
+                is_writable: false,
+            }],
+            sectors,
+            pool: Arc::clone(pool),
+        }
+    }
+
     /// Returns the file that holds the descriptor, with its true path.
     pub fn path(&self) -> &Path {
         &self.path

@@ -50,6 +50,8 @@ pub mod place;
 #[cfg(feature = "local")]
 pub mod pool;
 #[cfg(feature = "local")]
+mod raw;
+#[cfg(feature = "local")]
 mod read;
 #[cfg(feature = "local")]
 mod rename;
@@ -94,6 +96,8 @@ pub use link::Link;
 pub use merge::{absorb, merge};
 #[cfg(feature = "local")]
 pub use place::Places;
+#[cfg(feature = "local")]
+pub use raw::copy_to_raw;
 #[cfg(feature = "local")]
 pub use rename::rename;
 #[cfg(feature = "local")]
@@ -145,6 +149,20 @@ pub enum DiskCall {
         to: PathBuf,
         /// The format of the new one.
         format: DiskFormat,
+    },
+    /// Makes a raw file of what a guest sees of the disk.
+    ToRaw {
+        /// The new file.
+        to: PathBuf,
+    },
+    /// Makes a disk of the raw file that is named in the disk's place.
+    FromRaw {
+        /// The new disk's `.vmdk`.
+        to: PathBuf,
+        /// Its format.
+        format: DiskFormat,
+        /// `ide`, `buslogic` or `lsilogic`.
+        adapter: String,
     },
     /// Makes the disk larger.
     Grow {

@@ -51,6 +51,12 @@ pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAns
             env.store.sync_dir(folder_of(path)).map(done)
         }
         DiskCall::Convert { to, format } => convert(env, path, to, *format, job).map(done),
+        DiskCall::ToRaw { to } => to_raw(env, path, to, job).map(done),
+        DiskCall::FromRaw {
+            to,
+            format,
+            adapter,
+        } => from_raw(env, path, to, *format, adapter, job).map(done),
         DiskCall::Grow { capacity_bytes } => {
             let (chain, _held) = hold(env, path, job)?;
             job.phase(format!("growing {}", quoted(path)));
@@ -103,6 +109,46 @@ fn convert(env: &Env, from: &Path, to: &Path, format: DiskFormat, job: &Job) -> 
             disk::copy(store, &chain, &copy, job)?;
         }
     }
+    store.sync_dir(folder_of(to))
+}
+
+fn to_raw(env: &Env, from: &Path, to: &Path, job: &Job) -> Result<()> {
+    let store = &*env.store;
+    let patience = env.settings.patience;
+    let _folder = VmLock::acquire(store, folder_of(from), LockMode::Shared, job, patience)?;
+    let chain = open(env, from)?;
+    chain.top().require_unused(store)?;
+    job.phase(format!("copying {}", quoted(from)));
+    job.expect_bytes(chain.data_bytes()?);
+    require_no_disk(env, to)?;
+    disk::copy_to_raw(store, &chain, to, job)?;
+    store.sync_dir(folder_of(to))
+}
+
+fn from_raw(
+    env: &Env,
+    from: &Path,
+    to: &Path,
+    format: DiskFormat,
+    adapter: &str,
+    job: &Job,
+) -> Result<()> {
+    let store = &*env.store;
+    let opener = env.opener_in(folder_of(from), Vec::new())?;
+    let chain = opener.open_raw(from, adapter, HARDWARE_VERSION)?;
+    chain.top().require_unused(store)?;
+    let (create_type, preallocated) = format.parts();
+    job.phase(format!("copying {}", quoted(from)));
+    job.expect_bytes(chain.data_bytes()?);
+    require_no_disk(env, to)?;
+    let copy = Copy {
+        path: to,
+        create_type: Some(create_type),
+        preallocated,
+        uuid: None,
+        content_id: ContentId::Fresh,
+    };
+    disk::copy(store, &chain, &copy, job)?;
     store.sync_dir(folder_of(to))
 }
 

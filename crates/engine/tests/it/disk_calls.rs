@@ -340,3 +340,112 @@ fn disk_of_chosen_parts_is_read() {
     let error = grow(&path, 1 << 30).unwrap_err();
     assert_eq!(error.kind(), Kind::DiskUnsupported);
 }
+
+#[test]
+fn raw_images_become_disks_and_disks_raw_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 3);
+    let wanted = bytes(&source);
+    let raw = dir.path().join("b.img");
+    let to = raw.clone();
+    call(&source, &DiskCall::ToRaw { to: to.clone() }).unwrap();
+    assert!(std::fs::read(&raw).unwrap() == wanted);
+    assert!(
+        space(dir.path()) < 2 * wanted.len() as u64,
+        "holes stay holes"
+    );
+    let left = std::fs::read_dir(dir.path()).unwrap();
+    let hidden = left.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with('.')
+    });
+    assert_eq!(hidden.count(), 0);
+    let error = call(&source, &DiskCall::ToRaw { to }).unwrap_err();
+    assert_eq!(error.kind(), Kind::FileExists);
+    for (format, create_type) in FORMATS {
+        let other = tempfile::tempdir().unwrap();
+        let to = other.path().join("d.vmdk");
+        let what = DiskCall::FromRaw {
+            to: to.clone(),
+            format,
+            adapter: "ide".into(),
+        };
+        call(&raw, &what).unwrap();
+        assert!(bytes(&to) == wanted, "{format:?}");
+        assert_sound(&to);
+        let chain = open(&to).unwrap();
+        assert_eq!(chain.top().create_type(), create_type);
+        assert_eq!(chain.ddb("ddb.adapterType").as_deref(), Some("ide"));
+        assert!(chain.long_content_id().is_some());
+    }
+    // A disk's own file, taken for what a guest would see.
+    let nested = DiskCall::FromRaw {
+        to: dir.path().join("nested.vmdk"),
+        format: DiskFormat::MonolithicSparse,
+        adapter: "lsilogic".into(),
+    };
+    let part = dir.path().join("b-s001.vmdk");
+    call(&part, &nested).unwrap();
+    assert!(bytes(&dir.path().join("nested.vmdk")) == std::fs::read(&part).unwrap());
+    std::fs::write(&part, [7; 1000]).unwrap();
+    let error = call(&part, &nested).unwrap_err();
+    assert_eq!(error.kind(), Kind::Argument);
+    assert!(error.advice().unwrap().contains("truncate"));
+}
+
+#[test]
+fn disk_of_chosen_parts_is_kept_by_every_operation() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f.raw"), [1; 4096]).unwrap();
+    let text = "# Disk DescriptorFile\nversion=1\nCID=00000001\nparentCID=ffffffff\n\
+                createType=\"custom\"\n\nRW 4 FLAT \"f.raw\" 4\nRW 3 ZERO\n\
+                RDONLY 2 FLAT \"f.raw\" 0\nNOACCESS 5 ZERO\n";
+    let path = dir.path().join("c.vmdk");
+    std::fs::write(&path, text).unwrap();
+    let to = dir.path().join("c.img");
+    call(&path, &DiskCall::ToRaw { to: to.clone() }).unwrap();
+    let mut wanted = vec![1; 4 * 512];
+    wanted.resize(7 * 512, 0);
+    wanted.resize(9 * 512, 1);
+    wanted.resize(14 * 512, 0);
+    assert!(std::fs::read(&to).unwrap() == wanted);
+    let host = Host::local().unwrap();
+    let provider = host.provider();
+    let found = provider.disk_check(&path, &Job::new()).unwrap();
+    assert_eq!(found.errors, [""; 0]);
+    let copy = dir.path().join("d.vmdk");
+    let format = DiskFormat::SplitFlat;
+    let convert = DiskCall::Convert {
+        to: copy.clone(),
+        format,
+    };
+    call(&path, &convert).unwrap();
+    let compare = DiskCall::Compare { with: copy };
+    let DiskAnswer::Compared(same) = provider.disk(&path, &compare, &Job::new()).unwrap() else {
+        panic!("no comparison");
+    };
+    assert!(same.is_same());
+    let before = fingerprints(dir.path());
+    // A part may not be written to.
+    for what in [
+        DiskCall::Compact,
+        DiskCall::Grow {
+            capacity_bytes: 1 << 20,
+        },
+    ] {
+        let error = call(&path, &what).unwrap_err();
+        assert_eq!(error.kind(), Kind::DiskUnsupported, "{error}");
+    }
+    assert_eq!(before, fingerprints(dir.path()));
+    let renamed = dir.path().join("e.vmdk");
+    call(
+        &path,
+        &DiskCall::Rename {
+            to: renamed.clone(),
+        },
+    )
+    .unwrap();
+    let mut now = vec![9; wanted.len()];
+    open(&renamed).unwrap().read(&mut now, 0).unwrap();
+    assert!(now == wanted);
+}

@@ -25,7 +25,11 @@ pub(crate) fn check_paths(operation: &Operation) -> Result<()> {
         } => check(parent),
         Operation::Disk {
             call:
-                DiskCall::Convert { to, .. } | DiskCall::Rename { to } | DiskCall::Compare { with: to },
+                DiskCall::Convert { to, .. }
+                | DiskCall::ToRaw { to }
+                | DiskCall::FromRaw { to, .. }
+                | DiskCall::Rename { to }
+                | DiskCall::Compare { with: to },
             ..
         } => check(to),
         _ => Ok(()),

@@ -33,18 +33,23 @@ pub(super) enum Format {
     /// One file as ESXi has it, which takes space as it is written
     #[value(name = "vmfsThin")]
     VmfsThin,
+    /// What a guest sees, byte for byte, in a file that says nothing of itself; for convert only
+    #[value(name = "raw")]
+    Raw,
 }
 
-impl From<Format> for DiskFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::MonolithicSparse => Self::MonolithicSparse,
-            Format::SplitSparse => Self::SplitSparse,
-            Format::MonolithicFlat => Self::MonolithicFlat,
-            Format::SplitFlat => Self::SplitFlat,
-            Format::VmfsThick => Self::VmfsThick,
-            Format::VmfsThin => Self::VmfsThin,
-        }
+impl Format {
+    /// Returns the engine's word for it; `None` for what is no VMware disk.
+    fn of_disk(self) -> Option<DiskFormat> {
+        Some(match self {
+            Self::MonolithicSparse => DiskFormat::MonolithicSparse,
+            Self::SplitSparse => DiskFormat::SplitSparse,
+            Self::MonolithicFlat => DiskFormat::MonolithicFlat,
+            Self::SplitFlat => DiskFormat::SplitFlat,
+            Self::VmfsThick => DiskFormat::VmfsThick,
+            Self::VmfsThin => DiskFormat::VmfsThin,
+            Self::Raw => return None,
+        })
     }
 }
 
@@ -84,6 +89,13 @@ pub(super) struct Convert {
     /// How the new disk is laid out
     #[arg(long, value_enum, ignore_case = true)]
     format: Format,
+    /// What is copied is a raw image, whatever it begins with
+    #[arg(long)]
+    from_raw: bool,
+    /// The adapter that a raw image's disk is for
+    #[arg(long, value_enum, ignore_case = true, default_value = "lsilogic")]
+    #[arg(requires = "from_raw")]
+    adapter: Adapter,
 }
 
 #[derive(clap::Args)]
@@ -101,26 +113,33 @@ fn capacity(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn create(args: &Create, session: &mut Session) -> Result<Answer, Failure> {
-    let adapter = args.adapter.to_possible_value();
+    let format = args.format.of_disk();
     let call = DiskCall::Create {
-        format: args.format.into(),
+        format: format.ok_or_else(|| Failure::usage("a raw image needs no making: truncate"))?,
         capacity_bytes: args.size,
-        adapter: adapter.map_or_else(String::new, |value| value.get_name().to_string()),
+        adapter: word(&args.adapter),
     };
     let file = place::absolute(&args.file)?;
     done(&file, call, session)?;
-    let what = format!("{}, {}", size(args.size), name(args.format));
+    let what = format!("{}, {}", size(args.size), word(&args.format));
     made(&file, &what, session)
 }
 
 pub(super) fn convert(args: &Convert, session: &mut Session) -> Result<Answer, Failure> {
     let to = place::absolute(&args.to)?;
-    let call = DiskCall::Convert {
-        to: to.clone(),
-        format: args.format.into(),
+    let path = to.clone();
+    let call = match (args.format.of_disk(), args.from_raw) {
+        (Some(format), false) => DiskCall::Convert { to: path, format },
+        (None, false) => DiskCall::ToRaw { to: path },
+        (Some(format), true) => DiskCall::FromRaw {
+            to: path,
+            format,
+            adapter: word(&args.adapter),
+        },
+        (None, true) => return Err(Failure::usage("a raw image is copied by: cp")),
     };
     done(&place::absolute(&args.from)?, call, session)?;
-    made(&to, &name(args.format), session)
+    made(&to, &word(&args.format), session)
 }
 
 pub(super) fn grow(args: &Grow, session: &mut Session) -> Result<Answer, Failure> {
@@ -165,7 +184,7 @@ fn made(file: &Path, what: &str, session: &mut Session) -> Result<Answer, Failur
     Answer::new(json!({"path": file}))
 }
 
-fn name(format: Format) -> String {
-    let value = format.to_possible_value();
+fn word(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_string())
 }
