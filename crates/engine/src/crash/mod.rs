@@ -35,7 +35,7 @@ use record::{Fault, Recorder};
 use world::{BASE, CLONE, Seen, env, look};
 
 /// How many steps are looked at, and how many states of each, where not all are.
-const FEW_STEPS: usize = 12;
+const FEW_STEPS: usize = 6;
 const FEW_STATES: usize = 3;
 
 /// Failures are shown up to this number.
@@ -298,6 +298,10 @@ tests! {
     delete_a_linked_clone: "delete a linked clone",
     raise_the_hardware_version: "raise the hardware version",
     add_a_network_adapter: "add a network adapter",
+    create_a_disk_that_grows: "create a disk that grows",
+    create_a_split_disk: "create a split disk",
+    copy_a_disk: "copy a disk",
+    copy_a_disk_to_a_flat_one: "copy a disk to a flat one",
     grow_a_disk: "grow a disk",
     compact_a_disk: "compact a disk",
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::world::{self, ALONE, BASE, CLONE};
+use super::world::{self, ALONE, BASE, CLONE, COPY};
 use crate::clone::{self, CloneKind, CloneSpec, DeleteSpec, Unfinished};
-use crate::disk::DiskCall;
+use crate::disk::{DiskCall, DiskFormat};
 use crate::error::Result;
 use crate::job::Job;
 use crate::snapshot::{self, RevertSpec, SnapshotRef};
-use crate::store::Mem;
+use crate::store::{Mem, create_dirs};
 use crate::vm::{Connection, Env, adapters, disk_call, hardware};
 
 /// An operation that the power fails in.
@@ -106,6 +106,20 @@ pub const OPERATIONS: &[Operation] = &[
     operation("add a network adapter", world::with_base, |env| {
         adapters::add(env, Path::new(BASE), &Connection::Nat, &Job::new())
     }),
+    operation("create a disk that grows", with_folder, |env| {
+        create(env, DiskFormat::MonolithicSparse)
+    }),
+    operation("create a split disk", with_folder, |env| {
+        create(env, DiskFormat::SplitFlat)
+    }),
+    operation("copy a disk", world::with_disk, |env| {
+        convert(env, DiskFormat::MonolithicSparse)
+    })
+    .leaving("/vms/disks"),
+    operation("copy a disk to a flat one", world::with_disk, |env| {
+        convert(env, DiskFormat::VmfsThin)
+    })
+    .leaving("/vms/disks"),
     operation("grow a disk", world::with_disk, |env| {
         let capacity_bytes = 33 << 20;
         disk(env, &DiskCall::Grow { capacity_bytes })
@@ -158,6 +172,24 @@ pub fn delete(env: &Env, vmx: &str) -> Result<()> {
 fn with_clone(mem: &Mem) {
     world::with_snapshots(mem);
     clone(&world::env(mem), CloneKind::Linked, Some("b")).unwrap();
+}
+
+fn with_folder(mem: &Mem) {
+    create_dirs(mem, Path::new("/vms/disks")).unwrap();
+}
+
+fn create(env: &Env, format: DiskFormat) -> Result<()> {
+    let call = DiskCall::Create {
+        format,
+        capacity_bytes: 1 << 20,
+        adapter: "ide".into(),
+    };
+    disk(env, &call)
+}
+
+fn convert(env: &Env, format: DiskFormat) -> Result<()> {
+    let to = COPY.into();
+    disk(env, &DiskCall::Convert { to, format })
 }
 
 fn disk(env: &Env, call: &DiskCall) -> Result<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::env::Env;
 use super::lock::{VmLock, VmwareLock};
 use super::open::VmFolder;
-use super::{PowerState, state};
+use super::{PowerState, state, whole_disk};
 use crate::disk::{
     self, Chain, Comparison, ContentId, Copy, DiskAnswer, DiskCall, DiskFormat, Link, NewDisk,
     RepairReport,
@@ -46,9 +46,11 @@ pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAns
                 uuid: None,
             };
             job.phase(format!("creating {}", quoted(path)));
-            require_no_disk(env, path)?;
-            disk::create(&*env.store, &new)?;
-            env.store.sync_dir(folder_of(path)).map(done)
+            whole_disk::make(env, path, |path| {
+                let path = path.to_path_buf();
+                disk::create(&*env.store, &NewDisk { path, ..new }).map(drop)
+            })
+            .map(done)
         }
         DiskCall::Convert { to, format } => convert(env, path, to, *format, job).map(done),
         DiskCall::ToRaw { to } => to_raw(env, path, to, job).map(done),
@@ -92,24 +94,22 @@ fn convert(env: &Env, from: &Path, to: &Path, format: DiskFormat, job: &Job) -> 
     let (create_type, preallocated) = format.parts();
     job.phase(format!("copying {}", quoted(from)));
     job.expect_bytes(chain.data_bytes()?);
-    require_no_disk(env, to)?;
-    let copy = Copy {
-        path: to,
-        create_type: Some(create_type),
-        preallocated,
-        uuid: None,
-        content_id: ContentId::Keep,
-    };
-    match format {
-        DiskFormat::StreamOptimized { level } => {
-            let level = level.unwrap_or(disk::USUAL_LEVEL);
-            disk::export(store, &chain, &copy, level, job)?;
+    whole_disk::make(env, to, |path| {
+        let copy = Copy {
+            path,
+            create_type: Some(create_type),
+            preallocated,
+            uuid: None,
+            content_id: ContentId::Keep,
+        };
+        match format {
+            DiskFormat::StreamOptimized { level } => {
+                let level = level.unwrap_or(disk::USUAL_LEVEL);
+                disk::export(store, &chain, &copy, level, job).map(drop)
+            }
+            _ => disk::copy(store, &chain, &copy, job).map(drop),
         }
-        _ => {
-            disk::copy(store, &chain, &copy, job)?;
-        }
-    }
-    store.sync_dir(folder_of(to))
+    })
 }
 
 fn to_raw(env: &Env, from: &Path, to: &Path, job: &Job) -> Result<()> {
@@ -120,9 +120,9 @@ fn to_raw(env: &Env, from: &Path, to: &Path, job: &Job) -> Result<()> {
     chain.top().require_unused(store)?;
     job.phase(format!("copying {}", quoted(from)));
     job.expect_bytes(chain.data_bytes()?);
-    require_no_disk(env, to)?;
-    disk::copy_to_raw(store, &chain, to, job)?;
-    store.sync_dir(folder_of(to))
+    whole_disk::make(env, to, |to| {
+        disk::copy_to_raw(store, &chain, to, job).map(drop)
+    })
 }
 
 fn from_raw(
@@ -140,16 +140,16 @@ fn from_raw(
     let (create_type, preallocated) = format.parts();
     job.phase(format!("copying {}", quoted(from)));
     job.expect_bytes(chain.data_bytes()?);
-    require_no_disk(env, to)?;
-    let copy = Copy {
-        path: to,
-        create_type: Some(create_type),
-        preallocated,
-        uuid: None,
-        content_id: ContentId::Fresh,
-    };
-    disk::copy(store, &chain, &copy, job)?;
-    store.sync_dir(folder_of(to))
+    whole_disk::make(env, to, |path| {
+        let copy = Copy {
+            path,
+            create_type: Some(create_type),
+            preallocated,
+            uuid: None,
+            content_id: ContentId::Fresh,
+        };
+        disk::copy(store, &chain, &copy, job).map(drop)
+    })
 }
 
 /// Renames a disk. A VM's configuration that names it is left to its user, as VMware's program does.
@@ -162,7 +162,7 @@ fn rename(env: &Env, path: &Path, to: &Path, job: &Job) -> Result<()> {
         .store
         .canonical(folder_of(to))?
         .join(to.file_name().unwrap_or_default());
-    require_no_disk(env, &to)?;
+    whole_disk::require_none(&*env.store, &to)?;
     require_no_snapshot(env, &path)?;
     let children = children_of(env, &path)?;
     let mut locks = Vec::new();
@@ -284,19 +284,6 @@ fn repair(env: &Env, path: &Path, dry_run: bool, job: &Job) -> Result<RepairRepo
     let _held = hold_file(env, &path, held)?;
     let child = child_of(env, &path)?;
     disk::repair(&opener, &path, child.as_deref(), false, job)
-}
-
-/// Refuses the name of a new disk where something stands already.
-///
-/// # Errors
-/// `FileExists`; `FileNotFound` where its folder is missing.
-fn require_no_disk(env: &Env, path: &Path) -> Result<()> {
-    env.store.list(folder_of(path))?;
-    if !env.store.exists(path) {
-        return Ok(());
-    }
-    let text = format!("{} is there already", quoted(path));
-    Err(Error::new(Kind::FileExists, text).at(path))
 }
 
 fn open(env: &Env, path: &Path) -> Result<Chain> {

@@ -42,6 +42,8 @@ pub mod shared_folders;
 #[cfg(feature = "local")]
 pub mod state;
 mod variable;
+#[cfg(feature = "local")]
+mod whole_disk;
 
 use std::path::PathBuf;
 
