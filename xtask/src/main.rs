@@ -15,6 +15,7 @@ mod fuzz;
 mod guest;
 mod headers;
 mod install;
+mod reliability;
 mod rules;
 mod run;
 mod scratch;
@@ -70,6 +71,8 @@ enum Command {
         #[arg(long)]
         com: bool,
     },
+    /// Cuts off each operation in every way and writes docs/reliability.md
+    Reliability,
     /// Runs everything that CI runs, and counts the tests at the end
     Test {
         /// Run this stage only; may be repeated
@@ -128,6 +131,7 @@ fn perform(command: Command) -> Result {
         Command::Demo => demo::run(&Workspace::find()?),
         Command::Fuzz(args) => fuzz::run(&Workspace::find()?, &args),
         Command::Install { place, com } => install::run(&Workspace::find()?, &place, com),
+        Command::Reliability => reliability::run(&Workspace::find()?),
         Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {
