@@ -17,7 +17,8 @@ use crate::run::{Doing, Result, Run, command, fail};
 /// e1000e, LSI Logic's and Symbios' drivers.
 const KERNEL: &str = "linux-image-amd64";
 
-/// What the devices of a `.vmx` need, the disk's file system, and that of shared folders.
+/// What the devices of a `.vmx` need, the disk's file system, that of shared folders, and that of the
+/// firmware's variables.
 const MODULES: &[&str] = &[
     "ata_piix",
     "ahci",
@@ -42,6 +43,7 @@ const MODULES: &[&str] = &[
     "virtio_console",
     "9pnet_virtio",
     "9p",
+    "efivarfs",
 ];
 
 /// The programs of the guest that are written here, with their places.

@@ -9,7 +9,8 @@ use replix::clone::{CloneKind, DeleteSpec};
 use replix::snapshot::{RevertSpec, SnapshotRef};
 use replix_testkit::{Content, DiskType, VmBuilder, folder, tree_of};
 
-use crate::guests::{PATIENCE, pid_of, start, stop};
+use crate::console::{Console, ready};
+use crate::guests::{PATIENCE, pid_of, skip, start, stop};
 use crate::running::{Stopped, start_paused};
 use crate::vms::*;
 
@@ -110,6 +111,48 @@ fn variables_are_kept_with_the_vm_its_clones_and_snapshots() {
     assert_eq!(left, [Path::new("base.efivars")]);
     let nvram = fs::read(vm.path().with_extension("nvram")).unwrap();
     assert_eq!(nvram, b"VMware's");
+}
+
+#[test]
+fn guest_finds_its_variables_again_and_nobody_elses() {
+    let Some(image) = skip("efi.vmdk") else {
+        return;
+    };
+    if !Path::new(BLANK).exists() {
+        return replix_testkit::skip("no UEFI firmware (package ovmf)");
+    }
+    const MOUNT: &str = "modprobe efivarfs; cd /sys/firmware/efi/efivars && mount -t efivarfs none . && cd $PWD && ";
+    const NAME: &str = "Replix-12345678-1234-1234-1234-123456789abc";
+    let library = folder();
+    let lines = [
+        ("sata0.present", "TRUE"),
+        ("firmware", "efi"),
+        ("memsize", "256"),
+    ];
+    let (vm, _stopped, mut console) = ready(library.path(), &image, "sata0:0", &lines);
+    // Kept, and to be seen by firmware and system; then the value.
+    let write =
+        format!("{MOUNT}ls Boot0000-* && printf '\\7\\0\\0\\0first' >{NAME}; echo said-$?-1");
+    console.run(&write, "said-0-1");
+    let read = format!("{MOUNT}test \"$(tail -c 5 {NAME})\" = first; echo said-$?-2");
+    stop(&vm);
+
+    let full = clone(&vm, CloneKind::Full, library.path(), "full");
+    start(&full);
+    let _full = Stopped(full.clone());
+    let mut console = Console::of(&full);
+    console.wait_for("guest-ready");
+    console.run(&read, "said-0-2");
+    // One that is there is protected from being written to.
+    let other = NAME.replace("Replix", "Other");
+    let write = format!("printf '\\7\\0\\0\\0other' >{other}; echo said-$?-3");
+    console.run(&write, "said-0-3");
+    stop(&full);
+    start(&vm);
+    let mut console = Console::of(&vm);
+    console.wait_for("guest-ready");
+    console.run(&read, "said-0-2");
+    console.run(&format!("test -e {other}; echo said-$?-4"), "said-1-4");
 }
 
 #[test]
