@@ -235,6 +235,16 @@ fn folders_come_and_go_while_the_guest_runs() {
     assert!(sees("one"));
     assert!(succeeds(&vm, "test ! -e /mnt/hgfs/s"));
 
+    // As docker-machine does.
+    assert!(succeeds(
+        &vm,
+        "mkdir /tmp/b && mount -o bind /mnt/hgfs/t /tmp/b"
+    ));
+    let error = vm.suspend(StopMode::Hard).wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::Busy, "{error}");
+    assert!(error.to_string().contains("another place"), "{error}");
+    assert!(sees("one") && succeeds(&vm, "umount /tmp/b"));
+
     switch(&vm, false, true).unwrap();
     assert!(succeeds(&vm, "test ! -e /mnt/hgfs/t"));
     switch(&vm, true, true).unwrap();

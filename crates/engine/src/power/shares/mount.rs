@@ -36,6 +36,7 @@ while [ $# -ge 3 ]; do
     until grep -q "^$1 " /proc/mounts; do
         said=$({ mkdir -p "$dir" && mount -t 9p -o "trans=virtio,version=9p2000.L,msize=262144,$3" "$1" "$dir"; } 2>&1) && break
         tries=$((tries + 1))
+        case $said in *busy*) tries=50 ;; esac
         [ $tries -lt 50 ] || { echo "$said" >&2; status=1; break; }
         sleep 0.1
     done
@@ -44,13 +45,18 @@ done
 exit $status
 "#;
 
-/// Arguments: `keep` or `remove` the folder that it was mounted at; then two for each: tag, name.
+/// Arguments: `keep` or `remove` the folder that it was mounted at; then two for each: tag, name. One that
+/// is bound to another place as well stays: it could not be mounted anew.
 const UNMOUNT: &str = r#"
 then=$1
 shift
 status=0
 while [ $# -ge 2 ]; do
-    if grep -q "^$1 " /proc/mounts; then
+    places=$(grep -c "^$1 " /proc/mounts)
+    if [ "$places" -gt 1 ]; then
+        echo "it is mounted at another place as well" >&2
+        exit 1
+    elif [ "$places" = 1 ]; then
         umount "/mnt/hgfs/$2" || status=1
     fi
     [ $then = keep ] || rmdir "/mnt/hgfs/$2" 2>/dev/null
