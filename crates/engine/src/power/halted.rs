@@ -214,8 +214,10 @@ impl<'a> Halted<'a> {
     /// The disks must have been let go of; the file fits them as they are now.
     ///
     /// # Errors
-    /// `Cancelled`, `NoSpace`; what QEMU says. No file is left then.
+    /// `Cancelled`, `NoSpace`; `Busy` naming a shared folder that is mounted; what QEMU says. No file is left then.
     pub(crate) fn save(&self, vm: &VmFolder, path: &Path, paused: bool, job: &Job) -> Result<()> {
+        // Of one that was paused before, too.
+        shares::require_unmounted(&self.held)?;
         let (release, machine) = self
             .held
             .ask(|control| Ok((control.release()?, control.machine()?)))?;

@@ -15,7 +15,7 @@ use crate::vm::shared_folders::{SWITCH, require_name};
 use crate::vm::{Consents, Env, Share, Variable, VariableKind, VmFolder};
 
 pub(crate) use mount::mount_shares;
-pub(super) use mount::{Unmounted, mount_again, mounted_tag, unmount};
+pub(super) use mount::{Unmounted, mount_again, mounted_tag, require_unmounted, unmount};
 pub(crate) use plug::sync_shares;
 pub(super) use plug::{arguments, plugged, present};
 

@@ -172,6 +172,22 @@ fn in_use(held: &Held, served: &Served, why: &str, hint: &str) -> Error {
     Error::new(Kind::Busy, text).at(held.vmx()).hint(hint)
 }
 
+/// Demands that no shared folder is mounted in the guest, which executes no more.
+///
+/// # Errors
+/// `Busy` naming one.
+pub(in crate::power) fn require_unmounted(held: &Held) -> Result<()> {
+    let there = plugged(held)?;
+    if there.is_empty() {
+        return Ok(());
+    }
+    let mounted = held.ask(mounted_tags)?;
+    match there.iter().find(|one| mounted.contains(&one.tag())) {
+        Some(one) => Err(in_use(held, one, "its guest is halted", "unmount it first")),
+        None => Ok(()),
+    }
+}
+
 /// Shared folders that were unmounted for a moment.
 pub(in crate::power) struct Unmounted(bool);
 
