@@ -333,6 +333,7 @@ impl Provider for Fake {
             parent_hint: parent.map(String::from),
             extents: vec![path.with_file_name(name)],
             allocated_bytes: 3 << 20,
+            notes: Vec::new(),
         };
         Ok(DiskReport {
             links: vec![

@@ -222,6 +222,7 @@ fn render_info(report: &DiskReport) -> String {
         }
         let others = link.extents.iter().filter(|extent| **extent != link.path);
         facts.extend(others.map(|extent| ("extent", quoted(extent))));
+        facts.extend(link.notes.iter().map(|note| ("note", escaped(note))));
         let row = |(name, value): (&str, String)| vec![name.to_string(), value];
         let rows: Vec<_> = facts.into_iter().map(row).collect();
         out.push_str(&format!("\n{}\n", escaped(&link.path.to_string_lossy())));

@@ -328,6 +328,16 @@ impl Chain {
         Err(Error::new(Kind::DiskNeedsRepair, text).at(&file).hint(hint))
     }
 
+    /// Says of which files redundant tables were used, as far as the disk was read.
+    pub fn spared(&self) -> Vec<String> {
+        let mut said: Vec<String> = self.links.iter().flat_map(Link::spared).collect();
+        said.extend(self.tables.spared().into_iter().map(|file| {
+            let name = quoted(&self.pool.path(file));
+            format!("{name}: some of its grain tables are damaged; the redundant ones are used")
+        }));
+        said
+    }
+
     pub(super) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }

@@ -115,6 +115,9 @@ fn copy_at(
         }
         return Err(changed);
     }
+    for spared in chain.spared() {
+        job.warn(format!("{spared}: check the disk, the copy of it is sound"));
+    }
     copied
 }
 

@@ -148,7 +148,7 @@ impl<'a> Grains<'a> {
     /// Returns the byte where a page of the tables lies; `None` where the directory has no table.
     fn page_offset(&self, number: u64) -> Result<Option<u64>> {
         let (table, sector, page) = match self.index {
-            Index::Hosted(header) => (number, self.directory_u32(header.gd_offset, number)?, 0),
+            Index::Hosted(header) => return self.hosted_table(&header, number),
             Index::Cowd(header) => {
                 let table = number / COWD_PAGES;
                 let sector = self.directory_u32(header.gd_offset, table)?;
@@ -167,10 +167,44 @@ impl<'a> Grains<'a> {
             return Ok(None);
         }
         let offset = sector * SECTOR + page * TABLE_BYTES;
-        if offset + TABLE_BYTES > self.file_len {
-            return Err(self.damaged(&format!("grain table {table} at sector {sector}")));
+        self.inside(offset)
+            .ok_or_else(|| self.damaged(&format!("grain table {table} at sector {sector}")))
+            .map(Some)
+    }
+
+    /// Returns the byte where a hosted table lies: as the directory has it, or the redundant one where
+    /// the directory is damaged.
+    fn hosted_table(&self, header: &sparse::Header, table: u64) -> Result<Option<u64>> {
+        let sector = self.directory_u32(header.gd_offset, table)?;
+        if let Some(offset) = self.inside(sector * SECTOR).filter(|_| sector > 0) {
+            return Ok(Some(offset));
         }
-        Ok(Some(offset))
+        // There is none in both, or one in both: VMware makes all tables at once.
+        match (self.spare_table(header, table)?, sector) {
+            (Some(spare), _) => {
+                self.tables.spare(self.extent.file);
+                Ok(Some(spare))
+            }
+            (None, 0) => Ok(None),
+            (None, _) => Err(self.damaged(&format!("grain table {table} at sector {sector}"))),
+        }
+    }
+
+    /// Returns the byte where the redundant copy of a table lies, if it can be used.
+    fn spare_table(&self, header: &sparse::Header, table: u64) -> Result<Option<u64>> {
+        let Some(start) = header
+            .rgd_offset
+            .filter(|start| *start < self.file_len / SECTOR)
+        else {
+            return Ok(None);
+        };
+        let sector = self.directory_u32(start, table)?;
+        Ok(self.inside(sector * SECTOR).filter(|_| sector > 0))
+    }
+
+    /// Returns the place of a page again, if it is one.
+    fn inside(&self, offset: u64) -> Option<u64> {
+        (offset + TABLE_BYTES <= self.file_len).then_some(offset)
     }
 
     /// Returns an entry of four bytes of the directory at sector `start`.
@@ -187,7 +221,30 @@ impl<'a> Grains<'a> {
         Ok(long_entry(&page, number))
     }
 
+    /// Returns what the entry of a grain says; where it is damaged, what its redundant copy says.
     fn entry(&self, page: &Page, number: u64) -> Result<Stored> {
+        let damage = match self.entry_in(page, number) {
+            Err(damage) if damage.kind() == Kind::DiskInvalid => damage,
+            entry => return entry,
+        };
+        let Index::Hosted(header) = self.index else {
+            return Err(damage);
+        };
+        let Some(offset) = self.spare_table(&header, number / TABLE_ENTRIES)? else {
+            return Err(damage);
+        };
+        let spare = self.tables.page(self.pool(), self.extent.file, offset)?;
+        match self.entry_in(&spare, number) {
+            // Two that say different things, of which one is wrong: the other proves nothing.
+            Ok(stored) if stored != Stored::Nothing => {
+                self.tables.spare(self.extent.file);
+                Ok(stored)
+            }
+            _ => Err(damage),
+        }
+    }
+
+    fn entry_in(&self, page: &Page, number: u64) -> Result<Stored> {
         let (sector, least) = match self.index {
             Index::Hosted(header) => {
                 let entry = page[(number % TABLE_ENTRIES) as usize];

@@ -81,7 +81,7 @@ impl ExtentData {
     fn can_be_written(&self) -> bool {
         match self {
             Self::Flat { .. } | Self::Zero => true,
-            Self::Sparse { header, .. } => header.packing.is_none(),
+            Self::Sparse { header, .. } => header.packing.is_none() && !header.spared,
             Self::Esxi { .. } => false,
         }
     }
@@ -215,6 +215,18 @@ impl Link {
             .iter()
             .find(|extent| extent.is_unclean())
             .map(|extent| self.extent_path(extent))
+    }
+
+    /// Says which extents are read by their redundant directory.
+    pub fn spared(&self) -> Vec<String> {
+        let spared = |extent: &&Extent| extent.header().is_some_and(|header| header.spared);
+        let extents = self.extents.iter().filter(spared);
+        extents
+            .map(|extent| {
+                let name = quoted(&self.extent_path(extent));
+                format!("{name}: its grain directory is lost; the redundant one is used")
+            })
+            .collect()
     }
 
     /// Returns the file that holds the descriptor.
@@ -423,8 +435,8 @@ fn read_header(file: &dyn Bytes, path: &Path) -> Result<(Header, u64)> {
         file.read_at(&mut end, len.saturating_sub(FOOTER_BYTES as u64))?;
         header = header.footer(&end).map_err(|fault| fault.in_file(path))?;
     }
-    header
-        .check_fits(len)
+    let header = header
+        .fitting(len)
         .map_err(|fault| fault.in_file(Kind::DiskInvalid, path))?;
     Ok((header, len))
 }

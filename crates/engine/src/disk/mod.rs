@@ -275,6 +275,9 @@ pub struct LinkReport {
     pub extents: Vec<PathBuf>,
     /// Space that the link's files take on the host.
     pub allocated_bytes: u64,
+    /// What is wrong with it, and does not keep it from being read.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// A stretch of a disk that is stored in one way.

@@ -43,5 +43,6 @@ fn of_link(store: &dyn Store, link: &Link) -> LinkReport {
             .filter(|_| descriptor.parent_cid() != NO_PARENT),
         extents: extents.collect(),
         allocated_bytes: link.allocated_bytes(store).unwrap_or_default(),
+        notes: link.spared(),
     }
 }

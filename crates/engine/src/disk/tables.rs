@@ -1,6 +1,6 @@
 //! Grain tables and directories, kept in pages of 512 entries, a bounded number at a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pool::{FileId, Pool};
@@ -20,6 +20,8 @@ pub struct Tables(Mutex<State>);
 struct State {
     pages: HashMap<(FileId, u64), Kept>,
     clock: u64,
+    /// Files of which redundant tables were used.
+    spared: BTreeSet<FileId>,
 }
 
 struct Kept {
@@ -31,6 +33,18 @@ impl Tables {
     /// Returns an empty cache.
     pub fn new() -> Self {
         Self(Mutex::default())
+    }
+
+    /// Remembers that a redundant table of a file was used in place of a damaged one.
+    pub fn spare(&self, file: FileId) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.spared.insert(file);
+    }
+
+    /// Returns the files of which redundant tables were used.
+    pub fn spared(&self) -> Vec<FileId> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.spared.iter().copied().collect()
     }
 
     /// Returns the entries at byte `offset` of a file; what lies past the file's end is 0.

@@ -277,7 +277,9 @@ fn require_known(link: &Link) -> Result<()> {
     let is_read = |extent: &Extent| {
         extent.access == ExtentAccess::Full || is_embedded && extent.header().is_some()
     };
-    if is_known && link.extents().iter().all(is_read) {
+    // Nor does it know of the redundant directory.
+    let is_sound = link.spared().is_empty();
+    if is_known && is_sound && link.extents().iter().all(is_read) {
         return Ok(());
     }
     let (name, word) = (quoted(link.path()), escaped(&word));

@@ -19,6 +19,7 @@ mod disk_packed;
 mod disk_repair;
 mod disk_samples;
 mod disk_share;
+mod disk_spare;
 #[path = "../../examples/clone_linked.rs"]
 #[expect(dead_code, reason = "its `main` is for the command line")]
 mod example;

@@ -97,6 +97,9 @@ pub struct Header {
     pub unclean: bool,
     /// How its grains are compressed; `None` where they lie as they are.
     pub packing: Option<Packing>,
+    /// Whether the primary directory does not lie inside the file: [`Header::gd_offset`] is the
+    /// redundant one then.
+    pub spared: bool,
 }
 
 /// How compressed grains lie in a file. Their data is a zlib stream.
@@ -171,6 +174,7 @@ impl Header {
             zero_grains: flags & FLAG_ZERO_GRAINS != 0,
             unclean: raw.unclean_shutdown != 0,
             packing: packing(flags),
+            spared: false,
         })
     }
 
@@ -241,23 +245,39 @@ impl Header {
         Ok(bytes)
     }
 
-    /// Checks that the primary directory lies inside a file of `len` bytes.
+    /// Returns the header with a directory that lies inside a file of `len` bytes: the primary one,
+    /// else the redundant one.
     ///
     /// # Errors
-    /// Names the numbers.
-    pub fn check_fits(&self, len: u64) -> Result<(), Malformed> {
-        let end = self
-            .gd_offset
-            .checked_mul(SECTOR)
-            .and_then(|start| start.checked_add(self.tables() * 4));
-        if self.gd_offset == 0 || end.is_none_or(|end| end > len) {
+    /// Names the numbers, where neither does.
+    pub fn fitting(self, len: u64) -> Result<Self, Malformed> {
+        if self.is_inside(self.gd_offset, len) {
+            return Ok(self);
+        }
+        let spare = self
+            .rgd_offset
+            .filter(|offset| self.is_inside(*offset, len));
+        let Some(gd_offset) = spare else {
             let what = format!(
                 "its grain directory at sector {} does not lie inside the {len} bytes of the file",
                 self.gd_offset
             );
             return Err(fault(offset_of!(Raw, gd_offset), what));
-        }
-        Ok(())
+        };
+        Ok(Self {
+            gd_offset,
+            rgd_offset: None,
+            spared: true,
+            ..self
+        })
+    }
+
+    /// Tells whether a directory at sector `offset` lies inside a file of `len` bytes.
+    fn is_inside(&self, offset: u64, len: u64) -> bool {
+        let end = offset
+            .checked_mul(SECTOR)
+            .and_then(|start| start.checked_add(self.tables() * 4));
+        offset > 0 && end.is_some_and(|end| end <= len)
     }
 }
 
@@ -548,7 +568,7 @@ mod tests {
         let header = Header::parse(&compressed(GD_AT_END)).unwrap();
         assert_eq!(header.packing, Some(Packing::Marked));
         assert!(header.is_at_end());
-        assert!(header.check_fits(u64::MAX).is_err());
+        assert!(header.fitting(u64::MAX).is_err());
         let mut end = [0; FOOTER_BYTES];
         end[12] = 3;
         end[512..1024].copy_from_slice(&compressed(77));
@@ -566,11 +586,15 @@ mod tests {
 
     #[test]
     fn directory_outside_the_file_is_refused() {
-        let header = Header::parse(&with(56, &(u64::MAX - 1).to_le_bytes())).unwrap();
-        assert!(header.check_fits(65536).is_err());
         let header = Header::parse(&with(56, &26u64.to_le_bytes())).unwrap();
-        assert!(header.check_fits(65536).is_ok());
-        assert!(header.check_fits(26 * 512 + 3).is_err());
+        assert_eq!(header.fitting(65536), Ok(header));
+        assert!(!header.spared);
+        // Not even the redundant one is.
+        assert!(header.fitting(21 * 512 + 3).is_err());
+        let header = Header::parse(&with(56, &(u64::MAX - 1).to_le_bytes())).unwrap();
+        let spared = header.fitting(65536).unwrap();
+        assert!(spared.spared);
+        assert_eq!((spared.gd_offset, spared.rgd_offset), (21, None));
     }
 
     #[test]
@@ -586,7 +610,7 @@ mod tests {
             let bytes: [u8; 512] = bytes.try_into().unwrap();
             let _ = Embedded::parse(&bytes);
             if let Ok(header) = Header::parse(&bytes) {
-                let _ = header.check_fits(1 << 20);
+                let _ = header.fitting(1 << 20);
             }
         }
     }
