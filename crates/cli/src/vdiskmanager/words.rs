@@ -201,6 +201,10 @@ mod tests {
         let to = "b.vmdk".into();
         let format = DiskFormat::MonolithicSparse;
         assert_eq!(call.call, Some(DiskCall::Convert { to, format }));
+        let stream = typed("-r a.vmdk -t 5 b.vmdk").unwrap().call;
+        let format = DiskFormat::StreamOptimized { level: None };
+        let to = "b.vmdk".into();
+        assert_eq!(stream, Some(DiskCall::Convert { to, format }));
         let capacity_bytes = 36 << 30;
         assert_eq!(
             typed("-x 36GB d.vmdk").unwrap().call,

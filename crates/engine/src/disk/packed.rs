@@ -100,7 +100,7 @@ impl Packed {
                     .map_err(|error| match error {
                         DecompressionError::BadData => "cannot be decompressed".to_owned(),
                         DecompressionError::InsufficientSpace => {
-                            "holds more than a grain does".to_owned()
+                            "holds more than a grain, or has no end".to_owned()
                         }
                     })?;
             match len as u64 >= self.sectors * SECTOR {

@@ -12,8 +12,8 @@ use replix::{Job, Kind};
 
 use crate::samples::samples;
 use crate::tools::{
-    CONTENTS, Content, assert_same, assert_sound, chain_of, child_of, fingerprints, ok, open,
-    opener, qemu_io, qemu_read_all, read_all,
+    CONTENTS, Content, assert_same, assert_sound, chain_of, child_of, fingerprints, noise_of, ok,
+    open, opener, qemu_io, qemu_read_all, read_all,
 };
 
 /// Packs a disk by QEMU.
@@ -249,5 +249,180 @@ fn damaged_grains_are_refused_by_name() {
         assert!(found.len() == 1 && found[0].contains(what), "{found:?}");
         // What is beside it can be read.
         chain.read(&mut [0; 65536], 0).unwrap();
+    }
+}
+
+/// The bytes of a zlib stream of `data`.
+fn zlib(data: &[u8]) -> Vec<u8> {
+    use libdeflater::{CompressionLvl, Compressor};
+    let mut compressor = Compressor::new(CompressionLvl::best());
+    let mut bytes = vec![0; compressor.zlib_compress_bound(data.len())];
+    let len = compressor.zlib_compress(data, &mut bytes).unwrap();
+    bytes.truncate(len);
+    bytes
+}
+
+/// A compressed extent made by hand, as a whole disk: grains of `grain` sectors, each with its data.
+fn by_hand(
+    dir: &Path,
+    marked: bool,
+    version: u32,
+    grain: u64,
+    grains: &[(u64, Vec<u8>)],
+) -> PathBuf {
+    let sectors = grain * 512 + grain / 2;
+    let text = format!(
+        "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\n\
+         createType=\"monolithicSparse\"\nRW {sectors} SPARSE \"h.vmdk\"\n#DDB\n"
+    );
+    let mut file = vec![0; 128 * 512];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"KDMV");
+    put(4, &version.to_le_bytes());
+    put(8, &(0x1_0001 | u32::from(marked) << 17).to_le_bytes());
+    for (at, value) in [
+        (12, sectors),
+        (20, grain),
+        (28, 1),
+        (36, 4),
+        (56, 5),
+        (64, 128),
+    ] {
+        put(at, &value.to_le_bytes());
+    }
+    put(44, &512u32.to_le_bytes());
+    put(73, b"\n \r\n\x01");
+    put(512, text.as_bytes());
+    // A directory of two tables at sector 5, the tables behind it.
+    put(5 * 512, &[6, 0, 0, 0, 10, 0, 0, 0]);
+    for (number, data) in grains {
+        let sector = (file.len() / 512) as u32;
+        let at = 6 * 512 + *number as usize * 4;
+        file[at..at + 4].copy_from_slice(&sector.to_le_bytes());
+        if marked {
+            file.extend((number * grain).to_le_bytes());
+            file.extend((data.len() as u32).to_le_bytes());
+        }
+        file.extend(data);
+        file.resize(file.len().next_multiple_of(512), 0);
+    }
+    let path = dir.join("h.vmdk");
+    std::fs::write(&path, file).unwrap();
+    path
+}
+
+#[test]
+fn grains_of_every_size_and_version_are_read_with_and_without_markers() {
+    for grain in [16u64, 32, 64, 128, 256] {
+        for (marked, version) in [(true, 1), (true, 2), (true, 3), (false, 1), (false, 3)] {
+            let dir = tempfile::tempdir().unwrap();
+            let bytes = (grain * 512) as usize;
+            let noise = noise_of(bytes, grain);
+            // The last grain is half of one, on its own in the second table.
+            let grains = [
+                (3, zlib(&noise)),
+                (0, zlib(&vec![7; bytes])),
+                (512, zlib(&noise[..bytes / 2])),
+            ];
+            let disk = by_hand(dir.path(), marked, version, grain, &grains);
+            let mut expected = vec![0; bytes * 512 + bytes / 2];
+            expected[..bytes].fill(7);
+            expected[3 * bytes..4 * bytes].copy_from_slice(&noise);
+            expected[512 * bytes..].copy_from_slice(&noise[..bytes / 2]);
+            assert!(read_all(&disk) == expected, "{grain} {marked} {version}");
+            assert_eq!(errors(&disk), [""; 0], "{grain} {marked} {version}");
+            let copied = copy_of(&disk, "c.vmdk");
+            assert!(
+                qemu_read_all(&copied) == expected,
+                "{grain} {marked} {version}"
+            );
+            // QEMU fails where more than a grain's stream follows the grain.
+            if marked {
+                assert!(
+                    qemu_read_all(&disk) == expected,
+                    "{grain} {marked} {version}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn bombs_and_lies_are_refused_within_bounds() {
+    const GRAIN: usize = 65536;
+    let whole = zlib(&[7; GRAIN]);
+    let huge = zlib(&vec![0; 64 << 20]);
+    let more = zlib(&[7; GRAIN + 1]);
+    let less = zlib(&[7; GRAIN - 1]);
+    let mut torn = whole.clone();
+    torn.pop();
+    let mut wrong_sum = whole;
+    *wrong_sum.last_mut().unwrap() ^= 1;
+    for marked in [true, false] {
+        for (data, what) in [
+            (&more, "more than a grain"),
+            (&huge, "more than a grain"),
+            (&less, "holds 65535 bytes only"),
+            (&wrong_sum, "cannot be decompressed"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let disk = by_hand(dir.path(), marked, 3, 128, &[(1, data.clone())]);
+            for len in [GRAIN, 512] {
+                let error = open(&disk)
+                    .unwrap()
+                    .read(&mut vec![0; len], GRAIN as u64)
+                    .unwrap_err();
+                assert_eq!(error.kind(), Kind::DiskInvalid);
+                assert!(error.to_string().contains(what), "{marked} {what}: {error}");
+            }
+            let found = errors(&disk);
+            assert!(found.len() == 1 && found[0].contains(what), "{found:?}");
+        }
+    }
+    // One that ends before its end, and a file that does.
+    let dir = tempfile::tempdir().unwrap();
+    let disk = by_hand(dir.path(), true, 3, 128, &[(1, torn)]);
+    let found = errors(&disk);
+    assert!(found[0].contains("has no end"), "{found:?}");
+    let data = zlib(&noise_of(GRAIN, 1));
+    let disk = by_hand(dir.path(), true, 3, 128, &[(1, data)]);
+    for (len, what) in [
+        (129 * 512, "cut off by the end of the file"),
+        (128 * 512 + 8, "cut off by the end of the file"),
+        (128 * 512, "does not lie among the file's data"),
+    ] {
+        let file = std::fs::OpenOptions::new().write(true).open(&disk).unwrap();
+        file.set_len(len).unwrap();
+        let error = open(&disk).unwrap().read(&mut [0; 512], GRAIN as u64);
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), Kind::DiskInvalid);
+        assert!(error.to_string().contains(what), "{len}: {error}");
+    }
+}
+
+#[test]
+fn stream_without_its_end_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = chain_of(dir.path(), CreateType::SplitSparse, Content::Mixed, 1);
+    let path = dir.path().join("s.vmdk");
+    let spec = Copy {
+        path: &path,
+        create_type: Some(CreateType::StreamOptimized),
+        preallocated: false,
+        uuid: None,
+        content_id: ContentId::Keep,
+    };
+    copy(&Local, &open(&source).unwrap(), &spec, &Job::new()).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for cut in [1, 512, 1024, 1536, whole.len() / 2, whole.len() - 128 * 512] {
+        std::fs::write(&path, &whole[..whole.len() - cut]).unwrap();
+        let Err(error) = open(&path) else {
+            panic!("{cut} less opens");
+        };
+        assert_eq!(error.kind(), Kind::DiskInvalid, "{cut}: {error}");
+        assert!(
+            error.to_string().contains("not copied whole"),
+            "{cut}: {error}"
+        );
     }
 }
