@@ -41,7 +41,8 @@ pub struct EsxiLink {
 impl EsxiLink {
     /// Writes the link: the descriptor at `path`, the extent beside it. Returns the extent's name.
     pub fn write(&self, path: &Path) -> String {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        let stem = stem.expect("a disk has a name");
         let (create_type, word, extent) = match self.format {
             Esxi::Cowd(_) => ("vmfsSparse", "VMFSSPARSE", format!("{stem}-delta.vmdk")),
             Esxi::SeSparse => ("seSparse", "SESPARSE", format!("{stem}-sesparse.vmdk")),

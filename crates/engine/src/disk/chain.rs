@@ -332,7 +332,7 @@ impl Chain {
     pub fn spared(&self) -> Vec<String> {
         let mut said: Vec<String> = self.links.iter().flat_map(Link::spared).collect();
         said.extend(self.tables.spared().into_iter().map(|file| {
-            let name = quoted(&self.pool.path(file));
+            let name = quoted(self.pool.path(file));
             format!("{name}: some of its grain tables are damaged; the redundant ones are used")
         }));
         said

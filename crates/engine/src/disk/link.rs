@@ -223,7 +223,7 @@ impl Link {
         let extents = self.extents.iter().filter(spared);
         extents
             .map(|extent| {
-                let name = quoted(&self.extent_path(extent));
+                let name = quoted(self.extent_path(extent));
                 format!("{name}: its grain directory is lost; the redundant one is used")
             })
             .collect()

@@ -2,7 +2,7 @@
 
 use super::accelerator::Choice;
 use super::machine::{Machine, Parts};
-use super::runtime::Runtime;
+use super::runtime::{Runtime, require_runs};
 use super::shares::Shares;
 use super::start::{find_firmware, find_program};
 use super::{media, saved};
@@ -43,6 +43,12 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder, known: &[String]) -> Preview {
         errors.extend(find_firmware(&*env.store, vm).err());
     }
     errors.extend(saved::suspended_memory(env, vm).err());
+    // A disk that does not open is known already.
+    let disks = config.disks();
+    let chains = disks
+        .iter()
+        .filter_map(|slot| env.disk(vm, &slot.file_name).ok());
+    errors.extend(chains.filter_map(|chain| require_runs(&chain).err()));
     let program = find_program("qemu-system-x86_64");
     let accelerator = program.is_ok();
     errors.extend(program.err());

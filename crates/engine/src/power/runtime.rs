@@ -146,12 +146,12 @@ impl Runtime {
     /// # Errors
     /// What the system says.
     pub(super) fn present_chain(&self, index: usize, chain: &Chain) -> Result<Vec<PathBuf>> {
+        require_runs(chain)?;
         let links = chain.links();
         let numbered = links.iter().rev().enumerate();
         let mut paths = numbered
             .map(|(height, link)| self.present(&link_name(index, height), link))
             .collect::<Result<Vec<_>>>()?;
-        require_writable(chain.top())?;
         paths.reverse();
         Ok(paths)
     }
@@ -163,7 +163,6 @@ impl Runtime {
     }
 
     fn present(&self, name: &str, link: &Link) -> Result<PathBuf> {
-        require_known(link)?;
         let dir = self.dir.join(name);
         if dir.exists() {
             remove_folder(&dir)?;
@@ -266,6 +265,15 @@ impl Runtime {
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         record.is_alive().then_some(record)
     }
+}
+
+/// Refuses a disk that QEMU does not read as we do, or could not write to.
+///
+/// # Errors
+/// `DiskUnsupported`.
+pub(super) fn require_runs(chain: &Chain) -> Result<()> {
+    chain.links().iter().try_for_each(require_known)?;
+    require_writable(chain.top())
 }
 
 /// Refuses a link that QEMU does not read, or of which it passes over a part.

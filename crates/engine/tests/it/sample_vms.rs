@@ -352,6 +352,24 @@ fn snapshots_of_esxi_without_their_data_are_refused_by_the_missing_file() {
 }
 
 #[test]
+fn vm_on_a_stream_says_that_it_does_not_boot_and_its_clones_do() {
+    let Some((library, vm)) = around("vmdk-vmware/streamOptimized.vmdk") else {
+        return;
+    };
+    let boot = vm.info().unwrap().boot;
+    assert_eq!(boot.verdict, Verdict::No);
+    let told =
+        |reason: &String| reason.contains("cannot be written to") && reason.contains("clone");
+    assert!(boot.reasons.iter().any(told), "{:?}", boot.reasons);
+    let linked = clone(&vm, CloneKind::Linked, library.path(), "linked");
+    let full = clone(&vm, CloneKind::Full, library.path(), "full");
+    for clone in [linked, full] {
+        let boot = clone.info().unwrap().boot;
+        assert!(!boot.reasons.iter().any(told), "{:?}", boot.reasons);
+    }
+}
+
+#[test]
 fn linked_clone_asks_for_its_parent() {
     let Some(info) = info("linked-clone-kali/kali-1.vmx") else {
         return;
