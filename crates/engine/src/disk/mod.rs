@@ -125,7 +125,7 @@ pub enum DiskFormat {
     VmfsThin,
     /// One file of compressed grains, for transport: nothing can be written to it later.
     StreamOptimized {
-        /// How hard it is compressed, from 1, fast, to 9, small; `None` takes the usual 5.
+        /// How hard it is compressed, from 1, fast, to 9, small; `None` takes the usual 4.
         level: Option<u8>,
     },
 }

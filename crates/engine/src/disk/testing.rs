@@ -348,6 +348,48 @@ mod properties {
         }
 
         #[test]
+        fn damage_to_a_stream_ends_in_an_error_at_worst(
+            links in any_chain(),
+            damage in prop::collection::vec((any::<u16>(), any::<u8>()), 1..8),
+            of_tables: bool,
+        ) {
+            let sample = Sample::new(&links);
+            let path = Path::new("/vm/s.vmdk");
+            let spec = Copy {
+                path,
+                create_type: Some(CreateType::StreamOptimized),
+                preallocated: false,
+                uuid: None,
+                content_id: ContentId::Keep,
+            };
+            copy(&sample.store, &sample.open(&sample.top), &spec, &Job::new()).unwrap();
+            let file = sample.store.open(path, Access::Write).unwrap();
+            let len = file.len().unwrap();
+            for (at, value) in damage {
+                let at = u64::from(at);
+                // Anywhere, or in the header and behind the last grain, where the tables are.
+                let at = match of_tables {
+                    true if at < 1 << 10 => at % 512,
+                    true => len - 1 - at % len.min(6 << 10),
+                    false => at * len / (1 << 16),
+                };
+                file.write_at(&[value], at).unwrap();
+            }
+            let _ = check(&sample.opener(), path, &Job::new());
+            if let Ok(chain) = sample.opener().open(path)
+                && chain.sectors() * SECTOR <= sample.content.len() as u64
+            {
+                let mut content = sample.content.clone();
+                let _ = chain.read(&mut content, 0);
+                prop_assert!(chain.map().count() > 0);
+                let spec = Copy { path: Path::new("/vm/c.vmdk"), create_type: None, ..spec };
+                if copy(&sample.store, &chain, &spec, &Job::new()).is_err() {
+                    prop_assert!(!sample.store.exists(spec.path));
+                }
+            }
+        }
+
+        #[test]
         fn a_merged_chain_reads_the_same(links in any_chain()) {
             let sample = Sample::new(&links);
             for i in (1..links.len()).rev() {

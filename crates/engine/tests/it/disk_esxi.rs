@@ -363,3 +363,33 @@ fn snapshots_left_open_ask_for_a_repair() {
         assert_eq!(error.kind(), Kind::DiskNeedsRepair, "{format:?}");
     }
 }
+
+#[test]
+fn damage_anywhere_ends_in_an_error_at_worst() {
+    for format in [Esxi::Cowd(1), Esxi::SeSparse] {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = snapshot(&base(dir.path()), "vm-000001.vmdk", format, 0);
+        let extent = match format {
+            Esxi::Cowd(_) => dir.path().join("vm-000001-delta.vmdk"),
+            Esxi::SeSparse => dir.path().join("vm-000001-sesparse.vmdk"),
+        };
+        let sound = std::fs::read(&extent).unwrap();
+        for seed in 0..300 {
+            let noise = noise_of(64, seed + 1);
+            let mut bytes = sound.clone();
+            for patch in noise.chunks(8).take(1 + seed as usize % 8) {
+                // Header, directory and the first table: most of what can go wrong.
+                let at = u16::from_le_bytes([patch[0], patch[1]]) as usize % 12_000;
+                let at = if patch[2] < 100 { at % 256 } else { at };
+                bytes[at..at + 4].copy_from_slice(&patch[3..7]);
+            }
+            std::fs::write(&extent, bytes).unwrap();
+            let _ = check(&opener(&disk), &disk, &Job::new());
+            if let Ok(chain) = open(&disk) {
+                let mut bytes = vec![0; chain.capacity_bytes() as usize];
+                let _ = chain.read(&mut bytes, 0);
+                assert!(chain.map().count() > 0);
+            }
+        }
+    }
+}
