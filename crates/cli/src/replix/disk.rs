@@ -273,7 +273,10 @@ fn render_map(entries: &[MapEntry]) -> String {
             Some(file) => (
                 entry.depth.to_string(),
                 format!("{:#x}", entry.file_offset),
-                escaped(&file.to_string_lossy()),
+                match entry.compressed {
+                    true => format!("{} (compressed)", escaped(&file.to_string_lossy())),
+                    false => escaped(&file.to_string_lossy()),
+                },
             ),
             None => ("-".into(), "-".into(), "zeros".into()),
         };
