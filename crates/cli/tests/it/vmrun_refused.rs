@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 use replix_testkit::{Content, DiskType, qemu_io};
 
-use crate::library::{Library, Program, SMALL, changes, is_root};
+use crate::library::{Library, Program, changes, is_root};
 use crate::mounted::Mounted;
 use crate::paused::Paused;
 use crate::said::plain_ids;
@@ -515,22 +515,13 @@ fn folders_may_not_be_used() {
 }
 
 #[test]
-fn disk_type_is_not_known_yet() {
+fn disk_that_is_a_device_of_another_host_is_refused() {
     let library = Library::with_base();
-    let disk = library.path("base/base.vmdk");
-    fs::remove_file(&disk).unwrap();
-    replix_testkit::qemu_img([
-        "create",
-        "-q",
-        "-f",
-        "vmdk",
-        "-o",
-        "subformat=streamOptimized",
-        disk.to_str().unwrap(),
-        &SMALL.to_string(),
-    ]);
+    let text = "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n\
+                createType=\"fullDevice\"\nRW 2048 FLAT \"/dev/sdz\" 0\n";
+    fs::write(library.path("base/base.vmdk"), text).unwrap();
     insta::assert_snapshot!(both(&library), @r#"
-    Error: "/vms/base/base.vmdk": a disk of type "streamOptimized" cannot be used: compressed disks are not read yet
-    Error: "/vms/base/base.vmdk": a disk of type "streamOptimized" cannot be used: compressed disks are not read yet
+    Error: "/vms/base/base.vmdk": a disk of type "fullDevice" cannot be used: it stands for a device of the host it was made on
+    Error: "/vms/base/base.vmdk": a disk of type "fullDevice" cannot be used: it stands for a device of the host it was made on
     "#);
 }

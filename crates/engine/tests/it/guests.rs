@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use replix::clone::CloneKind;
+use replix::disk::{DiskCall, DiskFormat};
 use replix::power::{StartSpec, StopMode};
 use replix::vm::{Accelerator, PowerState, Settings};
-use replix::{Host, Kind, Vm};
+use replix::{Host, Job, Kind, Vm};
 use replix_testkit::{
     DiskType, TestVm, VmBuilder, folder, guest_file, qemu_io, set_marker, tree_of,
 };
@@ -103,6 +104,40 @@ pub fn skip(what: &str) -> Option<PathBuf> {
         println!("skipped: no test guests ($REPLIX_TEST_GUEST; cargo xtask guest)");
     }
     image
+}
+
+#[test]
+fn vm_on_a_stream_runs_by_its_clones_and_its_snapshot() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let test_vm = guest(library.path(), "base", &image, "scsi0:0", &[]);
+    let base = open(&test_vm);
+    let disk = disks(&base)[0].clone();
+    set_marker(&disk, "streamed");
+    let stream = disk.with_file_name("stream.vmdk");
+    let call = DiskCall::Convert {
+        to: stream.clone(),
+        format: DiskFormat::StreamOptimized { level: None },
+    };
+    host().provider().disk(&disk, &call, &Job::new()).unwrap();
+    std::fs::rename(&stream, &disk).unwrap();
+    let bytes = std::fs::read(&disk).unwrap();
+
+    let refused = base.power_on(StartSpec::default()).wait().unwrap_err();
+    assert_eq!(refused.kind(), Kind::DiskUnsupported);
+    assert!(refused.to_string().contains("cannot be written to"));
+    let full = clone(&base, CloneKind::Full, library.path(), "full");
+    let linked = clone(&base, CloneKind::Linked, library.path(), "linked");
+    // The linked clone's moment is a snapshot of the VM, which runs by it, too.
+    for vm in [&full, &linked, &base] {
+        start(vm);
+        let _stopped = Stopped(vm.clone());
+        let text = said(vm, "guest-ready");
+        assert!(text.contains("marker=streamed boots=1 "), "{text}");
+    }
+    assert!(std::fs::read(&disk).unwrap() == bytes);
 }
 
 #[test]
