@@ -46,6 +46,7 @@ Usage: vmware-vdiskmanager OPTIONS <disk-name> | <mount-point>
        2                  : one file, all its space taken
        3                  : files of at most 2GB, all their space taken
        4                  : one file as ESX has it, all its space taken
+       5                  : one compressed file for transport; with -r only
        6                  : one file as ESX has it, thin
 ";
 
