@@ -5,20 +5,20 @@
 //! to their place is [`Target`]'s.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Moved;
 use super::chain::Chain;
 use super::create::{Blank, cut, long_content_id};
+use super::crew::Crew;
 use super::files::Made;
 use super::geometry;
 use super::link::Link;
 use super::map::{Run, Stored};
-use super::ordered::Team;
-use super::pieces::{Piece, Pieces};
 use super::pool::FileId;
 use super::stream::{Stream, USUAL_LEVEL, usual_team};
 use super::target::{Grains, Target};
-use super::window::{BYTES, GRAIN, Window};
+use super::window::Plan;
 use crate::error::Result;
 use crate::format::vmdk::sparse::USUAL_GRAIN;
 use crate::format::vmdk::{CreateType, NEVER_WRITTEN, SECTOR};
@@ -203,34 +203,36 @@ pub(super) fn copy_extent(
     target: &mut Target,
     job: &Job,
 ) -> Result<()> {
-    if chain.is_packed() {
-        return unpack_extent(chain, first_sector, target, job);
-    }
-    let mut mover = Mover {
-        chain,
-        job,
-        first_sector,
-        window: Window::new(),
-        target,
-    };
-    for run in chain.runs(first_sector, mover.target.sectors) {
-        mover.take(&run?)?;
-    }
-    mover.target.write(&mut mover.window)?;
-    mover.target.settle(job)
+    std::thread::scope(|scope| {
+        let mut mover = Mover {
+            chain,
+            job,
+            first_sector,
+            plan: Plan::default(),
+            crew: Crew::new(scope, chain, Arc::clone(&target.site)),
+            target,
+        };
+        for run in chain.runs(first_sector, mover.target.sectors) {
+            mover.take(&run?)?;
+        }
+        mover.crew.finish(mover.plan)?;
+        mover.target.settle(job)
+    })
 }
 
 /// Brings runs to an extent, in the order of the guest's addresses.
-struct Mover<'a> {
-    chain: &'a Chain,
-    job: &'a Job,
+struct Mover<'scope, 'env> {
+    chain: &'env Chain,
+    job: &'env Job,
     /// The sector of the disk with which the extent begins.
     first_sector: u64,
-    window: Window,
-    target: &'a mut Target,
+    /// What is read next.
+    plan: Plan,
+    crew: Crew<'scope, 'env>,
+    target: &'env mut Target,
 }
 
-impl Mover<'_> {
+impl Mover<'_, '_> {
     fn take(&mut self, run: &Run) -> Result<()> {
         if !run.has_data() {
             return Ok(());
@@ -253,7 +255,7 @@ impl Mover<'_> {
         }
         let before = first * USUAL_GRAIN - start;
         self.read(run, 0, before)?;
-        self.target.write(&mut self.window)?;
+        self.hand_over()?;
         let grains = Grains {
             id,
             from: offset + before * SECTOR,
@@ -261,6 +263,7 @@ impl Mover<'_> {
             count,
         };
         self.job.check()?;
+        self.crew.wait_for_places()?;
         let source = self.chain.pool().get(id)?;
         if !self.target.adopt(&grains, &source, self.job)? {
             return self.read(run, before, run.sectors);
@@ -270,47 +273,28 @@ impl Mover<'_> {
         self.read(run, before + whole, run.sectors)
     }
 
-    /// Reads a run from sector `from` of it up to sector `to`.
+    /// Has a run read from sector `from` of it up to sector `to`.
     fn read(&mut self, run: &Run, from: u64, to: u64) -> Result<()> {
         let mut skip = from;
         while skip < to {
             let at = run.sector + skip - self.first_sector;
-            if self.window.is_empty() {
-                self.window.move_to(at);
-            } else if self.window.room(at) == 0 {
-                self.job.check()?;
-                self.target.write(&mut self.window)?;
-                self.window.move_to(at);
+            if self.plan.room(at) == 0 {
+                self.hand_over()?;
             }
-            let sectors = self.window.room(at).min(to - skip);
-            self.window.fill(self.chain, run, skip, at, sectors)?;
+            let sectors = self.plan.room(at).min(to - skip);
+            self.plan.add(run, skip, at, sectors);
             self.job.advance(sectors * SECTOR);
             skip += sectors;
         }
         Ok(())
     }
-}
 
-/// The most threads that inflate: more than a few wait for the disk.
-const MAX_INFLATING: usize = 8;
-
-/// The most windows that wait for one before them, 1 MiB each.
-const WAITING: usize = 8;
-
-/// As [`copy_extent`], where grains are compressed: by all processors, in order.
-fn unpack_extent(chain: &Chain, first_sector: u64, target: &mut Target, job: &Job) -> Result<()> {
-    let grains = (BYTES / GRAIN) as u64;
-    let mut pieces = Pieces::new(chain, first_sector, target.sectors, grains);
-    let inflate = |piece: Piece| {
-        let mut window = Window::new();
-        window.move_to(piece.first_grain * USUAL_GRAIN);
-        for part in &piece.parts {
-            window.fill(chain, &part.run, part.skip, part.sector, part.sectors)?;
+    /// Hands over what is planned.
+    fn hand_over(&mut self) -> Result<()> {
+        self.job.check()?;
+        if self.plan.is_empty() {
+            return Ok(());
         }
-        job.advance(piece.data_bytes());
-        Ok(window)
-    };
-    let write = |mut window: Window| target.write(&mut window);
-    Team::of_all(MAX_INFLATING, WAITING).run(job, || pieces.take(), || inflate, write)?;
-    target.settle(job)
+        self.crew.give(std::mem::take(&mut self.plan))
+    }
 }

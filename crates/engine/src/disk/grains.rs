@@ -61,7 +61,12 @@ impl Index {
 struct Hole {
     start: u64,
     end: u64,
+    /// Tables found empty on the way here.
+    empty: u32,
 }
+
+/// After so many empty tables it is cheaper to ask where the file has data again than to read on.
+const ENOUGH_EMPTY: u32 = 32;
 
 /// The tables of one extent.
 pub(super) struct Grains<'a> {
@@ -136,7 +141,11 @@ impl<'a> Grains<'a> {
         }
         let page = self.tables.page(self.pool(), self.extent.file, offset)?;
         if page.iter().all(|entry| *entry == 0) {
-            // Where one table is empty, those behind it often are a hole of the file.
+            hole.empty += 1;
+            if hole.empty < ENOUGH_EMPTY {
+                return Ok(None);
+            }
+            // Where many tables are empty, those behind them often are a hole of the file.
             let next = self.pool().get(self.extent.file)?.next_data(end)?;
             hole.start = offset;
             hole.end = next.map_or(self.file_len, |(data, _)| data);

@@ -16,6 +16,8 @@ pub mod copy;
 #[cfg(feature = "local")]
 pub mod create;
 #[cfg(feature = "local")]
+mod crew;
+#[cfg(feature = "local")]
 pub mod edit;
 #[cfg(feature = "local")]
 mod esxi;
@@ -43,8 +45,6 @@ mod ordered;
 mod packed;
 #[cfg(feature = "local")]
 mod pieces;
-#[cfg(feature = "local")]
-mod pipeline;
 #[cfg(feature = "local")]
 pub mod place;
 #[cfg(feature = "local")]

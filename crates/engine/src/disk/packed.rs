@@ -9,12 +9,11 @@ use libdeflater::{DecompressionError, Decompressor};
 use zerocopy::FromBytes;
 
 use super::chain::Chain;
-use super::link::Link;
 use super::map::Packed;
 use super::pool::{FileId, Pool};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::SECTOR;
-use crate::format::vmdk::sparse::{GrainMarker, Header, MARKER_BYTES, Packing};
+use crate::format::vmdk::sparse::{GrainMarker, MARKER_BYTES, Packing};
 
 /// What is found in a file, or what is wrong with it.
 type Found<T> = std::result::Result<T, String>;
@@ -30,13 +29,6 @@ struct Unpacked {
 }
 
 impl Chain {
-    /// Tells whether some of its grains may be compressed.
-    pub(super) fn is_packed(&self) -> bool {
-        let mut extents = self.links().iter().flat_map(Link::extents);
-        let is_packed = |header: &Header| header.packing.is_some();
-        extents.any(|extent| extent.header().is_some_and(is_packed))
-    }
-
     /// Fills `buf` from a run of a compressed grain, beginning `skip` bytes into the run.
     ///
     /// # Errors

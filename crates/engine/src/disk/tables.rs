@@ -10,6 +10,9 @@ use crate::format::vmdk::sparse::{TABLE_BYTES, TABLE_ENTRIES};
 /// The most pages kept: 2 KiB each, 4 MiB in all.
 const MAX_PAGES: usize = 2048;
 
+/// How many are read at once.
+const PAGES_AT_ONCE: usize = 8;
+
 /// 512 entries as they lie on disk.
 pub type Page = [u32; TABLE_ENTRIES as usize];
 
@@ -59,20 +62,31 @@ impl Tables {
             kept.used = now;
             return Ok(Arc::clone(&kept.page));
         }
-        let page = Arc::new(read_page(pool, file, offset)?);
-        if state.pages.len() >= MAX_PAGES {
+        let pages = read_pages(pool, file, offset)?;
+        if state.pages.len() + PAGES_AT_ONCE > MAX_PAGES {
             state.forget_older_half();
         }
-        let kept = Kept {
-            page: Arc::clone(&page),
-            used: now,
-        };
-        state.pages.insert((file, offset), kept);
+        let page = Arc::new(pages[0]);
+        state.keep(file, offset, &page, now);
+        for (page, number) in pages[1..].iter().zip(1..) {
+            let Some(offset) = offset.checked_add(number * TABLE_BYTES) else {
+                break;
+            };
+            state.keep(file, offset, &Arc::new(*page), now);
+        }
         Ok(page)
     }
 }
 
 impl State {
+    fn keep(&mut self, file: FileId, offset: u64, page: &Arc<Page>, now: u64) {
+        let kept = Kept {
+            page: Arc::clone(page),
+            used: now,
+        };
+        self.pages.insert((file, offset), kept);
+    }
+
     /// Drops half of the pages at once, so that the search for them costs little for each.
     fn forget_older_half(&mut self) {
         let mut ages: Vec<u64> = self.pages.values().map(|kept| kept.used).collect();
@@ -83,10 +97,11 @@ impl State {
     }
 }
 
-fn read_page(pool: &Pool, file: FileId, offset: u64) -> Result<Page> {
-    let mut bytes = [0; TABLE_BYTES as usize];
-    pool.get(file)?.read_at(&mut bytes, offset)?;
-    Ok(to_page(&bytes))
+/// Reads the page at `offset` and those behind it: tables lie one behind the other, and are read in order.
+fn read_pages(pool: &Pool, file: FileId, offset: u64) -> Result<[Page; PAGES_AT_ONCE]> {
+    let mut bytes = [[0; TABLE_BYTES as usize]; PAGES_AT_ONCE];
+    pool.get(file)?.read_at(bytes.as_flattened_mut(), offset)?;
+    Ok(bytes.map(|bytes| to_page(&bytes)))
 }
 
 /// Returns the entries in `bytes`, little-endian.

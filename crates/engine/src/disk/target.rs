@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::Moved;
 use super::create::NewFile;
-use super::pipeline::{Piece, Pipeline};
+use super::crew::Site;
 use super::pool::FileId;
 use super::sparse_file::Writer;
-use super::window::{BYTES, GRAIN, Window};
+use super::window::{BYTES, GRAIN};
 use crate::error::Result;
 use crate::format::vmdk::SECTOR;
 use crate::job::Job;
@@ -23,14 +23,12 @@ const MOST_AT_ONCE: u64 = 1 << 30;
 
 /// The extent that is being filled.
 pub(super) struct Target {
-    file: Arc<dyn Bytes>,
-    /// The tables of a sparse one.
-    tables: Option<Writer>,
+    /// Where all grains get their place.
+    pub site: Arc<Site>,
     /// Length in sectors.
     pub sectors: u64,
     /// In what units the file can share.
     block: u64,
-    pipeline: Pipeline,
     /// What was found out about each source.
     ways: HashMap<FileId, Way>,
     /// Whole grains that are on their way: neighbours go together.
@@ -74,13 +72,11 @@ impl Target {
             NewFile::Sparse(file, layout) => (Arc::from(file), Some(layout)),
         };
         let block = file.block_bytes();
-        let pipeline = Pipeline::new(Arc::clone(&file));
+        let tables = layout.map(|layout| Writer::new(Arc::clone(&file), layout));
         Self {
-            tables: layout.map(|layout| Writer::new(Arc::clone(&file), layout)),
-            file,
+            site: Arc::new(Site::new(file, sectors * SECTOR, tables)),
             sectors,
             block,
-            pipeline,
             ways: HashMap::new(),
             pending: None,
             moved: Moved::default(),
@@ -102,15 +98,17 @@ impl Target {
         block_fits && self.ways.get(&id) != Some(&Way::Neither)
     }
 
-    /// Takes over whole grains that nobody has read, above all that came before; `false` where they have
-    /// to be read.
+    /// Takes over whole grains that nobody has read, above all that were given a place; `false` where they
+    /// have to be read.
     ///
     /// # Errors
     /// `Cancelled`; `NoSpace`; what the system says.
     pub fn adopt(&mut self, grains: &Grains, source: &Arc<dyn Bytes>, job: &Job) -> Result<bool> {
         let start = grains.first * GRAIN as u64;
         // A multiple of the grain in either case, so of the block.
-        let to = self.tables.as_ref().map_or(start, Writer::next_offset);
+        let next =
+            |tables: Option<&mut Writer>| tables.map_or(start, |tables| tables.next_offset());
+        let to = self.site.with_tables(next);
         if !grains.from.is_multiple_of(self.block) {
             return Ok(false);
         }
@@ -130,9 +128,10 @@ impl Target {
                 }
             }
         }
-        if let Some(tables) = &mut self.tables {
-            tables.enter(grains.first, grains.count)?;
-        }
+        self.site.with_tables(|tables| match tables {
+            Some(tables) => tables.enter(grains.first, grains.count),
+            None => Ok(()),
+        })?;
         Ok(true)
     }
 
@@ -196,8 +195,8 @@ impl Target {
             job.check()?;
             let next = part(span, done, MOST_AT_ONCE);
             let has_gone = match way {
-                Way::Share => self.file.share_from(source.as_ref(), next)?,
-                Way::Copy => self.file.copy_from(source.as_ref(), next)?,
+                Way::Share => self.site.file.share_from(source.as_ref(), next)?,
+                Way::Copy => self.site.file.copy_from(source.as_ref(), next)?,
                 Way::Neither => false,
             };
             if !has_gone {
@@ -221,60 +220,23 @@ impl Target {
             let next = part(span, done, BYTES as u64);
             let bytes = &mut buf[..next.len as usize];
             source.read_exact_at(bytes, next.from)?;
-            self.file.stream_at(bytes, next.to)?;
+            self.site.file.stream_at(bytes, next.to)?;
             done += next.len;
         }
         self.moved.written += span.len;
         Ok(())
     }
 
-    /// Writes what the window holds, and empties it.
-    ///
-    /// # Errors
-    /// What the system says, perhaps of an earlier write.
-    pub fn write(&mut self, window: &mut Window) -> Result<()> {
-        let len = self.sectors * SECTOR;
-        let mut pieces = Vec::new();
-        for group in window.groups() {
-            let start = group.first * GRAIN as u64;
-            let piece = match &mut self.tables {
-                Some(tables) => {
-                    let offset = tables.next_offset();
-                    tables.enter(group.first, (group.len / GRAIN) as u64)?;
-                    Piece {
-                        start: group.start,
-                        len: group.len,
-                        offset,
-                    }
-                }
-                // The last grain may reach past the end, which a flat extent does not.
-                None => Piece {
-                    start: group.start,
-                    len: (len - start).min(group.len as u64) as usize,
-                    offset: start,
-                },
-            };
-            self.moved.written += piece.len as u64;
-            pieces.push(piece);
-        }
-        let bytes = window.take();
-        let bytes = match pieces.is_empty() {
-            true => bytes,
-            false => self.pipeline.write(bytes, pieces)?,
-        };
-        window.put_back(bytes);
-        Ok(())
-    }
-
     /// Writes what is outstanding; returns what was moved.
     ///
     /// # Errors
-    /// What the system says, perhaps of an earlier write.
+    /// What the system says.
     pub fn finish(mut self) -> Result<Moved> {
-        self.pipeline.finish()?;
-        if let Some(tables) = &mut self.tables {
-            tables.finish()?;
-        }
+        self.site.with_tables(|tables| match tables {
+            Some(tables) => tables.finish(),
+            None => Ok(()),
+        })?;
+        self.moved.written += self.site.written();
         Ok(self.moved)
     }
 }

@@ -12,13 +12,22 @@ pub const GRAIN: usize = (USUAL_GRAIN * SECTOR) as usize;
 /// Bytes read and written at once.
 pub const BYTES: usize = 16 * GRAIN;
 
-/// A stretch of whole grains, filled in ascending order.
-pub struct Window {
+/// What is to be read: parts of runs, in ascending order, that lie in a stretch of whole grains.
+#[derive(Default)]
+pub struct Plan {
     /// Sector, counted as the grains are, of the first byte.
     start: u64,
-    /// How many bytes are filled.
-    filled: usize,
-    bytes: Vec<u8>,
+    parts: Vec<Part>,
+}
+
+/// A part of a run.
+struct Part {
+    run: Run,
+    /// Sectors of the run before it.
+    skip: u64,
+    /// First sector, counted as the grains are.
+    sector: u64,
+    sectors: u64,
 }
 
 /// Neighbouring grains of a window that are not all zeros.
@@ -32,88 +41,91 @@ pub struct Group {
     pub len: usize,
 }
 
+impl Plan {
+    /// Tells whether nothing is to be read.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Returns how many sectors from `sector` on there is room for.
+    pub fn room(&self, sector: u64) -> u64 {
+        if self.is_empty() {
+            return BYTES as u64 / SECTOR - sector % USUAL_GRAIN;
+        }
+        let end = self.start + BYTES as u64 / SECTOR;
+        end.saturating_sub(sector)
+    }
+
+    /// Adds `sectors` of a run, `skip` sectors into it, for `sector`. The caller keeps to the room.
+    pub fn add(&mut self, run: &Run, skip: u64, sector: u64, sectors: u64) {
+        if self.is_empty() {
+            self.start = sector / USUAL_GRAIN * USUAL_GRAIN;
+        }
+        self.parts.push(Part {
+            run: *run,
+            skip,
+            sector,
+            sectors,
+        });
+    }
+}
+
+/// A buffer for what a plan names.
+pub struct Window {
+    bytes: Vec<u8>,
+}
+
 impl Window {
-    /// Returns an empty window at sector 0.
+    /// Returns one.
     pub fn new() -> Self {
         Self {
-            start: 0,
-            filled: 0,
             bytes: vec![0; BYTES],
         }
     }
 
-    /// Tells whether nothing was filled in since it was moved.
-    pub fn is_empty(&self) -> bool {
-        self.filled == 0
+    /// Returns what was read.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
-    /// Moves the window, emptied, to the grain of `sector`.
-    pub fn move_to(&mut self, sector: u64) {
-        self.start = sector / USUAL_GRAIN * USUAL_GRAIN;
-        self.filled = 0;
-    }
-
-    /// Returns how many sectors from `sector` on the window has room for.
-    pub fn room(&self, sector: u64) -> u64 {
-        let end = self.start + BYTES as u64 / SECTOR;
-        if sector < self.start {
-            return 0;
-        }
-        end.saturating_sub(sector)
-    }
-
-    /// Reads `sectors` of a run, `skip` sectors into it, to `sector` of the window.
+    /// Reads what the plan names; what it leaves out is zeros. Returns the groups of neighbouring
+    /// grains that are not all zeros.
     ///
-    /// What was skipped since the last fill becomes zeros. The caller keeps to the room.
-    pub fn fill(
-        &mut self,
-        chain: &Chain,
-        run: &Run,
-        skip: u64,
-        sector: u64,
-        sectors: u64,
-    ) -> Result<()> {
-        let from = ((sector - self.start) * SECTOR) as usize;
-        let to = from + (sectors * SECTOR) as usize;
-        self.bytes[self.filled..from].fill(0);
-        chain.read_run(run, skip * SECTOR, &mut self.bytes[from..to])?;
-        self.filled = to;
-        Ok(())
-    }
-
-    /// Returns the groups of neighbouring grains that are not all zeros. The last grain is filled up
-    /// with zeros.
-    pub fn groups(&mut self) -> Vec<Group> {
-        let end = self.filled.next_multiple_of(GRAIN);
-        self.bytes[self.filled..end].fill(0);
-        let mut groups: Vec<Group> = Vec::new();
-        for (number, grain) in self.bytes[..end].chunks_exact(GRAIN).enumerate() {
-            if is_zero(grain) {
-                continue;
-            }
-            let start = number * GRAIN;
-            match groups.last_mut() {
-                Some(last) if last.start + last.len == start => last.len += GRAIN,
-                _ => groups.push(Group {
-                    first: self.start / USUAL_GRAIN + number as u64,
-                    start,
-                    len: GRAIN,
-                }),
-            }
+    /// # Errors
+    /// What reading says.
+    pub fn read(&mut self, chain: &Chain, plan: &Plan) -> Result<Vec<Group>> {
+        let mut filled = 0;
+        for part in &plan.parts {
+            let from = ((part.sector - plan.start) * SECTOR) as usize;
+            let to = from + (part.sectors * SECTOR) as usize;
+            self.bytes[filled..from].fill(0);
+            chain.read_run(&part.run, part.skip * SECTOR, &mut self.bytes[from..to])?;
+            filled = to;
         }
-        groups
+        let end = filled.next_multiple_of(GRAIN);
+        self.bytes[filled..end].fill(0);
+        Ok(groups(plan.start / USUAL_GRAIN, &self.bytes[..end]))
     }
+}
 
-    /// Takes out the bytes, for [`Window::put_back`]; the window is empty.
-    pub fn take(&mut self) -> Vec<u8> {
-        self.filled = 0;
-        std::mem::take(&mut self.bytes)
+/// Finds the grains with data in whole grains, the first of which has the number `first`.
+fn groups(first: u64, bytes: &[u8]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (number, grain) in bytes.chunks_exact(GRAIN).enumerate() {
+        if is_zero(grain) {
+            continue;
+        }
+        let start = number * GRAIN;
+        match groups.last_mut() {
+            Some(last) if last.start + last.len == start => last.len += GRAIN,
+            _ => groups.push(Group {
+                first: first + number as u64,
+                start,
+                len: GRAIN,
+            }),
+        }
     }
-
-    /// Puts in bytes as long as those taken, whatever they are.
-    pub fn put_back(&mut self, bytes: Vec<u8>) {
-        self.bytes = bytes;
-    }
+    groups
 }
 
 /// Tells whether all bytes are zero.
@@ -127,26 +139,33 @@ pub fn is_zero(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::map::Stored;
 
     #[test]
     fn only_grains_with_data_are_handed_out() {
-        let mut window = Window::new();
-        window.move_to(USUAL_GRAIN * 3 + 5);
-        window.filled = GRAIN * 4 + 1;
-        window.bytes[GRAIN + 7] = 1;
-        window.bytes[GRAIN * 2] = 1;
-        window.bytes[GRAIN * 4] = 1;
-        let groups = window.groups();
-        let groups: Vec<_> = groups.iter().map(|g| (g.first, g.len / GRAIN)).collect();
-        assert_eq!(groups, [(4, 2), (7, 1)]);
+        let mut bytes = vec![0; GRAIN * 5];
+        bytes[GRAIN + 7] = 1;
+        bytes[GRAIN * 2] = 1;
+        bytes[GRAIN * 4] = 1;
+        let groups: Vec<_> = groups(3, &bytes)
+            .iter()
+            .map(|group| (group.first, group.start / GRAIN, group.len / GRAIN))
+            .collect();
+        assert_eq!(groups, [(4, 1, 2), (7, 4, 1)]);
     }
 
     #[test]
     fn room_ends_with_the_window() {
-        let mut window = Window::new();
-        window.move_to(USUAL_GRAIN * 2 + 1);
-        assert_eq!(window.room(USUAL_GRAIN * 2 - 1), 0);
-        assert_eq!(window.room(USUAL_GRAIN * 3), USUAL_GRAIN * 15);
-        assert_eq!(window.room(USUAL_GRAIN * 40), 0);
+        let run = Run {
+            sector: 0,
+            sectors: 1 << 20,
+            depth: 0,
+            stored: Stored::Nothing,
+        };
+        let mut plan = Plan::default();
+        assert_eq!(plan.room(USUAL_GRAIN * 2 + 1), USUAL_GRAIN * 16 - 1);
+        plan.add(&run, 0, USUAL_GRAIN * 2 + 1, USUAL_GRAIN);
+        assert_eq!(plan.room(USUAL_GRAIN * 3), USUAL_GRAIN * 15);
+        assert_eq!(plan.room(USUAL_GRAIN * 40), 0);
     }
 }
