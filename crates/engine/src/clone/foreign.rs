@@ -132,7 +132,6 @@ pub(super) fn hold_clones(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<B
 fn in_the_way(vm: &VmFolder, clone: &str, why: &str) -> Error {
     let (vmx, name) = (quoted(vm.vmx()), quoted(files::last_part(clone)));
     let text = format!("the linked clone {name}, which stands on {vmx}, {why}");
-    Error::new(Kind::Busy, text)
-        .at(Path::new(clone))
-        .hint("power it off, and try again")
+    let hint = "it must be here and off: what it stands on is about to be another file";
+    Error::new(Kind::Busy, text).at(Path::new(clone)).hint(hint)
 }

@@ -49,9 +49,19 @@ pub(crate) fn promote(env: &Env, vmx: &Path, spec: PromoteSpec, job: &Job) -> Re
             uuid: Some(Uuid::new_disk()),
             content_id: ContentId::Keep,
         };
-        done.bytes += disk::copy(&*env.store, &copy.foreign.chain, &wanted, job)?
-            .moved
-            .bytes();
+        let copied = disk::copy(&*env.store, &copy.foreign.chain, &wanted, job)?;
+        // Who may read the clone's own disks, QEMU of another user above all, may read these.
+        for (child, file) in copy
+            .foreign
+            .children
+            .first()
+            .iter()
+            .cycle()
+            .zip(&copied.files)
+        {
+            env.store.copy_ownership(child, file);
+        }
+        done.bytes += copied.moved.bytes();
         done.disks += 1;
     }
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
