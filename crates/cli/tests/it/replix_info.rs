@@ -136,7 +136,7 @@ fn missing_parent_is_a_warning() {
       scsi0     pvscsi   pvscsi
 
     What stands in the way
-      scsi0:0: the parent of "/vms/web/base-cl1.vmdk" is missing: it is called "../base/base.vmdk", and is not in "/vms/web/../base", "/vms/web", "/vms/base": put the parent's folder beside this one, or name it in fileSearchPath
+      scsi0:0: the parent of "/vms/web/base-cl1.vmdk" is missing: it is called "../base/base.vmdk", and is not in "/vms/web/../base", "/vms/web", "/vms/base": put the parent's folder beside this one, or say where it is: replix relink --parent
 
     Warnings
       the VM that this one is a linked clone of is not at "/vms/base/base.vmx": bring "base.vmx" and its disks back

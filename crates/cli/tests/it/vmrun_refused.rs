@@ -279,8 +279,8 @@ fn parent_is_missing() {
     let library = with_snapshot();
     fs::remove_file(library.path("base/base.vmdk")).unwrap();
     insta::assert_snapshot!(both(&library), @r#"
-    Error: the parent of "/vms/base/base-000001.vmdk" is missing: it is called "base.vmdk", and is not in "/vms/base" (put the parent's folder beside this one, or name it in fileSearchPath)
-    Error: the parent of "/vms/base/base-000001.vmdk" is missing: it is called "base.vmdk", and is not in "/vms/base" (put the parent's folder beside this one, or name it in fileSearchPath)
+    Error: the parent of "/vms/base/base-000001.vmdk" is missing: it is called "base.vmdk", and is not in "/vms/base" (put the parent's folder beside this one, or say where it is: replix relink --parent)
+    Error: the parent of "/vms/base/base-000001.vmdk" is missing: it is called "base.vmdk", and is not in "/vms/base" (put the parent's folder beside this one, or say where it is: replix relink --parent)
     "#);
 }
 
@@ -309,7 +309,7 @@ fn parent_of_a_linked_clone_is_gone() {
     library.silent(&["clone", "base/base.vmx", "web/web.vmx", "linked"]);
     fs::rename(library.path("base"), library.path("../home/base")).unwrap();
     let line = library.refused(&["clone", "web/web.vmx", "new/new.vmx", "full"]);
-    insta::assert_snapshot!(line, @r#"Error: the parent of "/vms/web/base-cl1.vmdk" is missing: it is called "../base/base.vmdk", and is not in "/vms/web/../base", "/vms/web", "/vms/base" (put the parent's folder beside this one, or name it in fileSearchPath)"#);
+    insta::assert_snapshot!(line, @r#"Error: the parent of "/vms/web/base-cl1.vmdk" is missing: it is called "../base/base.vmdk", and is not in "/vms/web/../base", "/vms/web", "/vms/base" (put the parent's folder beside this one, or say where it is: replix relink --parent)"#);
 }
 
 #[test]

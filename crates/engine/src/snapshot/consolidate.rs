@@ -2,7 +2,7 @@
 //!
 //! Two neighbours become one by moving the data of either, whichever is less: the child's into its
 //! parent, which takes its place, or the parent's into its child, which then hangs on what the parent
-//! hung on. A base always takes its child in, since it is laid out as the disk is to be. In both cases
+//! hung on. A base always takes its child in, since it is called and laid out as the disk is to be. In both cases
 //! the VM finds whole disks at any moment (`disk::merge`).
 
 use std::collections::BTreeMap;
