@@ -234,7 +234,8 @@ fn parent_missing(child: &Link, hint: &str, candidates: &[PathBuf]) -> Error {
         escaped(hint),
         folders.join(", ")
     );
-    let hint = "put the parent's folder beside this one, or say where it is: replix relink --parent";
+    let hint =
+        "put the parent's folder beside this one, or say where it is: replix relink --parent";
     Error::new(Kind::DiskParent, text)
         .at(child.path())
         .hint(hint)

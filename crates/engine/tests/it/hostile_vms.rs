@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use replix::clone::{CloneKind, CloneSpec, DeleteSpec};
+use replix::clone::{CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec};
 use replix::format::SnapshotFiles;
 use replix::power::StartSpec;
 use replix::snapshot::{NewSnapshot, SnapshotRef};
@@ -35,6 +35,9 @@ enum Op {
     FullOfSnapshot,
     Linked,
     LinkedOfSnapshot,
+    Consolidate,
+    Promote,
+    Relink,
     Delete,
     DeleteAllButDisks,
 }
@@ -44,7 +47,7 @@ use Op::{
 };
 
 impl Op {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Info,
         Self::Tree,
         Self::Snapshot,
@@ -54,6 +57,9 @@ impl Op {
         FullOfSnapshot,
         Linked,
         LinkedOfSnapshot,
+        Self::Consolidate,
+        Self::Promote,
+        Self::Relink,
         Delete,
         DeleteAllButDisks,
     ];
@@ -85,6 +91,9 @@ impl Op {
             Full | FullOfSnapshot | Linked | LinkedOfSnapshot => host
                 .clone_vm(vm, &spec, job)
                 .map(|clone| warnings.extend(clone.warnings)),
+            Self::Consolidate => host.consolidate(vm, job).map(drop),
+            Self::Promote => host.promote(vm, PromoteSpec::default(), job).map(drop),
+            Self::Relink => host.relink(vm, &RelinkSpec::default(), job).map(drop),
             Delete | DeleteAllButDisks => host.delete(vm, delete, job),
         };
         warnings.extend(job.warnings());
