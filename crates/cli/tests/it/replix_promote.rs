@@ -1,8 +1,11 @@
 //! `replix promote`, `replix clone --now`: linked clones that become full ones.
 
+use nix::sys::signal::Signal;
 use replix_testkit::{Content, DiskType, same_content, ticking};
 
-use crate::library::{Library, Program};
+use crate::library::{Library, Program, changes, is_root};
+use crate::mounted::Mounted;
+use crate::paused::Paused;
 use crate::running::{Running, startable};
 use crate::said::plain_amounts;
 
@@ -118,29 +121,13 @@ fn killed_promotion_leaves_a_linked_clone() {
     let library = Library::new();
     library
         .builder("base")
-        .disk(DiskType::MonolithicSparse, Content::Random(3), 256 << 20)
+        .disk(DiskType::MonolithicSparse, Content::Random(3), 64 << 20)
         .build();
     library.shown(&["clone", "--linked", "base", "web"]);
-    let mut promoting = library.program(Program::Replix);
-    let mut promoting = promoting.args(["promote", "web"]).spawn().unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    let copied = || {
-        let folders = hidden(&library, "web").into_iter();
-        let files = folders.flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
-        files
-            .map(|file| file.metadata().map_or(0, |meta| meta.len()))
-            .sum::<u64>()
-    };
-    while copied() < 1 << 20 {
-        if promoting.try_wait().unwrap().is_some() {
-            println!("skipped: the copy was faster than the look at it");
-            return;
-        }
-        assert!(std::time::Instant::now() < deadline, "nothing is copied");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    promoting.kill().unwrap();
-    promoting.wait().unwrap();
+    let words = ["promote", "web"];
+    let promoting = Paused::in_the_middle(&library, "web", Program::Replix, &words);
+    promoting.send(Signal::SIGKILL);
+    assert_eq!(promoting.go_on().code, None);
     let disks = [
         library.path("base/base.vmdk"),
         library.path("web/base-cl1.vmdk"),
@@ -151,4 +138,52 @@ fn killed_promotion_leaves_a_linked_clone() {
     assert_eq!(hidden(&library, "web").len(), 0);
     library.shown(&["delete", "web", "--yes"]);
     assert!(!library.path("web").exists());
+}
+
+#[test]
+fn promotion_without_space_leaves_a_linked_clone() {
+    if !is_root("mount a small file system") {
+        return;
+    }
+    let library = Library::new();
+    library
+        .builder("base")
+        .disk(DiskType::MonolithicSparse, Content::Random(3), 64 << 20)
+        .build();
+    let small = Mounted::at(&library.path("small"), "size=80M");
+    library.shown(&["clone", "--linked", "base", "small/web"]);
+    let before = library.tree();
+    let filler = library.path("small/filler");
+    std::fs::write(&filler, vec![1; 40 << 20]).unwrap();
+    let said = plain_amounts(&library.replix(&["promote", "small/web"]).to_string());
+    assert!(said.contains("are free at \"/vms/small/web\""), "{said}");
+    std::fs::remove_file(&filler).unwrap();
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
+    small.freeze();
+    let said = library.replix(&["promote", "small/web"]).to_string();
+    assert!(said.contains("read-only"), "{said}");
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
+}
+
+#[test]
+fn space_taken_meanwhile_ends_a_promotion_without_a_trace() {
+    if !is_root("mount a small file system") {
+        return;
+    }
+    let library = Library::new();
+    library
+        .builder("base")
+        .disk(DiskType::MonolithicSparse, Content::Random(3), 64 << 20)
+        .build();
+    let _small = Mounted::at(&library.path("small"), "size=80M");
+    library.shown(&["clone", "--linked", "base", "small/web"]);
+    let before = library.tree();
+    let words = ["promote", "small/web"];
+    let promoting = Paused::in_the_middle(&library, "small/web", Program::Replix, &words);
+    let filler = library.path("small/filler");
+    assert!(std::fs::write(&filler, vec![1; 80 << 20]).is_err());
+    let said = promoting.go_on().to_string();
+    assert!(said.contains("no space left on device"), "{said}");
+    std::fs::remove_file(&filler).unwrap();
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
 }
