@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use replix::clone::{CloneKind, CloneSpec, DeleteSpec, PromoteSpec};
-use replix::snapshot::SnapshotRef;
+use replix::power::StopMode;
+use replix::snapshot::{NewSnapshot, SnapshotRef};
 use replix::vm::PowerState;
 use replix::{Kind, Vm};
 use replix_testkit::{
@@ -248,6 +249,45 @@ fn clone_becomes_independent_while_its_guest_runs() {
     console.wait_for("boots=2 ");
     let said = console.run("cat /disk/a /disk/b; echo up-$((1+1))", "up-2");
     assert!(said.contains("then") && said.contains("now"), "{said}");
+}
+
+#[test]
+fn suspended_clone_goes_on_with_its_memory() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let base = open(&talkative(library.path(), &image, "scsi0:0", &[]));
+    let web = clone(&base, CloneKind::Linked, library.path(), "web");
+    start(&web);
+    let _stopped = Stopped(web.clone());
+    let mut console = Console::of(&web);
+    console.wait_for("guest-ready");
+    console.run(
+        "word=kept; echo then >/disk/a; sync; echo did-$word",
+        "did-kept",
+    );
+    let live = NewSnapshot {
+        name: "live".into(),
+        with_memory: true,
+        ..NewSnapshot::default()
+    };
+    let uid = web.create_snapshot(live).wait().unwrap().uid;
+    console.run(
+        "word=later; echo now >/disk/a; sync; echo did-$word",
+        "did-later",
+    );
+    web.suspend(StopMode::Hard).wait().unwrap();
+    assert_eq!(promote(&web).disks, 1);
+    delete(&base).unwrap();
+    assert_eq!(state(&web), PowerState::Suspended);
+    start(&web);
+    let drop_caches = "echo 3 >/proc/sys/vm/drop_caches; cat /disk/a; echo is-$word";
+    let said = Console::of(&web).run(drop_caches, "is-later");
+    assert!(said.contains("now"), "{said}");
+    web.revert(SnapshotRef::Uid(uid)).wait().unwrap();
+    let said = Console::of(&web).run(drop_caches, "is-kept");
+    assert!(said.contains("then"), "{said}");
 }
 
 #[test]
