@@ -51,15 +51,9 @@ pub(crate) fn promote(env: &Env, vmx: &Path, spec: PromoteSpec, job: &Job) -> Re
         };
         let copied = disk::copy(&*env.store, &copy.foreign.chain, &wanted, job)?;
         // Who may read the clone's own disks, QEMU of another user above all, may read these.
-        for (child, file) in copy
-            .foreign
-            .children
-            .first()
-            .iter()
-            .cycle()
-            .zip(&copied.files)
-        {
-            env.store.copy_ownership(child, file);
+        if let Some(child) = copy.foreign.children.first() {
+            let files = copied.files.iter();
+            files.for_each(|file| env.store.copy_ownership(child, file));
         }
         done.bytes += copied.moved.bytes();
         done.disks += 1;

@@ -16,6 +16,9 @@ use crate::store::{
 };
 use crate::vm::{Env, VmFolder, files};
 
+/// What the hidden folder is called, after the VM.
+pub(super) const PROMOTION: &str = "-promotion";
+
 /// The list of what is moved.
 const LIST: &str = "moved";
 
@@ -77,7 +80,7 @@ impl Promotion {
 }
 
 fn place(vm: &VmFolder) -> PathBuf {
-    vm.dir().join(format!("{}-promotion", vm.stem()))
+    vm.dir().join(format!("{}{PROMOTION}", vm.stem()))
 }
 
 /// Removes what is left of promotions of `vm` whose processes were killed.

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::naming::Names;
+use super::promotion::PROMOTION;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::store::{
     FileKind, Held, LockMode, Store, UNFINISHED, Undo, create_dirs, folder_of, hidden_sibling,
@@ -205,11 +206,14 @@ pub(super) fn taken_names(store: &dyn Store, vmx: &Path) -> Names {
     names
 }
 
-/// Removes what killed processes left unfinished in `dir`.
+/// Removes what killed processes left unfinished in `dir`. What is left of a promotion says what else is
+/// to be removed: the next one reads it.
 fn sweep(store: &dyn Store, dir: &Path) {
+    let promotion = format!("{PROMOTION}{UNFINISHED}");
     for entry in store.list(dir).unwrap_or_default() {
         let name = entry.name.to_string_lossy();
-        if entry.kind != FileKind::Dir || !name.starts_with('.') || !name.contains(UNFINISHED) {
+        let is_unfinished = name.starts_with('.') && name.contains(UNFINISHED);
+        if entry.kind != FileKind::Dir || !is_unfinished || name.contains(&promotion) {
             continue;
         }
         let path = dir.join(&entry.name);
@@ -278,8 +282,11 @@ mod tests {
         let mem = Mem::new();
         mem.create_dir(Path::new("/.old.replix-00")).unwrap();
         write_new(&mem, Path::new("/.old.replix-00/f"), b"x").unwrap();
+        mem.create_dir(Path::new("/.web-promotion.replix-00"))
+            .unwrap();
         let (undo, stage) = staged(&mem, "/y/b.vmx");
         assert!(!mem.exists(Path::new("/.old.replix-00")));
+        assert!(mem.exists(Path::new("/.web-promotion.replix-00")));
         drop((stage, undo));
     }
 
