@@ -195,7 +195,11 @@ fn switch(
         }
     }
     undo.keep();
-    halted.map_or(Ok(()), Halted::go_on)
+    match halted.map_or(Ok(()), Halted::go_on) {
+        // It ended meanwhile: the next one starts from the copies.
+        Err(error) if error.kind() == Kind::VmNotRunning => Ok(()),
+        went_on => went_on,
+    }
 }
 
 /// Has the parent list the clone no more, and the clone name no parent; returns where it was listed.
