@@ -14,7 +14,7 @@ use super::target::Target;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::sparse::Layout;
 use crate::job::Job;
-use crate::store::{Access, Store, folder_of, hidden_sibling, hidden_siblings};
+use crate::store::{Access, Store, folder_of, has_unfinished, hidden_sibling, hidden_siblings};
 
 /// Writes the disk's files anew. A flat disk has nothing that could become less, and stays.
 ///
@@ -35,6 +35,8 @@ pub fn compact(store: &dyn Store, chain: &Chain, job: &Job) -> Result<()> {
     chain.require_clean()?;
     link.require_unused(store)?;
     link.require_writable()?;
+    // Sought once: a folder may have 16,000 extents.
+    let has_leftovers = has_unfinished(store, folder_of(link.path()));
     for extent in link
         .extents()
         .iter()
@@ -43,8 +45,10 @@ pub fn compact(store: &dyn Store, chain: &Chain, job: &Job) -> Result<()> {
         job.check()?;
         let path = link.extent_path(extent);
         // Of one that was cut off. Nobody else is at work: the caller sees to that.
-        for left in hidden_siblings(store, &path) {
-            store.remove_file(&left)?;
+        if has_leftovers {
+            for left in hidden_siblings(store, &path) {
+                store.remove_file(&left)?;
+            }
         }
         let new = hidden_sibling(&path);
         let made = rewrite(store, chain, extent, &new, job).and_then(|()| {

@@ -3,6 +3,7 @@
 //! The files get their new names beside the old ones, which go last: at any moment the disk is whole
 //! under one of the two.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::chain::Opener;
@@ -31,10 +32,8 @@ pub fn rename(opener: &Opener, path: &Path, to: &Path, children: &[Link]) -> Res
         made.add(to.clone());
     }
     if link.embedded().is_some() {
-        let own = renaming.names.iter().flatten().next();
-        let own = own.cloned().unwrap_or_default();
         edit::change(store, &opener.open_link(to)?, |descriptor| {
-            descriptor.set_extent_file(0, &own)
+            descriptor.set_extent_files(&renaming.names)
         })?;
     } else {
         let text = renaming.descriptor(&link)?;
@@ -81,6 +80,7 @@ impl Renaming {
             to: to.to_path_buf(),
         };
         let lines = link.descriptor().extents();
+        let mut seen = HashSet::new();
         let lines = lines.map_err(|fault| fault.in_file(Kind::DiskInvalid, link.path()))?;
         for (line, extent) in lines.iter().zip(link.extents()) {
             let path = link.extent_path(extent);
@@ -92,9 +92,8 @@ impl Renaming {
             });
             let new = rest.map(|rest| format!("{new_stem}{rest}"));
             if let Some(new) = &new {
-                let pair = (path.to_path_buf(), folder.join(new));
-                if !renaming.files.contains(&pair) {
-                    renaming.files.push(pair);
+                if seen.insert(extent.file) {
+                    renaming.files.push((path.to_path_buf(), folder.join(new)));
                 }
             }
             renaming.names.push(new);
@@ -104,12 +103,8 @@ impl Renaming {
 
     fn descriptor(&self, link: &Link) -> Result<Descriptor> {
         let mut descriptor = link.descriptor().clone();
-        for (i, name) in self.names.iter().enumerate() {
-            if let Some(name) = name {
-                let set = descriptor.set_extent_file(i, name);
-                set.map_err(|fault| fault.in_file(Kind::FileName, &self.to))?;
-            }
-        }
+        let set = descriptor.set_extent_files(&self.names);
+        set.map_err(|fault| fault.in_file(Kind::FileName, &self.to))?;
         Ok(descriptor)
     }
 }

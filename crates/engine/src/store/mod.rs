@@ -444,6 +444,13 @@ pub fn hidden_sibling(path: &Path) -> PathBuf {
     folder_of(path).join(format!("{}{unique:016x}", hidden_prefix(path)))
 }
 
+/// Tells whether a folder holds anything that [`hidden_sibling`] named.
+pub fn has_unfinished(store: &dyn Store, dir: &Path) -> bool {
+    let entries = store.list(dir).unwrap_or_default();
+    let mut names = entries.iter().map(|entry| entry.name.to_string_lossy());
+    names.any(|name| name.starts_with('.') && name.contains(UNFINISHED))
+}
+
 /// Returns what [`hidden_sibling`] named for `path` and is there.
 pub fn hidden_siblings(store: &dyn Store, path: &Path) -> Vec<PathBuf> {
     let (dir, prefix) = (folder_of(path), hidden_prefix(path));

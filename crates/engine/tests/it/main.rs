@@ -14,6 +14,7 @@ mod disk_copy;
 mod disk_create;
 mod disk_esxi;
 mod disk_hostile;
+mod disk_limits;
 mod disk_merge;
 mod disk_packed;
 mod disk_repair;

@@ -260,28 +260,45 @@ impl Descriptor {
         Ok(())
     }
 
-    /// Gives the extent with number `index`, from 0, another file.
+    /// Gives extents other files, in order; `None` keeps the one that is written.
     ///
     /// # Errors
-    /// As [`Descriptor::set`]; where there is no such extent, or it has no file.
-    pub fn set_extent_file(&mut self, index: usize, name: &str) -> Result<(), Malformed> {
-        check_quotable(name)?;
-        // First, since it may turn the whole text into another character set.
-        let bytes = self.encode(name)?;
-        let range = self.extent_lines().nth(index).and_then(|line| {
-            let is_quote = |byte: &u8| *byte == b'"';
-            let text = &self.text[line.text.clone()];
-            let start = text.iter().position(is_quote)? + 1;
-            let len = text[start..].iter().position(is_quote)?;
-            let start = line.text.start + start;
-            Some(start..start + len)
-        });
-        let range = range.ok_or_else(|| {
-            let what = format!("it names no file for extent {}", index + 1);
-            Malformed::new(Place::Whole, what)
-        })?;
-        self.text.splice(range, bytes);
+    /// As [`Descriptor::set`]; for an extent that is not there, or has no file.
+    pub fn set_extent_files(&mut self, names: &[Option<String>]) -> Result<(), Malformed> {
+        // First, since one may turn the whole text into another character set.
+        for name in names.iter().flatten() {
+            check_quotable(name)?;
+            self.encode(name)?;
+        }
+        let lines: Vec<Line> = self.extent_lines().take(names.len()).collect();
+        let mut text = Vec::with_capacity(self.text.len());
+        let mut kept = 0;
+        for (i, name) in names.iter().enumerate() {
+            let Some(name) = name else {
+                continue;
+            };
+            let file = lines.get(i).and_then(|line| self.file_range(line));
+            let file = file.ok_or_else(|| {
+                let what = format!("it names no file for extent {}", i + 1);
+                Malformed::new(Place::Whole, what)
+            })?;
+            text.extend_from_slice(&self.text[kept..file.start]);
+            text.extend_from_slice(&self.encode(name)?);
+            kept = file.end;
+        }
+        text.extend_from_slice(&self.text[kept..]);
+        self.text = text;
         Ok(())
+    }
+
+    /// Finds what stands between the first two quotes of a line.
+    fn file_range(&self, line: &Line) -> Option<Range<usize>> {
+        let is_quote = |byte: &u8| *byte == b'"';
+        let bytes = &self.text[line.text.clone()];
+        let start = bytes.iter().position(is_quote)? + 1;
+        let len = bytes[start..].iter().position(is_quote)?;
+        let start = line.text.start + start;
+        Some(start..start + len)
     }
 
     /// Adds the lines of new extents behind the last one.
@@ -600,12 +617,25 @@ mod tests {
     #[test]
     fn extents_get_other_files() {
         let mut disk = child();
-        disk.set_extent_file(0, "é (2).vmdk").unwrap();
-        let extents = disk.extents().unwrap();
-        assert_eq!(extents[0].file.as_deref(), Some("é (2).vmdk"));
-        assert_eq!(text_of(&disk).lines().count(), CHILD.lines().count());
-        assert!(disk.set_extent_file(0, "a\"b").is_err());
-        assert!(disk.set_extent_file(1, "a").is_err());
+        disk.add_extents("RW 8 SPARSE \"b\"\nRW 8 SPARSE \"c\"\n")
+            .unwrap();
+        let names = ["é (2).vmdk", "", "d"].map(|name| (!name.is_empty()).then(|| name.into()));
+        disk.set_extent_files(&names).unwrap();
+        let files = disk
+            .extents()
+            .unwrap()
+            .into_iter()
+            .map(|line| line.file.unwrap());
+        assert_eq!(files.collect::<Vec<_>>(), ["é (2).vmdk", "b", "d"]);
+        assert_eq!(text_of(&disk).lines().count(), CHILD.lines().count() + 2);
+        let before = disk.clone();
+        assert!(disk.set_extent_files(&[Some("a\"b".into())]).is_err());
+        let too_many = [None, None, None, Some("x".into())];
+        assert!(disk.set_extent_files(&too_many).is_err());
+        assert_eq!(disk, before);
+        disk.set_extent_files(&[Some("虚拟机".into())]).unwrap();
+        assert_eq!(disk.extents().unwrap()[0].file.as_deref(), Some("虚拟机"));
+        assert_eq!(disk.extents().unwrap()[2].file.as_deref(), Some("d"));
     }
 
     #[test]
