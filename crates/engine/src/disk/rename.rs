@@ -91,10 +91,11 @@ impl Renaming {
                 (rest.starts_with('-') || rest == ".vmdk").then_some(rest)
             });
             let new = rest.map(|rest| format!("{new_stem}{rest}"));
-            if let Some(new) = &new {
-                if seen.insert(extent.file) {
-                    renaming.files.push((path.to_path_buf(), folder.join(new)));
-                }
+            // A file may hold several parts of the disk.
+            if let Some(new) = &new
+                && seen.insert(path.clone())
+            {
+                renaming.files.push((path.to_path_buf(), folder.join(new)));
             }
             renaming.names.push(new);
         }

@@ -295,7 +295,7 @@ mod tests {
                 let grains = extent.sectors.div_ceil(header.grain_sectors);
                 // Each entry is damaged in one copy at most.
                 let number = u64::from(place) % grains;
-                let is_primary = number % 2 == 0;
+                let is_primary = number.is_multiple_of(2);
                 let directory = match is_primary {
                     true => header.gd_offset,
                     false => header.rgd_offset.unwrap(),

@@ -396,10 +396,10 @@ fn raw_images_become_disks_and_disks_raw_images() {
 #[test]
 fn disk_of_chosen_parts_is_kept_by_every_operation() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("f.raw"), [1; 4096]).unwrap();
+    std::fs::write(dir.path().join("c-flat.vmdk"), [1; 4096]).unwrap();
     let text = "# Disk DescriptorFile\nversion=1\nCID=00000001\nparentCID=ffffffff\n\
-                createType=\"custom\"\n\nRW 4 FLAT \"f.raw\" 4\nRW 3 ZERO\n\
-                RDONLY 2 FLAT \"f.raw\" 0\nNOACCESS 5 ZERO\n";
+                createType=\"custom\"\n\nRW 4 FLAT \"c-flat.vmdk\" 4\nRW 3 ZERO\n\
+                RDONLY 2 FLAT \"c-flat.vmdk\" 0\nNOACCESS 5 ZERO\n";
     let path = dir.path().join("c.vmdk");
     std::fs::write(&path, text).unwrap();
     let to = dir.path().join("c.img");
