@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use replix::clone::{CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec};
+use replix::disk::{DiskAnswer, DiskCall, DiskFormat};
 use replix::guest::GuestCall;
 use replix::host::Provider;
 use replix::power::{StartSpec, StopMode};
@@ -72,6 +73,25 @@ fn questions_are_answered_alike() {
     agree(&remote, |host| host.disk_map(&disk));
     agree(&remote, |host| host.disk_check(&disk, &Job::new()));
     agree(&remote, |host| host.disk_info(&vm.vmx));
+    let copy = service.vms().join("copy.vmdk");
+    let convert = DiskCall::Convert {
+        to: copy.clone(),
+        format: DiskFormat::MonolithicFlat,
+    };
+    let made = remote.provider().disk(&disk, &convert, &Job::new());
+    assert_eq!(made.unwrap(), DiskAnswer::Done);
+    for call in [
+        DiskCall::Compare { with: copy.clone() },
+        DiskCall::Compare { with: missing },
+        DiskCall::Repair { dry_run: true },
+    ] {
+        agree(&remote, |host| host.disk(&disk, &call, &Job::new()));
+    }
+    let relative = DiskCall::Compare {
+        with: "copy.vmdk".into(),
+    };
+    let error = remote.provider().disk(&disk, &relative, &Job::new());
+    assert_eq!(error.unwrap_err().kind(), Kind::Argument);
 }
 
 #[test]
