@@ -4,6 +4,7 @@
 //! Numbers, not verdicts: they depend on the machine, only ratios compare.
 
 mod bare;
+mod disks;
 mod guests;
 mod pool;
 
@@ -32,21 +33,24 @@ const DATA_MIB: u64 = 1024;
 pub enum Topic {
     /// Clones: how long they take and what they cost
     Clones,
+    /// Copies of disks in all layouts, by each way in which data gets to its place
+    Disks,
     /// VMs handed out of a pool
     Pool,
     /// VMs that run, beside QEMU alone
     Guests,
 }
 
-/// Measures all topics, or `only` one, and prints a table.
+/// Measures all topics, or `only` one, and prints a table; `small` disks only show that it works.
 ///
 /// # Errors
 /// When a program fails; what was made is removed.
-pub fn run(workspace: &Workspace, only: Option<Topic>) -> Result {
+pub fn run(workspace: &Workspace, only: Option<Topic>, small: bool) -> Result {
     let is_wanted = |topic| only.is_none_or(|only| only == topic);
     stage("tools", || deps::install(&[deps::GUEST, deps::QEMU]))?;
-    let guests = guest::build(workspace)?;
-    stage("release programs", || workspace.build_programs())?;
+    if only != Some(Topic::Disks) {
+        stage("release programs", || workspace.build_programs())?;
+    }
     let folder = Scratch::create(workspace.target.join("bench"))?;
     let bench = Bench {
         replix: workspace.programs().join("replix"),
@@ -57,14 +61,39 @@ pub fn run(workspace: &Workspace, only: Option<Topic>) -> Result {
         stage("VIX library", || bench.vix_library(workspace))?;
         stage("full clones", || bench.full_clones())?;
     }
+    if is_wanted(Topic::Disks) {
+        stage("tools for disks", || deps::install(&[deps::DISKS]))?;
+        stage("programs for disks", build_copier)?;
+        let scale = match small {
+            true => disks::Scale::SMALL,
+            false => disks::Scale::FULL,
+        };
+        stage("disks", || disks::run(workspace, &folder.0, scale))?;
+    }
     if is_wanted(Topic::Pool) {
         let programs = workspace.programs();
+        let guests = guest::build(workspace)?;
         stage("pool", || pool::hand_out(&programs, &folder.0, &guests))?;
     }
     if is_wanted(Topic::Guests) {
+        let guests = guest::build(workspace)?;
         stage("guests", || guests::run(workspace, &guests, &folder.0))?;
     }
     Ok(())
+}
+
+/// Builds `replix`, and the example that copies disks without a VM around them.
+fn build_copier() -> Result {
+    cargo([
+        "build",
+        "--release",
+        "--package",
+        "replix",
+        "--package",
+        "replix-cli",
+    ])
+    .args(["--example", "copy_disk", "--bin", "replix"])
+    .run()
 }
 
 struct Bench<'a> {
@@ -245,6 +274,12 @@ fn mib_per_second(mib: u64, time: Duration) -> String {
 fn timed(work: impl FnOnce() -> Result) -> Result<Duration> {
     let start = Instant::now();
     work().map(|()| start.elapsed())
+}
+
+/// Returns the middle one, and sorts all.
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 fn row(what: &str, time: Duration, more: &str) {

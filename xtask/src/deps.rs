@@ -41,6 +41,7 @@ pub const NETWORK: &[&str] = &["dnsmasq-base", "iproute2", "nftables", "util-lin
 
 /// What the tests need besides; those of the C library compile clients and run them under valgrind.
 pub const TESTS: &[&str] = &[
+    "btrfs-progs",
     "bzip2",
     "e2fsprogs",
     "g++",
@@ -50,7 +51,11 @@ pub const TESTS: &[&str] = &[
     "pkgconf",
     "strace",
     "valgrind",
+    "xfsprogs",
 ];
+
+/// What the benchmarks of disks need besides QEMU's tools.
+pub const DISKS: &[&str] = &["btrfs-progs", "e2fsprogs", "time", "xfsprogs"];
 
 /// What the clients need that others wrote in Python.
 pub const CLIENTS: &[&str] = &["python3", "python3-venv", "util-linux"];

@@ -46,6 +46,9 @@ enum Command {
         /// Only this
         #[arg(long)]
         only: Option<bench::Topic>,
+        /// Disks as small as can be, once each: no figures, only a sign that the benchmark works
+        #[arg(long)]
+        small: bool,
     },
     /// Formatting, lints, layers and the other house rules
     Check,
@@ -123,7 +126,7 @@ fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result {
     match command {
-        Command::Bench { only } => bench::run(&Workspace::find()?, only),
+        Command::Bench { only, small } => bench::run(&Workspace::find()?, only, small),
         Command::Check => check::run(&Workspace::find()?),
         Command::Headers => headers::run(&Workspace::find()?.root),
         Command::Clients => print_path(&clients::build(&Workspace::find()?)?),

@@ -55,8 +55,9 @@ fn copy_disk(from: &Path, to: &Path, word: Option<&str>) -> Result<()> {
         uuid: None,
         content_id: ContentId::Keep,
     };
+    let chain = open(from)?;
     let start = Instant::now();
-    let moved = copy(&Local, &open(from)?, &spec, &Job::new())?.moved;
+    let moved = copy(&Local, &chain, &spec, &Job::new())?.moved;
     Local.sync_dir(folder_of(to))?;
     println!(
         "{} us: {} bytes shared, {} handed over, {} written",

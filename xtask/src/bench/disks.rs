@@ -94,15 +94,14 @@ impl Lab {
         let cpu = fs::read_to_string("/proc/cpuinfo").doing("/proc/cpuinfo")?;
         let model = cpu
             .lines()
-            .find_map(|line| line.strip_prefix("model name"))
-            .unwrap_or_default();
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+            .map_or("", |(_, model)| model);
         let cores = cpu.matches("model name").count();
         let qemu = command("qemu-img", ["--version"]).text()?;
         let kernel = command("uname", ["-r"]).text()?;
         let load = fs::read_to_string("/proc/loadavg").doing("/proc/loadavg")?;
         println!(
-            "{cores} cores{}, Linux {}, {}, load {}; {} MiB of data, {} rounds",
-            model.replace('\t', " "),
+            "{cores} cores ({model}), Linux {}, {}, load {}; {} MiB of data, {} rounds",
             kernel.trim(),
             qemu.lines().next().unwrap_or_default(),
             load.split(' ').next().unwrap_or_default(),

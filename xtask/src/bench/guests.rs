@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::bare::{Bare, Console};
-use super::{mib_per_second, row, timed};
+use super::{median, mib_per_second, row, timed};
 use crate::guest;
 use crate::run::{Doing, Result, Run, command};
 use crate::workspace::Workspace;
@@ -350,11 +350,6 @@ fn make_child(parent: &Path, child: &Path) -> Result {
     .args(["-o", "adapter_type=lsilogic"])
     .arg(child)
     .quiet()
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// Prints both medians and what the first is of the second.
