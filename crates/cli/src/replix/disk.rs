@@ -40,6 +40,10 @@ enum Action {
     Create(change::Create),
     /// Copy what a guest sees of a disk, all links made one, in any format
     Convert(change::Convert),
+    /// Make one file of compressed grains of a disk, for ESXi and OVF tools
+    Export(change::Export),
+    /// Make a disk of a stream, or of a raw image
+    Import(change::Import),
     /// Make a disk larger
     Grow(change::Grow),
     /// Write a growing disk anew, in order and without what reads as zeros
@@ -82,6 +86,8 @@ pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure>
         Action::Compare(args) => compare(args, session).map_err(untold),
         Action::Create(args) => change::create(args, session),
         Action::Convert(args) => change::convert(args, session),
+        Action::Export(args) => change::export(args, session),
+        Action::Import(args) => change::import(args, session),
         Action::Grow(args) => change::grow(args, session),
         Action::Compact(disk) => change::compact(&disk.file, session),
     }

@@ -342,3 +342,63 @@ fn sizes_and_formats_that_make_no_sense_are_usage_errors() {
     --- exit 1
     "#);
 }
+
+#[test]
+fn disks_are_exported_and_imported() {
+    let library = Library::with_base();
+    library.silent(&["snapshot", "base/base.vmx", "s"]);
+    qemu_io(&library.path("base/base-000001.vmdk"), "write -P 8 2M 64k");
+    let source = "base/base-000001.vmdk";
+    library.shown(&["disk", "export", source, "out.vmdk", "--level", "9"]);
+    library.shown(&[
+        "disk",
+        "convert",
+        source,
+        "same.vmdk",
+        "--format",
+        "streamoptimized",
+    ]);
+    for stream in ["out.vmdk", "same.vmdk"] {
+        assert_eq!(library.replix(&["disk", "check", stream]).code, Some(0));
+        assert_eq!(
+            library.replix(&["disk", "compare", source, stream]).code,
+            Some(0)
+        );
+        let qemu = library.word(stream);
+        qemu_img(["compare", "-q", &library.word(source), &qemu]);
+    }
+    let import = [
+        "disk",
+        "import",
+        "out.vmdk",
+        "in.vmdk",
+        "--format",
+        "twoGbMaxExtentSparse",
+    ];
+    library.shown(&import);
+    assert_eq!(
+        library.replix(&["disk", "compare", source, "in.vmdk"]).code,
+        Some(0)
+    );
+    // What is in a stream stays as it is.
+    let before = library.tree();
+    let repaired = library.json(&["disk", "check", "--repair", "out.vmdk"]);
+    assert_eq!(repaired.1["left"], serde_json::json!([]));
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
+    for words in [
+        &["disk", "export", source, "x.vmdk", "--level", "10"][..],
+        &[
+            "disk",
+            "create",
+            "x.vmdk",
+            "1M",
+            "--format",
+            "streamOptimized",
+        ],
+        &[
+            "disk", "convert", source, "x.vmdk", "--format", "vmfs", "--level", "3",
+        ],
+    ] {
+        assert_eq!(library.replix(words).code, Some(2), "{words:?}");
+    }
+}

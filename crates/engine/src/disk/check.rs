@@ -55,7 +55,6 @@ fn check_links(survey: &Survey, report: &mut CheckReport, job: &Job) -> Result<(
 /// Checks one link, without asking what it stands on.
 pub(super) fn check_link(link: &Link, report: &mut CheckReport, job: &Job) -> Result<()> {
     link::check(link, report)?;
-    report.errors.extend(link.spared());
     for checker in checkers(link) {
         job.check()?;
         checker.check(report, job)?;

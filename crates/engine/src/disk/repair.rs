@@ -11,11 +11,12 @@ use std::path::Path;
 
 use super::chain::Opener;
 use super::check::link::has_stale_long_id;
+use super::check::sparse::Checker;
 use super::check::{check_link, checkers};
 use super::link::Link;
 use super::{CheckReport, RepairReport, check, set_content_id};
 use crate::error::{Error, Kind, Result, quoted};
-use crate::format::vmdk::sparse::UNCLEAN_OFFSET;
+use crate::format::vmdk::sparse::{Header, UNCLEAN_OFFSET};
 use crate::job::Job;
 use act::{Step, Write};
 
@@ -78,6 +79,13 @@ fn beyond_repair(error: &Error) -> String {
     format!("{error}: {cure}")
 }
 
+/// Returns the extents whose tables may be written to: not those of streams, which nobody writes to,
+/// nor those of which one directory is lost.
+fn mendable(link: &Link) -> impl Iterator<Item = Checker<'_>> {
+    let can_be = |header: &Header| header.packing.is_none() && !header.spared;
+    checkers(link).filter(move |checker| can_be(&checker.header))
+}
+
 /// One repair.
 struct Repair<'a> {
     opener: &'a Opener,
@@ -91,7 +99,7 @@ impl Repair<'_> {
         let mut link = self.opener.open_link(link.path())?;
         for _ in 0..ROUNDS {
             let mut plan = tables::Plan::default();
-            for checker in checkers(&link) {
+            for checker in mendable(&link) {
                 tables::plan(&checker, &mut plan, self.job)?;
             }
             let steps = self.allowed(plan.steps, report);
@@ -120,7 +128,7 @@ impl Repair<'_> {
         let is_sound = own.errors.len() == unclean;
         let is_expected = !self.is_wanted && !report.steps.is_empty() && report.left.is_empty();
         let mut steps = Vec::new();
-        for checker in checkers(link).filter(|checker| checker.header.unclean) {
+        for checker in mendable(link).filter(|checker| checker.header.unclean) {
             let name = quoted(&checker.path);
             let text = match (is_sound, is_expected) {
                 (true, _) => format!("{name}: the mark of a file left open is taken away"),
@@ -138,7 +146,7 @@ impl Repair<'_> {
             steps.push(Step::harmless(text, vec![write]));
         }
         if is_sound {
-            for checker in checkers(link) {
+            for checker in mendable(link) {
                 let needed = checker.needed_bytes(self.job)?;
                 if needed < checker.file_len {
                     steps.push(act::cut(&checker.path, checker.file_len, needed));

@@ -129,8 +129,7 @@ const OF_TABLES: [(Patch, &str); 18] = [
     ),
     (
         |d| patch(d, &[0xff; 4], 56),
-        "error d.vmdk: byte 56: its grain directory at sector 4294967295 does not lie inside the \
-         262144 bytes of the file",
+        "error d.vmdk: its grain directory is lost; the redundant one is used",
     ),
     (
         |d| patch(d, &[1], 72),

@@ -33,14 +33,18 @@ pub(super) enum Format {
     /// One file as ESXi has it, which takes space as it is written
     #[value(name = "vmfsThin")]
     VmfsThin,
+    /// One file of compressed grains, for ESXi and OVF tools; for convert only
+    #[value(name = "streamOptimized", alias = "stream")]
+    Stream,
     /// What a guest sees, byte for byte, in a file that says nothing of itself; for convert only
     #[value(name = "raw")]
     Raw,
 }
 
 impl Format {
-    /// Returns the engine's word for it; `None` for what is no VMware disk.
-    fn of_disk(self) -> Option<DiskFormat> {
+    /// Returns the engine's word for it; `None` for what is no VMware disk. `level` is how hard a
+    /// stream is compressed.
+    fn of_disk(self, level: Option<u8>) -> Option<DiskFormat> {
         Some(match self {
             Self::MonolithicSparse => DiskFormat::MonolithicSparse,
             Self::SplitSparse => DiskFormat::SplitSparse,
@@ -48,6 +52,7 @@ impl Format {
             Self::SplitFlat => DiskFormat::SplitFlat,
             Self::VmfsThick => DiskFormat::VmfsThick,
             Self::VmfsThin => DiskFormat::VmfsThin,
+            Self::Stream => DiskFormat::StreamOptimized { level },
             Self::Raw => return None,
         })
     }
@@ -89,6 +94,9 @@ pub(super) struct Convert {
     /// How the new disk is laid out
     #[arg(long, value_enum, ignore_case = true)]
     format: Format,
+    /// How hard a stream is compressed, from 1, fast, to 9, small
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
+    level: Option<u8>,
     /// What is copied is a raw image, whatever it begins with
     #[arg(long)]
     from_raw: bool,
@@ -96,6 +104,36 @@ pub(super) struct Convert {
     #[arg(long, value_enum, ignore_case = true, default_value = "lsilogic")]
     #[arg(requires = "from_raw")]
     adapter: Adapter,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Export {
+    /// The disk that is exported, with all that it stands on
+    from: PathBuf,
+    /// The new file: a .vmdk
+    to: PathBuf,
+    /// How hard it is compressed, from 1, fast, to 9, small
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
+    level: Option<u8>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Import {
+    /// What is imported: a stream from an OVF package or from ESXi, or any other disk
+    from: PathBuf,
+    /// The new disk: a .vmdk, beside which its other files stand
+    to: PathBuf,
+    /// How the new disk is laid out
+    #[arg(
+        long,
+        value_enum,
+        ignore_case = true,
+        default_value = "monolithicSparse"
+    )]
+    format: Format,
+    /// What is imported is a raw image, whatever it begins with
+    #[arg(long)]
+    from_raw: bool,
 }
 
 #[derive(clap::Args)]
@@ -113,7 +151,10 @@ fn capacity(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn create(args: &Create, session: &mut Session) -> Result<Answer, Failure> {
-    let format = args.format.of_disk();
+    let format = match args.format {
+        Format::Stream => return Err(Failure::usage("nothing can be written to a stream")),
+        format => format.of_disk(None),
+    };
     let call = DiskCall::Create {
         format: format.ok_or_else(|| Failure::usage("a raw image needs no making: truncate"))?,
         capacity_bytes: args.size,
@@ -125,10 +166,37 @@ pub(super) fn create(args: &Create, session: &mut Session) -> Result<Answer, Fai
     made(&file, &what, session)
 }
 
+pub(super) fn export(args: &Export, session: &mut Session) -> Result<Answer, Failure> {
+    let args = Convert {
+        from: args.from.clone(),
+        to: args.to.clone(),
+        format: Format::Stream,
+        level: args.level,
+        from_raw: false,
+        adapter: Adapter::Lsilogic,
+    };
+    convert(&args, session)
+}
+
+pub(super) fn import(args: &Import, session: &mut Session) -> Result<Answer, Failure> {
+    let args = Convert {
+        from: args.from.clone(),
+        to: args.to.clone(),
+        format: args.format,
+        level: None,
+        from_raw: args.from_raw,
+        adapter: Adapter::Lsilogic,
+    };
+    convert(&args, session)
+}
+
 pub(super) fn convert(args: &Convert, session: &mut Session) -> Result<Answer, Failure> {
+    if args.level.is_some() && args.format != Format::Stream {
+        return Err(Failure::usage("--level is for streams"));
+    }
     let to = place::absolute(&args.to)?;
     let path = to.clone();
-    let call = match (args.format.of_disk(), args.from_raw) {
+    let call = match (args.format.of_disk(args.level), args.from_raw) {
         (Some(format), false) => DiskCall::Convert { to: path, format },
         (None, false) => DiskCall::ToRaw { to: path },
         (Some(format), true) => DiskCall::FromRaw {

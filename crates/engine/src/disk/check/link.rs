@@ -20,6 +20,7 @@ pub(super) fn check(link: &Link, report: &mut CheckReport) -> Result<()> {
             .errors
             .push(format!("{} was not closed cleanly", quoted(&file)));
     }
+    report.errors.extend(link.spared());
     check_keys(link, report);
     check_numbers(link, report);
     note_name(link, report);

@@ -76,9 +76,9 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Tells of room that nothing stands in: behind everything, and between. Compressed grains are of
-    /// any length.
+    /// Tells of room that nothing stands in: behind everything, and between.
     fn note_unused(&self, metadata: &Metadata, usage: &Usage, oddities: &mut Findings) {
+        // Compressed grains are of any length.
         if self.header.packing.is_some() {
             return;
         }
