@@ -102,6 +102,8 @@ impl Pool {
         }
         let path = &state.known[id.0 as usize].path;
         let file: Arc<dyn Bytes> = Arc::from(self.store.open(path, Access::Read)?);
+        // Grains mostly lie in the order in which they are asked for.
+        file.will_read_in_order();
         if state.open.len() >= MAX_OPEN {
             state.open.remove(0);
         }

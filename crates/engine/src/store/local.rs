@@ -156,8 +156,8 @@ impl Bytes for LocalFile {
         Ok(())
     }
 
-    fn will_read(&self, offset: u64, len: u64) {
-        self.advise(offset, len, Advice::WillNeed);
+    fn will_read_in_order(&self) {
+        self.advise(0, 0, Advice::Sequential);
     }
 
     fn block_bytes(&self) -> u64 {

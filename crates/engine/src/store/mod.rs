@@ -111,8 +111,9 @@ pub trait Bytes: Send + Sync {
         self.write_at(buf, offset)
     }
 
-    /// Says that these bytes are read next, so that the system may fetch them.
-    fn will_read(&self, _offset: u64, _len: u64) {}
+    /// Says that much of the file will be read, from its beginning to its end: the system fetches more at
+    /// once then.
+    fn will_read_in_order(&self) {}
 
     /// Returns in what units the file's file system gives out its space, in bytes.
     fn block_bytes(&self) -> u64 {
