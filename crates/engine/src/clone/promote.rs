@@ -1,4 +1,4 @@
-//! A linked clone becomes a full one (docs/adr/0016).
+//! A linked clone becomes a full one (docs/adr/0018).
 //!
 //! What other VMs' disks hold for it is copied: they are frozen, so that the VM may run meanwhile. Then
 //! its own links are hung on the copies, which have the content ids of what they are copies of. Its
