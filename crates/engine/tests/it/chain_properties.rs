@@ -425,7 +425,8 @@ fn every_state_reads_as_what_was_done_to_it() {
         Some(seed) => vec![seed],
         None => {
             let cases = wanted.unwrap_or(CASES);
-            let first = now();
+            // Other lives each time where somebody looks for faults, the same ones in each test run.
+            let first = if wanted.is_some() { now() } else { 1 };
             let fresh = (0..cases).map(|case| first.wrapping_add(case));
             kept().into_iter().chain(fresh).collect()
         }
