@@ -86,40 +86,23 @@ pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAns
 }
 
 fn convert(env: &Env, from: &Path, to: &Path, format: DiskFormat, job: &Job) -> Result<()> {
-    let store = &*env.store;
     let patience = env.settings.patience;
-    let _folder = VmLock::acquire(store, folder_of(from), LockMode::Shared, job, patience)?;
-    let chain = open(env, from)?;
-    chain.top().require_unused(store)?;
-    let (create_type, preallocated) = format.parts();
-    job.phase(format!("copying {}", quoted(from)));
-    job.expect_bytes(chain.data_bytes()?);
-    whole_disk::make(env, to, |path| {
-        let copy = Copy {
-            path,
-            create_type: Some(create_type),
-            preallocated,
-            uuid: None,
-            content_id: ContentId::Keep,
-        };
-        match format {
-            DiskFormat::StreamOptimized { level } => {
-                let level = level.unwrap_or(disk::USUAL_LEVEL);
-                disk::export(store, &chain, &copy, level, job).map(drop)
-            }
-            _ => disk::copy(store, &chain, &copy, job).map(drop),
-        }
-    })
+    let _folder = VmLock::acquire(
+        &*env.store,
+        folder_of(from),
+        LockMode::Shared,
+        job,
+        patience,
+    )?;
+    let chain = begin_copy(env, from, open(env, from)?, job)?;
+    copy(env, &chain, to, format, ContentId::Keep, job)
 }
 
 fn to_raw(env: &Env, from: &Path, to: &Path, job: &Job) -> Result<()> {
     let store = &*env.store;
     let patience = env.settings.patience;
     let _folder = VmLock::acquire(store, folder_of(from), LockMode::Shared, job, patience)?;
-    let chain = open(env, from)?;
-    chain.top().require_unused(store)?;
-    job.phase(format!("copying {}", quoted(from)));
-    job.expect_bytes(chain.data_bytes()?);
+    let chain = begin_copy(env, from, open(env, from)?, job)?;
     whole_disk::make(env, to, |to| {
         disk::copy_to_raw(store, &chain, to, job).map(drop)
     })
@@ -133,22 +116,45 @@ fn from_raw(
     adapter: &str,
     job: &Job,
 ) -> Result<()> {
-    let store = &*env.store;
     let opener = env.opener_in(folder_of(from), Vec::new())?;
-    let chain = opener.open_raw(from, adapter, HARDWARE_VERSION)?;
-    chain.top().require_unused(store)?;
-    let (create_type, preallocated) = format.parts();
+    let raw = opener.open_raw(from, adapter, HARDWARE_VERSION)?;
+    let chain = begin_copy(env, from, raw, job)?;
+    copy(env, &chain, to, format, ContentId::Fresh, job)
+}
+
+/// Says that the disk `from` is being copied, which nobody may be writing to.
+fn begin_copy(env: &Env, from: &Path, chain: Chain, job: &Job) -> Result<Chain> {
+    chain.top().require_unused(&*env.store)?;
     job.phase(format!("copying {}", quoted(from)));
     job.expect_bytes(chain.data_bytes()?);
+    Ok(chain)
+}
+
+fn copy(
+    env: &Env,
+    chain: &Chain,
+    to: &Path,
+    format: DiskFormat,
+    content_id: ContentId,
+    job: &Job,
+) -> Result<()> {
+    let store = &*env.store;
+    let (create_type, preallocated) = format.parts();
     whole_disk::make(env, to, |path| {
         let copy = Copy {
             path,
             create_type: Some(create_type),
             preallocated,
             uuid: None,
-            content_id: ContentId::Fresh,
+            content_id,
         };
-        disk::copy(store, &chain, &copy, job).map(drop)
+        match format {
+            DiskFormat::StreamOptimized { level } => {
+                let level = level.unwrap_or(disk::USUAL_LEVEL);
+                disk::export(store, chain, &copy, level, job).map(drop)
+            }
+            _ => disk::copy(store, chain, &copy, job).map(drop),
+        }
     })
 }
 
