@@ -69,7 +69,10 @@ impl Stage {
         self.store.sync_dir(&self.dir)?;
         if !self.store.exists(&self.target) {
             match self.store.rename_new(&self.dir, &self.target) {
-                Ok(()) => return self.store.sync_dir(folder_of(&self.target)),
+                Ok(()) => {
+                    undo.made_tree(&self.target);
+                    return self.store.sync_dir(folder_of(&self.target));
+                }
                 Err(error) if error.kind() == Kind::FileExists => {}
                 Err(error) => return Err(error),
             }

@@ -62,11 +62,17 @@ fn disks(mem: &Mem, folder: &str) -> BTreeMap<PathBuf, u64> {
 }
 
 /// The names of files, but for what whoever works there next takes away: locks that name nobody, and
-/// texts that were to be replaced.
+/// texts that were to be replaced, the list of a promotion.
 fn names(files: &BTreeMap<PathBuf, u64>) -> BTreeSet<&PathBuf> {
     let is_passing = |path: &PathBuf| {
         let name = path.to_string_lossy();
-        name.ends_with(".lck") || name.contains(".vmx.replix-") || name.contains(".vmsd.replix-")
+        let hidden = [
+            ".vmx.replix-",
+            ".vmsd.replix-",
+            ".nvram.replix-",
+            "-promotion.replix-",
+        ];
+        name.ends_with(".lck") || hidden.iter().any(|part| name.contains(part))
     };
     files.keys().filter(|path| !is_passing(path)).collect()
 }
@@ -210,7 +216,8 @@ impl Course {
         let before = files(&self.image.to_mem(), Path::new("/vms"));
         let known: BTreeSet<_> = names(&before).union(&names(&self.made)).copied().collect();
         let goes = [BASE, CLONE].iter().any(|path| self.goes(Path::new(path)));
-        let is_fine = match seen == self.before && seen != self.after && !goes {
+        let may_leave = goes || self.operation.takes_up;
+        let is_fine = match seen == self.before && seen != self.after && !may_leave {
             true => names(&found) == names(&before),
             // What the operation no longer needs may be there still.
             false => names(&found).is_subset(&known),
@@ -296,12 +303,14 @@ tests! {
     linked_clone_of_a_snapshot: "linked clone of a snapshot",
     delete_a_vm: "delete a VM",
     delete_a_linked_clone: "delete a linked clone",
+    promote_a_linked_clone: "promote a linked clone",
     raise_the_hardware_version: "raise the hardware version",
     add_a_network_adapter: "add a network adapter",
     create_a_disk_that_grows: "create a disk that grows",
     create_a_split_disk: "create a split disk",
     copy_a_disk: "copy a disk",
     copy_a_disk_to_a_flat_one: "copy a disk to a flat one",
+    export_a_disk: "export a disk",
     grow_a_disk: "grow a disk",
     compact_a_disk: "compact a disk",
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::world::{self, ALONE, BASE, CLONE, COPY};
-use crate::clone::{self, CloneKind, CloneSpec, DeleteSpec, Unfinished};
+use crate::clone::{self, CloneKind, CloneSpec, DeleteSpec, PromoteSpec, Unfinished};
 use crate::disk::{DiskCall, DiskFormat};
 use crate::error::Result;
 use crate::job::Job;
@@ -23,6 +23,8 @@ pub struct Operation {
     pub clear: fn(&Env) -> Result<()>,
     /// The folder whose disks' bytes stay as they are.
     pub untouched: Option<&'static str>,
+    /// Whether it may leave files behind when it fails, which it takes up when it is done again.
+    pub takes_up: bool,
 }
 
 const fn operation(name: &'static str, world: fn(&Mem), work: fn(&Env) -> Result<()>) -> Operation {
@@ -32,12 +34,18 @@ const fn operation(name: &'static str, world: fn(&Mem), work: fn(&Env) -> Result
         work,
         clear: |_| Ok(()),
         untouched: None,
+        takes_up: false,
     }
 }
 
 impl Operation {
     const fn leaving(mut self, folder: &'static str) -> Self {
         self.untouched = Some(folder);
+        self
+    }
+
+    const fn taking_up(mut self) -> Self {
+        self.takes_up = true;
         self
     }
 
@@ -100,6 +108,12 @@ pub const OPERATIONS: &[Operation] = &[
         delete(env, CLONE)
     })
     .leaving("/vms/base"),
+    operation("promote a linked clone", with_clone, |env| {
+        let spec = PromoteSpec { remove_base: false };
+        clone::promote(env, Path::new(CLONE), spec, &Job::new()).map(drop)
+    })
+    .leaving("/vms/base")
+    .taking_up(),
     operation("raise the hardware version", world::with_base, |env| {
         hardware::upgrade(env, Path::new(BASE), &Job::new())
     }),
@@ -118,6 +132,10 @@ pub const OPERATIONS: &[Operation] = &[
     .leaving("/vms/disks"),
     operation("copy a disk to a flat one", world::with_disk, |env| {
         convert(env, DiskFormat::VmfsThin)
+    })
+    .leaving("/vms/disks"),
+    operation("export a disk", world::with_disk, |env| {
+        convert(env, DiskFormat::StreamOptimized { level: None })
     })
     .leaving("/vms/disks"),
     operation("grow a disk", world::with_disk, |env| {

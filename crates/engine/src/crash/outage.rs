@@ -400,7 +400,7 @@ fn apply(image: &mut Image, change: &Change, fate: Fate) {
 }
 
 /// How many states are drawn by lot, besides those that are made one by one.
-const DRAWN: usize = 48;
+const DRAWN: usize = 96;
 
 /// Returns choices of what became of the changes, of which those that are `pending` may be lost.
 fn choices(changes: &[Change], pending: &[usize]) -> Vec<Vec<Fate>> {

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::PowerState;
 use super::env::Env;
+use super::files;
+use super::firmware::VARIABLES_ENDING;
 use super::lock::{VmLock, VmwareLock};
 use super::open::VmFolder;
 use super::state::{self, StateReport};
@@ -102,7 +104,10 @@ impl<'a> Claim<'a> {
 /// Removes what processes left that ended while they replaced one of the VM's texts: who holds the VM
 /// alone is the only one that does.
 fn sweep(store: &dyn Store, vm: &VmFolder) {
-    for path in [vm.vmx(), &vm.vmsd_path(store)] {
+    let beside = |ending| files::beside(store, vm.vmx(), ending);
+    let firmware = ["nvram", VARIABLES_ENDING].map(beside);
+    let texts = [vm.vmx().to_path_buf(), vm.vmsd_path(store)];
+    for path in texts.iter().chain(&firmware) {
         for left in hidden_siblings(store, path) {
             // It is in nobody's way, and a folder of that name is none of ours.
             let _ = store.remove_file(&left);
