@@ -177,6 +177,23 @@ impl Error {
         self
     }
 
+    /// Speaks of `to` where it speaks of the folder `from`: what is made out of sight is called as it will
+    /// be.
+    #[must_use]
+    pub fn speaking_of(mut self, from: &Path, to: &Path) -> Self {
+        let [old, new] = [from, to].map(|path| escaped(&path.to_string_lossy()));
+        self.0.text = self.0.text.replace(&old, &new);
+        let rest = self
+            .0
+            .path
+            .as_deref()
+            .and_then(|path| path.strip_prefix(from).ok());
+        if let Some(path) = rest.map(|rest| to.join(rest)) {
+            self.0.path = Some(path);
+        }
+        self
+    }
+
     /// Returns the kind.
     pub fn kind(&self) -> Kind {
         self.0.kind

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
 use crate::snapshot::clear_unfinished;
-use crate::store::{FileKind, LockMode, Store, files_with_ending, replace};
+use crate::store::{FileKind, LockMode, Store, files_with_ending, hidden_siblings, replace};
 use crate::vm::belongings::{self, Role};
 use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, consent, files, kin};
 
@@ -46,6 +46,10 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
     // From here on it goes through to the end: half a VM is of no use to anybody.
     for link in &links {
         link.remove(&*env.store)?;
+        for left in hidden_siblings(&*env.store, link.path()) {
+            // A text that was to replace the descriptor.
+            let _ = env.store.remove_file(&left);
+        }
     }
     for part in &parts {
         remove(&*env.store, part)?;

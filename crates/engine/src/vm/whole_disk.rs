@@ -34,7 +34,7 @@ pub(super) fn make(env: &Env, path: &Path, make: impl FnOnce(&Path) -> Result<()
     // After a power failure it is this folder that tells of a disk that was not finished.
     store.sync_dir(folder)?;
     let name = path.file_name().unwrap_or_default();
-    make(&stage.join(name))?;
+    make(&stage.join(name)).map_err(|error| error.speaking_of(&stage, folder))?;
     store.sync_dir(&stage)?;
     let entries = store.list(&stage)?.into_iter().map(|entry| entry.name);
     let others: Vec<_> = entries.filter(|entry| entry != name).collect();
