@@ -54,7 +54,7 @@ enum Command {
     Check,
     /// Makes the Python environments with the clients that the tests run; prints their folder
     Clients,
-    /// Builds VixCOM.dll and registers it in a Wine prefix; the last line is WINEPREFIX=<path>
+    /// Builds VixCOM.dll and registers it in a Wine prefix; the last line is WINEPREFIX=PATH
     Com,
     /// Shows the product end to end on the test guest
     Demo,

@@ -157,6 +157,11 @@ pub fn valgrind(command: &Command) -> Output {
         .arg("--fair-sched=yes")
         .args(["--errors-for-leak-kinds=definite,indirect,possible"])
         .args(["--show-leak-kinds=definite,indirect,possible"])
+        .arg(concat!(
+            "--suppressions=",
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/valgrind.supp"
+        ))
         .arg(command.get_program())
         .args(command.get_args());
     for (name, value) in command.get_envs() {

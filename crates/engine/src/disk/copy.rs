@@ -2,7 +2,7 @@
 //!
 //! What the guest sees is copied in the order of its addresses. Grains of zeros are not written,
 //! so that a sparse disk stays sparse, and a flat copy has holes where nothing was. How the bytes get
-//! to their place is [`Target`]'s.
+//! to their place is `Target`'s.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

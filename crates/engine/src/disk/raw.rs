@@ -54,10 +54,10 @@ impl Opener {
 
 /// Writes what a guest sees of `chain` to the new file `to`, whose holes are what reads as zeros.
 ///
-/// The job advances as that of [`copy`]. All is durable but the name: the caller syncs the folder.
+/// The job advances as that of [`copy()`]. All is durable but the name: the caller syncs the folder.
 ///
 /// # Errors
-/// Those of [`copy`]. No file is left.
+/// Those of [`copy()`]. No file is left.
 pub fn copy_to_raw(store: &dyn Store, chain: &Chain, to: &Path, job: &Job) -> Result<()> {
     // Of one that was cut off.
     for left in hidden_siblings(store, to) {

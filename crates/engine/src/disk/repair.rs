@@ -29,7 +29,7 @@ const ROUNDS: usize = 1024;
 /// does: what the guest sees is not changed then.
 ///
 /// # Errors
-/// Those of [`check`]; `FileLocked`; `DiskUnsupported` for a disk that is not to be written;
+/// Those of [`check()`]; `FileLocked`; `DiskUnsupported` for a disk that is not to be written;
 /// `Cancelled`, and what the system says: the disk is as it was then.
 pub fn repair(
     opener: &Opener,
