@@ -115,10 +115,31 @@ impl Pair<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::super::testing::{Sample, any_chain};
     use super::*;
+    use crate::disk::{Opener, Places};
+    use crate::store::{Store, read_small, write_new};
+
+    /// Opens the disk of `b` in the store of `a`, under a path of its own: files are known by theirs.
+    fn beside(a: &Sample, b: &Sample) -> Chain {
+        let folder = Path::new("/other");
+        a.store.create_dir(folder).unwrap();
+        for entry in b.store.list(Path::new("/vm")).unwrap() {
+            let from = Path::new("/vm").join(&entry.name);
+            let bytes = read_small(&b.store, &from, 1 << 30).unwrap();
+            write_new(&a.store, &folder.join(&entry.name), &bytes).unwrap();
+        }
+        let places = Places::of(&a.store, folder).unwrap();
+        let opener = Opener::new(Arc::new(a.store.clone()), places);
+        opener
+            .open(&folder.join(b.top.file_name().unwrap()))
+            .unwrap()
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
@@ -127,7 +148,7 @@ mod tests {
         fn first_difference_is_that_of_the_contents(a in any_chain(), b in any_chain()) {
             let (a, b) = (Sample::new(&a), Sample::new(&b));
             let differ = a.content.iter().zip(&b.content).position(|(a, b)| a != b);
-            let (one, other) = (a.open(&a.top), b.open(&b.top));
+            let (one, other) = (a.open(&a.top), beside(&a, &b));
             let job = Job::new();
             let found = compare(&one, &other, &job).unwrap();
             prop_assert_eq!(found.first_difference, differ.map(|at| at as u64));
