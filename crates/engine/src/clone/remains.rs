@@ -12,11 +12,14 @@ use crate::vm::{Claim, Env, files};
 pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Vec<PathBuf> {
     let store = &*env.store;
     let own = env.own_folders(&claim.vm);
+    // A stranger's descriptor may name any file.
+    let is_disk = |path: &Path| {
+        let ending = path.extension().unwrap_or_default();
+        ending.eq_ignore_ascii_case("vmdk")
+    };
     let is_own = |path: &Path| {
-        let is_file = store
-            .meta(path)
-            .is_ok_and(|meta| meta.kind == FileKind::File);
-        is_file && own.hold(store, path)
+        let meta = store.meta(path);
+        is_disk(path) && meta.is_ok_and(|meta| meta.kind == FileKind::File) && own.hold(store, path)
     };
     let Ok(Some(path)) = env.own_file(&claim.vm, name) else {
         return Vec::new();

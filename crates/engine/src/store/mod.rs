@@ -452,11 +452,13 @@ pub fn has_unfinished(store: &dyn Store, dir: &Path) -> bool {
     names.any(|name| name.starts_with('.') && name.contains(UNFINISHED))
 }
 
-/// Returns what [`hidden_sibling`] named for `path` and is there.
+/// Returns what [`hidden_sibling`] named for `path` and is there. A link is none of ours, whatever it is
+/// called: it may lead to what is somebody's.
 pub fn hidden_siblings(store: &dyn Store, path: &Path) -> Vec<PathBuf> {
     let (dir, prefix) = (folder_of(path), hidden_prefix(path));
     let entries = store.list(dir).unwrap_or_default().into_iter();
     entries
+        .filter(|entry| entry.kind != FileKind::Other)
         .filter(|entry| entry.name.to_string_lossy().starts_with(&prefix))
         .map(|entry| dir.join(entry.name))
         .collect()

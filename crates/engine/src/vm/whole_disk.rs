@@ -46,7 +46,9 @@ pub(super) fn make(env: &Env, path: &Path, make: impl FnOnce(&Path) -> Result<()
     }
     store.sync_dir(folder)?;
     undo.keep();
-    store.remove_dir(&stage)
+    // The disk is there; the empty folder goes the next time at the latest.
+    let _ = store.remove_dir(&stage);
+    Ok(())
 }
 
 /// Refuses a place where something stands, or that is in no folder.
@@ -139,6 +141,23 @@ mod tests {
         })
         .unwrap();
         assert_eq!(names(&mem), ["a-flat.vmdk", "a.vmdk"]);
+    }
+
+    #[test]
+    fn link_that_is_called_like_a_hidden_folder_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("home");
+        std::fs::create_dir(&precious).unwrap();
+        std::fs::write(precious.join("notes"), "x").unwrap();
+        let path = folder.path().join("a.vmdk");
+        let link = folder.path().join(".a.vmdk.replix-0123456789abcdef");
+        std::os::unix::fs::symlink(&precious, link).unwrap();
+        let env = Env {
+            store: Arc::new(crate::store::Local),
+            settings: Settings::default(),
+        };
+        make(&env, &path, |path| write_new(&*env.store, path, b"a")).unwrap();
+        assert!(precious.join("notes").exists() && path.exists());
     }
 
     #[test]
