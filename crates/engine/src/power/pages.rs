@@ -338,6 +338,7 @@ impl<'a> Out<'a> {
         let (place, count) = match (self.kind, self.memory) {
             (PAGES | BARE, Some(memory)) => {
                 memory.write_at(&self.waiting, self.place)?;
+                memory.begin_sync(self.place, len as u64);
                 self.written = self.written.max(self.place + len as u64);
                 (self.place, len / PAGE)
             }

@@ -3,7 +3,7 @@
 //! Short, because QEMU speaks to one client at a time: whoever asks how a VM is waits for the end of
 //! the conversation before.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, BufWriter};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -72,7 +72,7 @@ impl Command for ServeScreen {
 
 /// A conversation with a running QEMU.
 pub(super) struct Control {
-    qmp: Qmp<Stream<BufReader<UnixStream>, UnixStream>>,
+    qmp: Qmp<Stream<BufReader<UnixStream>, BufWriter<UnixStream>>>,
     /// The same connection; for its time limits.
     stream: UnixStream,
     socket: std::path::PathBuf,
@@ -88,7 +88,7 @@ impl Control {
         let stream = UnixStream::connect(socket).map_err(failed)?;
         stream.set_read_timeout(Some(ANSWER)).map_err(failed)?;
         stream.set_write_timeout(Some(ANSWER)).map_err(failed)?;
-        let writer = stream.try_clone().map_err(failed)?;
+        let writer = BufWriter::new(stream.try_clone().map_err(failed)?);
         let mut reader = BufReader::new(stream.try_clone().map_err(failed)?);
         // The client takes a greeting for granted; a QEMU that just ended sends none.
         if reader.fill_buf().map_err(failed)?.is_empty() {

@@ -24,7 +24,7 @@ use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget, running};
 use super::saved::{self, Saved};
 use super::shares::{self, Shares};
-use super::stop::await_end;
+use super::stop::{POLL, await_end, cut};
 use super::user::{self, Servant};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
@@ -244,7 +244,7 @@ fn resume(
     };
     if let Err(error) = go_on() {
         let ended = await_end(record, HANGING_UP, &Job::new())?;
-        super::stop::cut(store, record)?;
+        cut(store, record)?;
         return Err(match ended {
             true => failure(store, vm).hint(INCOMPATIBLE),
             false => error,
@@ -559,7 +559,7 @@ fn await_ready(
             // The socket serves one client at a time.
             drop(control);
             let ended = await_end(record, HANGING_UP, &Job::new())?;
-            super::stop::cut(store, record)?;
+            cut(store, record)?;
             return Err(match ended {
                 true => failure(store, vm),
                 false => error,
@@ -569,11 +569,11 @@ fn await_ready(
             return Err(failure(store, vm));
         }
         if job.check().is_err() || Instant::now() >= deadline {
-            super::stop::cut(store, record)?;
+            cut(store, record)?;
             job.check()?;
             return Err(failure(store, vm));
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(POLL);
     }
 }
 

@@ -26,6 +26,9 @@ const HARD: Duration = Duration::from_secs(10);
 /// A machine that was started has its socket by then.
 const SOCKET: Duration = Duration::from_secs(2);
 
+/// How often we look whether a machine is there, or gone: most are within a few hundredths of a second.
+pub(super) const POLL: Duration = Duration::from_millis(1);
+
 /// Powers the VM at `vmx` off.
 ///
 /// # Errors
@@ -88,7 +91,7 @@ fn quit(record: &Record, runtime: &Runtime) {
     let deadline = Instant::now() + SOCKET;
     let told = || Control::connect(&runtime.socket()).and_then(|mut control| control.quit());
     while told().is_err() && record.is_alive() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(POLL);
     }
 }
 
@@ -103,7 +106,7 @@ pub(super) fn await_end(record: &Record, limit: Duration, job: &Job) -> Result<b
         if Instant::now() >= deadline {
             return Ok(false);
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(POLL);
     }
     Ok(true)
 }
@@ -116,6 +119,6 @@ fn await_clean(store: &dyn Store, record: &Record, runtime: &Runtime) {
         if Instant::now() >= deadline {
             return forget(store, &record.vmx, record.pid);
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(POLL);
     }
 }

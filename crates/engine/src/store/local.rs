@@ -150,10 +150,14 @@ impl Bytes for LocalFile {
         }
         if done < buf.len() {
             self.write_at(&buf[done..], offset + done as u64)?;
-            // Linux begins the write-back of pages that it is to forget.
-            self.advise(offset, buf.len() as u64, Advice::DontNeed);
+            self.begin_sync(offset, buf.len() as u64);
         }
         Ok(())
+    }
+
+    fn begin_sync(&self, offset: u64, len: u64) {
+        // Linux begins the write-back of pages that it is to forget; until it is done they stay.
+        self.advise(offset, len, Advice::DontNeed);
     }
 
     fn will_read_in_order(&self) {

@@ -111,6 +111,10 @@ pub trait Bytes: Send + Sync {
         self.write_at(buf, offset)
     }
 
+    /// Has the system begin to bring to the disk what was written there, so that a later
+    /// [`Bytes::sync`] waits for less of it.
+    fn begin_sync(&self, _offset: u64, _len: u64) {}
+
     /// Says that much of the file will be read, from its beginning to its end: the system fetches more at
     /// once then.
     fn will_read_in_order(&self) {}
