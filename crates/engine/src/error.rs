@@ -273,6 +273,7 @@ fn kind_of(error: &io::Error) -> Kind {
         E::InvalidFilename => Kind::FileName,
         E::ResourceBusy | E::ExecutableFileBusy | E::WouldBlock => Kind::FileLocked,
         E::TimedOut => Kind::Timeout,
+        E::Unsupported => Kind::NotSupported,
         _ => Kind::Io,
     }
 }

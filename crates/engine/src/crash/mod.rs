@@ -315,4 +315,7 @@ tests! {
     export_a_disk: "export a disk",
     grow_a_disk: "grow a disk",
     compact_a_disk: "compact a disk",
+    rename_a_disk: "rename a disk",
+    repair_a_disk: "repair a disk",
+    relink_a_clone: "relink a clone",
 }

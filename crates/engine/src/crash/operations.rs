@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::world::{self, ALONE, BASE, CLONE, COPY};
-use crate::clone::{self, CloneKind, CloneSpec, DeleteSpec, PromoteSpec, Unfinished};
+use crate::clone::{self, CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec, Unfinished};
 use crate::disk::{DiskCall, DiskFormat};
 use crate::error::Result;
 use crate::job::Job;
 use crate::snapshot::{self, RevertSpec, SnapshotRef};
-use crate::store::{Mem, create_dirs};
+use crate::store::{Mem, create_dirs, files_with_ending};
 use crate::vm::{Connection, Env, adapters, disk_call, hardware};
 
 /// An operation that the power fails in.
@@ -145,6 +145,17 @@ pub const OPERATIONS: &[Operation] = &[
     operation("compact a disk", world::with_disk, |env| {
         disk(env, &DiskCall::Compact)
     }),
+    operation("rename a disk", world::with_disk, |env| {
+        disk(env, &DiskCall::Rename { to: COPY.into() })
+    }),
+    operation("repair a disk", world::with_damaged_disk, |env| {
+        disk(env, &DiskCall::Repair { dry_run: false })
+    }),
+    operation("relink a clone", with_lost_parent, |env| {
+        let spec = RelinkSpec { parent: None };
+        clone::relink(env, Path::new(CLONE), &spec, &Job::new()).map(drop)
+    })
+    .leaving("/vms/base"),
 ];
 
 fn revert(env: &Env, name: &str) -> Result<()> {
@@ -190,6 +201,15 @@ pub fn delete(env: &Env, vmx: &str) -> Result<()> {
 fn with_clone(mem: &Mem) {
     world::with_snapshots(mem);
     clone(&world::env(mem), CloneKind::Linked, Some("b")).unwrap();
+}
+
+/// The clone's disks name a folder that there is not.
+fn with_lost_parent(mem: &Mem) {
+    with_clone(mem);
+    let folder = Path::new("/vms/clone");
+    for path in files_with_ending(mem, folder, "vmdk") {
+        world::overwrite(mem, &path, b"base/", b"gone/");
+    }
 }
 
 fn with_folder(mem: &Mem) {

@@ -75,11 +75,12 @@ impl Image {
     /// Returns a disk with this on it, on a machine that was started anew.
     pub fn to_mem(&self) -> Mem {
         let mem = Mem::new();
-        self.put(&mem, Path::new("/"), ROOT);
+        self.put(&mem, Path::new("/"), ROOT, &mut BTreeMap::new());
         mem
     }
 
-    fn put(&self, mem: &Mem, dir: &Path, id: u64) {
+    /// Puts there what is in a folder; `names` are those that files have already.
+    fn put(&self, mem: &Mem, dir: &Path, id: u64, names: &mut BTreeMap<u64, PathBuf>) {
         let below = self
             .entries
             .range((id, OsString::new())..(id + 1, OsString::new()));
@@ -88,10 +89,14 @@ impl Image {
             match node {
                 Node::Dir(id) => {
                     create_dirs(mem, &path).unwrap();
-                    self.put(mem, &path, *id);
+                    self.put(mem, &path, *id, names);
+                }
+                Node::File(file) if names.contains_key(file) => {
+                    mem.link(&names[file], &path).unwrap();
                 }
                 Node::File(file) => {
                     let bytes = &self.contents[file];
+                    names.insert(*file, path.clone());
                     let bytes = if path.extension().is_some_and(|ending| ending == "lck") {
                         Arc::new(of_the_dead(bytes))
                     } else {

@@ -27,6 +27,9 @@ pub const ALONE: &str = "/vms/disks/alone.vmdk";
 /// A copy of that.
 pub const COPY: &str = "/vms/disks/copy.vmdk";
 
+/// Where the header of a disk that grows says whether it was closed.
+const UNCLEAN_AT: u64 = 72;
+
 /// Six grains, the last of them not whole.
 const SECTORS: u64 = 128 * 5 + 37;
 
@@ -83,6 +86,31 @@ pub fn with_disk(mem: &Mem) {
     write_grain(mem, &chain, 4, 7);
     let chain = open_alone(mem, Path::new(ALONE)).unwrap();
     write_grain(mem, &chain, 1, 8);
+}
+
+/// The same, not closed cleanly, and with a grain that one of the two tables has lost.
+pub fn with_damaged_disk(mem: &Mem) {
+    with_disk(mem);
+    let chain = open_alone(mem, Path::new(ALONE)).unwrap();
+    let ExtentData::Sparse { header, .. } = &chain.top().extents()[0].data else {
+        panic!("it grows");
+    };
+    let file = mem.open(Path::new(ALONE), Access::Write).unwrap();
+    let table = number(&*file, header.rgd_offset.unwrap() * SECTOR);
+    file.write_at(&[0; 4], u64::from(table) * SECTOR + 4)
+        .unwrap();
+    file.write_at(&[1], UNCLEAN_AT).unwrap();
+}
+
+/// Writes other bytes over some wherever they are in a file, as many.
+pub fn overwrite(mem: &Mem, path: &Path, old: &[u8], new: &[u8]) {
+    let file = mem.open(path, Access::Write).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let found = bytes.windows(old.len()).enumerate();
+    for (at, _) in found.filter(|(_, window)| *window == old) {
+        file.write_at(new, at as u64).unwrap();
+    }
 }
 
 /// Takes a snapshot of the VM that is there from the beginning.

@@ -1,7 +1,7 @@
 //! Giving a disk another name: its descriptor, its extents, and the hints of what stands on it.
 //!
 //! The files get their new names beside the old ones, which go last: at any moment the disk is whole
-//! under one of the two.
+//! under one of the two. One that was cut off is finished by doing it again.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::files::Made;
 use super::link::Link;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::Descriptor;
-use crate::store::{Store, folder_of, write_new};
+use crate::store::{Store, folder_of, read_small, replace, write_new};
 
 /// Renames the disk at `path` to `to`, in the same folder; `children` are all that stand on it.
 ///
@@ -27,8 +27,9 @@ pub fn rename(opener: &Opener, path: &Path, to: &Path, children: &[Link]) -> Res
     let store = opener.store().as_ref();
     let renaming = Renaming::new(&link, to)?;
     let mut made = Made::new(store);
+    let mut was_cut_off = false;
     for (from, to) in &renaming.files {
-        give_name(store, from, to)?;
+        was_cut_off |= !give_name(store, from, to)?;
         made.add(to.clone());
     }
     if link.embedded().is_some() {
@@ -37,15 +38,19 @@ pub fn rename(opener: &Opener, path: &Path, to: &Path, children: &[Link]) -> Res
         })?;
     } else {
         let text = renaming.descriptor(&link)?;
+        match was_cut_off {
+            true => finish_text(store, to, text.as_bytes())?,
+            false => write_new(store, to, text.as_bytes())?,
+        }
         made.add(to.to_path_buf());
-        write_new(store, to, text.as_bytes())?;
     }
     store.sync_dir(folder_of(to))?;
     hang(store, children, to)?;
     made.keep();
+    // The one with the descriptor first: without it, the others are nobody's second names.
     let extents = renaming.files.iter().map(|(from, _)| from.as_path());
-    let old = extents.filter(|from| *from != link.path());
-    for file in old.chain([link.path()]) {
+    let extents = extents.filter(|from| *from != link.path());
+    for file in [link.path()].into_iter().chain(extents) {
         store.remove_file(file)?;
     }
     store.sync_dir(folder_of(to))
@@ -110,14 +115,34 @@ impl Renaming {
     }
 }
 
-fn give_name(store: &dyn Store, from: &Path, to: &Path) -> Result<()> {
+/// Gives a file a second name; tells whether it had not got it from a renaming that was cut off.
+fn give_name(store: &dyn Store, from: &Path, to: &Path) -> Result<bool> {
     match store.link(from, to) {
-        // FAT and its like.
-        Err(error) if matches!(error.kind(), Kind::Denied | Kind::NotSupported) => {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == Kind::NotSupported => {
             let text = format!("{} cannot have two names: {error}", quoted(from));
             Err(Error::new(Kind::NotSupported, text).at(from))
         }
-        linked => linked,
+        Err(error) if error.kind() == Kind::FileExists && is_same(store, from, to)? => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells whether two names are one file's.
+fn is_same(store: &dyn Store, one: &Path, other: &Path) -> Result<bool> {
+    Ok(store.meta(one)?.stamp == store.meta(other)?.stamp)
+}
+
+/// Writes the text of a renaming that was cut off, of which a beginning may be there.
+fn finish_text(store: &dyn Store, path: &Path, bytes: &[u8]) -> Result<()> {
+    match write_new(store, path, bytes) {
+        Err(error) if error.kind() == Kind::FileExists => {
+            let found = read_small(store, path, bytes.len() as u64).ok();
+            found
+                .filter(|found| bytes.starts_with(found))
+                .map_or(Err(error), |_| replace(store, path, bytes))
+        }
+        written => written,
     }
 }
 
@@ -202,6 +227,10 @@ mod tests {
                 mem.limit_changes(None);
                 let found = check(&opener(&mem), Path::new(CHILD), &Job::new()).unwrap();
                 assert_eq!(found.errors, [""; 0], "{create_type:?} {changes}");
+                if mem.exists(Path::new(OLD)) {
+                    run(&mem).unwrap();
+                    assert!(!mem.exists(Path::new(OLD)), "{create_type:?} {changes}");
+                }
                 if done.is_ok() {
                     break;
                 }

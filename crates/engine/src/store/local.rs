@@ -346,7 +346,11 @@ impl Store for Local {
     }
 
     fn link(&self, from: &Path, to: &Path) -> Result<()> {
-        std::fs::hard_link(from, to).map_err(|error| Error::io("create", to, error))
+        std::fs::hard_link(from, to).map_err(|error| match error.raw_os_error() {
+            // FAT and its like.
+            Some(libc::EPERM) => Error::io("create", to, io::ErrorKind::Unsupported.into()),
+            _ => Error::io("create", to, error),
+        })
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {

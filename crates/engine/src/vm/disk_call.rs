@@ -168,7 +168,6 @@ fn rename(env: &Env, path: &Path, to: &Path, job: &Job) -> Result<()> {
         .store
         .canonical(folder_of(to))?
         .join(to.file_name().unwrap_or_default());
-    whole_disk::require_none(&*env.store, &to)?;
     require_no_snapshot(env, &path)?;
     let children = children_of(env, &path)?;
     let mut locks = Vec::new();
