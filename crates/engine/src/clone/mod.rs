@@ -3,6 +3,9 @@
 #[cfg(feature = "local")]
 mod config;
 #[cfg(feature = "local")]
+#[cfg(test)]
+mod crowd;
+#[cfg(feature = "local")]
 mod delete;
 #[cfg(feature = "local")]
 mod foreign;

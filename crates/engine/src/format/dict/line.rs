@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A line with its end, exactly as in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(super) struct Line {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The name in lower case: names differ only by more than case.
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) name: Range<usize>,
     /// The value with its quotes.
     pub(super) token: Range<usize>,
@@ -118,9 +119,10 @@ fn parse_entry(line: &[u8]) -> Option<Entry> {
         return None;
     }
     let name = start..end;
-    let key = String::from_utf8_lossy(&line[name.clone()]).to_ascii_lowercase();
+    let mut key = String::from_utf8_lossy(&line[name.clone()]).into_owned();
+    key.make_ascii_lowercase();
     Some(Entry {
-        key,
+        key: key.into(),
         name,
         token,
         value,
@@ -184,7 +186,7 @@ mod tests {
     fn read(line: &str) -> Option<(String, String)> {
         let line = Line::parse(line.as_bytes());
         let value = String::from_utf8(line.value()?.into_owned()).unwrap();
-        Some((line.entry?.key, value))
+        Some((line.entry?.key.to_string(), value))
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 mod line;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use self::line::Line;
 use super::charset::Charset;
@@ -43,7 +45,7 @@ impl LineEnd {
 pub struct Dictionary {
     lines: Vec<Line>,
     /// Line of each name (in lower case) that counts.
-    index: HashMap<String, usize>,
+    index: HashMap<Arc<str>, usize>,
     charset: Charset,
     line_end: LineEnd,
 }
@@ -90,7 +92,11 @@ impl Dictionary {
 
     /// Returns the file's bytes: those that were read, but for what was edited.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.lines.iter().flat_map(|l| &l.raw).copied().collect()
+        let mut out = Vec::with_capacity(self.lines.iter().map(|l| l.raw.len()).sum());
+        for line in &self.lines {
+            out.extend_from_slice(&line.raw);
+        }
+        out
     }
 
     /// Returns the file's bytes with every line ended by LF, as a snapshot's state file holds them.
@@ -183,8 +189,9 @@ impl Dictionary {
         for (at, line) in self.lines.iter().enumerate() {
             let Some(entry) = &line.entry else { continue };
             let counts = self.index.get(&entry.key) == Some(&at);
-            if !counts && !found.contains(&entry.key) {
-                found.push(entry.key.clone());
+            let is_known = |known: &String| **known == *entry.key;
+            if !counts && !found.iter().any(is_known) {
+                found.push(entry.key.to_string());
             }
         }
         found
@@ -201,7 +208,11 @@ impl Dictionary {
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        self.index.get(&name.to_ascii_lowercase()).copied()
+        let key = match name.bytes().any(|b| b.is_ascii_uppercase()) {
+            true => Cow::Owned(name.to_ascii_lowercase()),
+            false => Cow::Borrowed(name),
+        };
+        self.index.get(&*key).copied()
     }
 }
 
@@ -241,9 +252,12 @@ impl Dictionary {
 
     /// Removes the entries whose names, in lower case, `unwanted` picks.
     pub fn remove_matching(&mut self, mut unwanted: impl FnMut(&str) -> bool) {
+        let before = self.lines.len();
         self.lines
             .retain(|line| line.entry.as_ref().is_none_or(|e| !unwanted(&e.key)));
-        self.index = index_of(&self.lines);
+        if self.lines.len() < before {
+            self.index = index_of(&self.lines);
+        }
     }
 
     /// Renames the entries for whose names, as spelled, `new_name` gives another.
@@ -297,13 +311,14 @@ impl Dictionary {
             return;
         }
         self.end_last_line();
-        let end = self.line_end.as_str();
-        self.lines.insert(place, Line::new(name, value, end));
-        if place + 1 == self.lines.len() {
-            self.index.insert(name.to_ascii_lowercase(), place);
-        } else {
-            self.index = index_of(&self.lines);
+        let line = Line::new(name, value, self.line_end.as_str());
+        if place < self.lines.len() {
+            let below = self.index.values_mut().filter(|at| **at >= place);
+            below.for_each(|at| *at += 1);
         }
+        let key = line.entry.as_ref().map(|entry| Arc::clone(&entry.key));
+        self.index.extend(key.map(|key| (key, place)));
+        self.lines.insert(place, line);
     }
 
     fn end_last_line(&mut self) {
@@ -323,11 +338,14 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(taken)
 }
 
-fn index_of(lines: &[Line]) -> HashMap<String, usize> {
+fn index_of(lines: &[Line]) -> HashMap<Arc<str>, usize> {
+    let mut index = HashMap::with_capacity(lines.len());
     let entries = lines.iter().enumerate();
-    entries
-        .filter_map(|(at, line)| Some((line.entry.as_ref()?.key.clone(), at)))
-        .collect()
+    index.extend(entries.filter_map(|(at, line)| {
+        let entry = line.entry.as_ref()?;
+        Some((Arc::clone(&entry.key), at))
+    }));
+    index
 }
 
 fn line_end_of(lines: &[Line]) -> LineEnd {
@@ -355,8 +373,13 @@ fn recode_line(line: &mut Line, from: Charset, to: Charset) {
 
 /// A dictionary has no control characters but those of lines: they are escaped.
 fn refuse_binary(bytes: &[u8]) -> Result<(), Malformed> {
-    let binary = |(at, &b): (usize, &u8)| b == 0 || at < 512 && matches!(b, 1..=8 | 14..=31);
-    match bytes.iter().enumerate().position(binary) {
+    let is_control = |b: &u8| matches!(b, 0..=8 | 14..=31);
+    let head = &bytes[..bytes.len().min(512)];
+    let zero = || match bytes.contains(&0) {
+        true => bytes.iter().position(|b| *b == 0),
+        false => None,
+    };
+    match head.iter().position(is_control).or_else(zero) {
         Some(at) => Err(Malformed::new(
             Place::Byte(at as u64),
             "this is no text file",

@@ -12,6 +12,7 @@ impl Vmsd {
         let mut vmsd = Self {
             dict: Dictionary::new(line_end),
             snapshots: Vec::new(),
+            has_gaps: false,
         };
         vmsd.set_clone_of(parent, sentinels);
         vmsd

@@ -49,6 +49,8 @@ pub struct Vmsd {
     dict: Dictionary,
     /// What the blocks say, in their order.
     snapshots: Vec<SnapshotEntry>,
+    /// Whether the clones of some block are not numbered from 0 on, one by one.
+    has_gaps: bool,
 }
 
 impl Vmsd {
@@ -63,8 +65,12 @@ impl Vmsd {
         if dict.is_empty() {
             dict.set_line_end(line_end);
         }
-        let snapshots = read::snapshots(&dict)?;
-        Ok(Self { dict, snapshots })
+        let (snapshots, has_gaps) = read::snapshots(&dict)?;
+        Ok(Self {
+            dict,
+            snapshots,
+            has_gaps,
+        })
     }
 
     /// Returns the file's bytes: those that were read, but for what was edited.
@@ -248,11 +254,15 @@ impl Vmsd {
     /// Records that the linked clone with its configuration at `path` stands on a snapshot.
     pub fn add_clone(&mut self, uid: u32, path: &str) {
         let Some(block) = self.block(uid) else { return };
-        if self.snapshots[block].clones.iter().any(|c| c == path) {
+        let clones = &mut self.snapshots[block].clones;
+        if clones.iter().any(|c| c == path) {
             return;
         }
-        self.snapshots[block].clones.push(path.into());
-        self.write_clones(block);
+        clones.push(path.into());
+        // Thousands may stand on one snapshot: the lines of the others stay as they are.
+        let last = clones.len() - 1;
+        self.write_clones(block, last);
+        self.close_gaps();
     }
 
     /// Forgets the linked clones whose paths, as written, `gone` picks; returns how many.
@@ -261,12 +271,18 @@ impl Vmsd {
         for block in 0..self.snapshots.len() {
             let clones = &mut self.snapshots[block].clones;
             let before = clones.len();
-            clones.retain(|path| !gone(path));
-            let lost = before - clones.len();
-            if lost > 0 {
-                removed += lost;
-                self.write_clones(block);
-            }
+            let Some(first) = clones.iter().position(|path| gone(path)) else {
+                continue;
+            };
+            let mut behind = clones.split_off(first + 1);
+            clones.pop();
+            behind.retain(|path| !gone(path));
+            clones.append(&mut behind);
+            removed += before - clones.len();
+            self.write_fewer_clones(block, first);
+        }
+        if removed > 0 {
+            self.close_gaps();
         }
         removed
     }
@@ -304,17 +320,31 @@ impl Vmsd {
         }
     }
 
-    /// Writes the clones of a block as they are now, lines that stay in their place.
-    fn write_clones(&mut self, block: usize) {
-        let paths = self.snapshots[block].clones.clone();
-        let prefix = format!("snapshot{block}.");
-        let count = format!("{prefix}numClones");
+    /// Numbers the clones of each block one by one, where others wrote them otherwise.
+    fn close_gaps(&mut self) {
+        if std::mem::take(&mut self.has_gaps) {
+            (0..self.snapshots.len()).for_each(|block| self.write_fewer_clones(block, 0));
+        }
+    }
+
+    /// Writes the clones of a block, which are fewer or not numbered one by one: those from number `from`
+    /// on, lines that stay in their place.
+    fn write_fewer_clones(&mut self, block: usize, from: usize) {
+        let count = self.snapshots[block].clones.len() as u64;
         let beyond = |name: &str| {
             let of_block = read::clone_key(name).filter(|&(b, _)| b == block as u64);
-            of_block.is_some_and(|(_, number)| number >= paths.len() as u64)
+            of_block.is_some_and(|(_, number)| number >= count)
         };
         self.dict.remove_matching(beyond);
-        if paths.is_empty() {
+        self.write_clones(block, from);
+    }
+
+    /// Writes the clones of a block from number `from` on.
+    fn write_clones(&mut self, block: usize, from: usize) {
+        let paths = self.snapshots[block].clones[from..].to_vec();
+        let prefix = format!("snapshot{block}.");
+        let count = format!("{prefix}numClones");
+        if from + paths.len() == 0 {
             return self.dict.remove(&count);
         }
         if !self.dict.contains(&count) {
@@ -322,11 +352,12 @@ impl Vmsd {
             let last = last.unwrap_or_default().to_string();
             self.dict.set_after(&count, "", &last);
         }
-        for (number, path) in paths.iter().enumerate() {
+        for (number, path) in (from..).zip(&paths) {
             let name = format!("{prefix}clone{number}");
             self.dict.set_before(&name, path, &count);
         }
-        self.dict.set(&count, &paths.len().to_string());
+        let all = from + paths.len();
+        self.dict.set(&count, &all.to_string());
     }
 }
 

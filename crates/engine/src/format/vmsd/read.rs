@@ -5,22 +5,26 @@ use std::collections::{BTreeMap, HashMap};
 use super::{FrozenDisk, SnapshotEntry};
 use crate::format::{Dictionary, Malformed, Place};
 
-/// Reads all snapshots, in the order of their blocks.
-pub(super) fn snapshots(dict: &Dictionary) -> Result<Vec<SnapshotEntry>, Malformed> {
+/// Reads all snapshots, in the order of their blocks; and whether the numbers of some block's clones have
+/// gaps.
+pub(super) fn snapshots(dict: &Dictionary) -> Result<(Vec<SnapshotEntry>, bool), Malformed> {
     let count = count(dict)?;
     let mut clones = clones(dict);
+    let mut gaps = false;
     let mut found: Vec<SnapshotEntry> = Vec::new();
     // A count of billions ends at the first block that is not there.
     for block in 0..count {
         let mut entry = snapshot(dict, block)?;
         let of_block = clones.remove(&block).unwrap_or_default();
-        entry.clones = of_block.into_values().collect();
+        gaps |= has_gaps(&of_block);
+        let filled = |path: &String| !path.trim().is_empty();
+        entry.clones = of_block.into_values().filter(filled).collect();
         found.push(entry);
     }
     refuse_repeated_uids(&found)?;
     drop_unknown_parents(&mut found);
     refuse_rings(&found)?;
-    Ok(found)
+    Ok((found, gaps))
 }
 
 fn count(dict: &Dictionary) -> Result<u64, Malformed> {
@@ -86,12 +90,17 @@ fn clones(dict: &Dictionary) -> HashMap<u64, BTreeMap<u64, String>> {
     let mut found: HashMap<u64, BTreeMap<u64, String>> = HashMap::new();
     for name in dict.names() {
         if let Some((block, number)) = clone_key(name)
-            && let Some(path) = dict.get_filled(name)
+            && let Some(path) = dict.get(name)
         {
             found.entry(block).or_default().insert(number, path);
         }
     }
     found
+}
+
+fn has_gaps(clones: &BTreeMap<u64, String>) -> bool {
+    let mut numbered = (0..).zip(clones);
+    numbered.any(|(place, (number, path))| place != *number || path.trim().is_empty())
 }
 
 /// Reads `snapshotN.cloneK`, in lower case, as N and K.

@@ -147,6 +147,50 @@ fn clones_are_numbered_densely() {
     assert_eq!(text(&vmsd), before);
 }
 
+/// Others may leave a number out, or a line without a path.
+#[test]
+fn clones_that_are_not_numbered_one_by_one_are_kept() {
+    let lines = "snapshot0.clone0 = \"/a.vmx\"\nsnapshot0.clone1 = \"\"\n\
+                 snapshot0.clone3 = \"/b.vmx\"\nsnapshot0.numClones = \"2\"\n";
+    let gapped = || vmsd(&(text(&chain(1)) + lines));
+    let mut added = gapped();
+    added.add_clone(1, "/c.vmx");
+    assert_eq!(
+        added.snapshot(1).unwrap().clones,
+        ["/a.vmx", "/b.vmx", "/c.vmx"]
+    );
+    same_when_read_again(&added);
+    let mut removed = gapped();
+    assert_eq!(removed.remove_clones(|path| path == "/a.vmx"), 1);
+    assert_eq!(removed.snapshot(1).unwrap().clones, ["/b.vmx"]);
+    same_when_read_again(&removed);
+}
+
+#[test]
+fn thousands_of_clones_come_and_go() {
+    let mut vmsd = chain(2);
+    let before = text(&vmsd);
+    let paths: Vec<String> = (0..500).map(|n| format!("/v/{n}/{n}.vmx")).collect();
+    paths.iter().for_each(|path| vmsd.add_clone(1, path));
+    same_when_read_again(&vmsd);
+    for path in paths
+        .iter()
+        .step_by(7)
+        .chain(paths.iter().skip(1).step_by(7))
+    {
+        assert_eq!(vmsd.remove_clones(|clone| clone == path), 1);
+    }
+    same_when_read_again(&vmsd);
+    let left = paths.iter().enumerate().filter(|(n, _)| n % 7 > 1);
+    let left: Vec<&String> = left.map(|(_, path)| path).collect();
+    assert_eq!(
+        vmsd.snapshot(1).unwrap().clones.iter().collect::<Vec<_>>(),
+        left
+    );
+    assert_eq!(vmsd.remove_clones(|_| true), left.len());
+    assert_eq!(text(&vmsd), before);
+}
+
 #[test]
 fn files_and_parents_are_renamed_in_place() {
     let mut vmsd = chain(2);
