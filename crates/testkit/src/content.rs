@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::random::Random;
+
 /// One grain of a VMDK, the unit in which contents vary.
 const GRAIN: usize = 64 << 10;
 
@@ -30,7 +32,7 @@ impl Content {
             let filled = match self {
                 Self::Zero => 0,
                 Self::Random(_) => len,
-                Self::Mixed(_) => match random.next() % 8 {
+                Self::Mixed(_) => match random.number() % 8 {
                     0..3 => len,
                     3 => len / 2,
                     4 => 512.min(len),
@@ -49,28 +51,6 @@ impl Content {
         match self {
             Self::Zero => 0,
             Self::Random(seed) | Self::Mixed(seed) => seed,
-        }
-    }
-}
-
-/// SplitMix64: small, and the same bytes on every machine.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
         }
     }
 }

@@ -31,7 +31,8 @@ fn add(root: &Path, dir: &Path, tree: &mut Tree) {
     }
 }
 
-fn hash_of(path: &Path) -> String {
+/// Returns the SHA-256 of the file's bytes, in hexadecimal digits.
+pub fn hash_of(path: &Path) -> String {
     let Ok(mut file) = std::fs::File::open(path) else {
         return "unreadable".into();
     };

@@ -33,16 +33,31 @@ impl Program {
 
 /// A folder with VMs, and beside it the settings and the state of their user.
 pub struct Library {
-    root: TempDir,
+    root: PathBuf,
+    /// Where it is for one test only: it goes with this.
+    _temporary: Option<TempDir>,
 }
 
 impl Library {
     /// An empty library, with empty settings.
     pub fn new() -> Self {
-        let library = Self { root: folder() };
-        for folder in ["vms", "home", "run"] {
-            std::fs::create_dir(library.root.path().join(folder)).unwrap();
+        let temporary = folder();
+        let library = Self::at(temporary.path());
+        Self {
+            _temporary: Some(temporary),
+            ..library
         }
+    }
+
+    /// The library in the folder `root`, which stays; what is missing of it is made, with empty settings.
+    pub fn at(root: &Path) -> Self {
+        for folder in ["vms", "home", "run"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let library = Self {
+            root: root.into(),
+            _temporary: None,
+        };
         library.set("");
         library
     }
@@ -56,12 +71,12 @@ impl Library {
 
     /// Replaces the settings.
     pub fn set(&self, settings: &str) {
-        std::fs::write(self.root.path().join("settings"), settings).unwrap();
+        std::fs::write(self.root.join("settings"), settings).unwrap();
     }
 
     /// The folder that holds the VMs, in which the programs run.
     pub fn dir(&self) -> PathBuf {
-        self.root.path().join("vms")
+        self.root.join("vms")
     }
 
     /// The path of something in it.
@@ -112,9 +127,9 @@ impl Library {
             .current_dir(self.dir())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.root.path().join("home"))
-            .env("XDG_RUNTIME_DIR", self.root.path().join("run"))
-            .env("REPLIX_SETTINGS", self.root.path().join("settings"))
+            .env("HOME", self.root.join("home"))
+            .env("XDG_RUNTIME_DIR", self.root.join("run"))
+            .env("REPLIX_SETTINGS", self.root.join("settings"))
             .stdin(Stdio::null());
         command
     }
@@ -174,7 +189,7 @@ impl Library {
 
     /// What the system kept of a command.
     pub fn said(&self, output: &Output) -> Said {
-        Said::of(output, self.root.path())
+        Said::of(output, &self.root)
     }
 }
 

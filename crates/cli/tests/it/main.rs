@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod cut;
 mod guests;
 mod library;
 mod lives;
@@ -12,7 +13,10 @@ mod paused;
 mod running;
 mod said;
 
+mod crowd;
+mod killed_at_random;
 mod networks;
+mod power_cut;
 mod python_clients;
 mod replix_calls;
 mod replix_clone;

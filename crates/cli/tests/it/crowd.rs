@@ -1,0 +1,184 @@
+//! A crowd of processes at one parent: they clone it while others change it; thousands of clones are made
+//! of it and deleted again. All succeed, and in the end the parent is as it was.
+//!
+//! `REPLIX_TEST_CROWD=5000` makes it thousands, and says how long they took.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use replix_testkit::{Random, qemu_img, same_content};
+
+use crate::library::{Library, Program, changes};
+
+const VMX: &str = "base/base.vmx";
+
+/// Processes that clone at once.
+const PROCESSES: usize = 64;
+
+/// Processes that delete at once.
+const DELETERS: usize = 8;
+
+/// How many clones of one snapshot are made where nobody says.
+const FEW: usize = 40;
+
+/// A clone late in the row may take so many times what the first takes.
+const MOST: f64 = 1.5;
+
+/// Times around the one that is asked for: their median counts.
+const NEIGHBOURS: usize = 25;
+
+fn start(library: &Library, program: Program, words: &[&str]) -> Child {
+    let mut call = library.program(program);
+    call.args(words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    call.spawn().unwrap()
+}
+
+/// Starts the process that makes clone `number`: by `vmrun` of the present state, by `replix` of the
+/// snapshot.
+fn cloning(library: &Library, number: usize) -> Child {
+    let folder = format!("web{number:02}");
+    let vmx = format!("{folder}/{folder}.vmx");
+    match number % 2 {
+        0 => start(library, Program::Vmrun, &["clone", VMX, &vmx, "linked"]),
+        _ => {
+            let mut words = vec!["clone", "base", &folder, "--linked", "--quiet"];
+            words.extend(["--snapshot", "golden"]);
+            start(library, Program::Replix, &words)
+        }
+    }
+}
+
+/// Takes and removes snapshots until it is told to stop; returns how many.
+fn change_snapshots(library: &Library, stop: &AtomicBool) -> usize {
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let name = format!("passing{count}");
+        library.silent(&["snapshot", VMX, &name]);
+        library.silent(&["deleteSnapshot", VMX, &name]);
+        count += 1;
+    }
+    count
+}
+
+/// The names in the library that no process should have left.
+fn strays(library: &Library) -> Vec<String> {
+    let names = library.tree().into_keys();
+    let names = names.map(|path| path.to_string_lossy().into_owned());
+    names
+        .filter(|path| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            name.starts_with('.') || name.ends_with(".lck")
+        })
+        .collect()
+}
+
+#[test]
+fn many_processes_clone_a_parent_whose_snapshots_come_and_go() {
+    let library = Library::with_base();
+    library.silent(&["snapshot", VMX, "golden"]);
+    let frozen = library.tree().remove(Path::new("base/base.vmdk"));
+    let stop = AtomicBool::new(false);
+    let passing = std::thread::scope(|scope| {
+        let changing = scope.spawn(|| change_snapshots(&library, &stop));
+        let clones: Vec<Child> = (0..PROCESSES)
+            .map(|number| cloning(&library, number))
+            .collect();
+        let ended: Vec<_> = clones
+            .into_iter()
+            .map(|child| library.ended(child))
+            .collect();
+        stop.store(true, Ordering::Relaxed);
+        for said in ended {
+            assert_eq!(
+                (said.out.as_str(), said.err.as_str(), said.code),
+                ("", "", Some(0))
+            );
+        }
+        changing.join().unwrap()
+    });
+    println!("{passing} snapshots came and went");
+    assert_eq!(library.tree().remove(Path::new("base/base.vmdk")), frozen);
+    assert_eq!(strays(&library), [""; 0]);
+    for number in 0..PROCESSES {
+        let disk = library.path(format!("web{number:02}/base-cl1.vmdk"));
+        library.shown(&["disk", "check", disk.to_str().unwrap()]);
+        qemu_img(["check", "-f", "vmdk", disk.to_str().unwrap()]);
+        assert!(
+            same_content(&disk, &library.path("base/base.vmdk")),
+            "{disk:?}"
+        );
+    }
+    let (_, info) = library.json(&["info", "base"]);
+    assert_eq!(info["clones"].as_array().unwrap().len(), PROCESSES);
+    let (_, list) = library.json(&["snapshot", "list", "base"]);
+    let snapshots = list["snapshots"].as_array().unwrap();
+    let named = |name: &str| snapshots.iter().filter(|s| s["name"] == name).count();
+    assert_eq!((named("golden"), named("Clone")), (1, PROCESSES / 2));
+    assert_eq!(snapshots.len(), 1 + PROCESSES / 2);
+}
+
+/// The median of the times around `place`.
+fn around(times: &[Duration], place: usize) -> Duration {
+    let start = place.saturating_sub(NEIGHBOURS / 2);
+    let end = (start + NEIGHBOURS).min(times.len());
+    let mut near = times[end.saturating_sub(NEIGHBOURS)..end].to_vec();
+    near.sort();
+    near[near.len() / 2]
+}
+
+/// Deletes clones in a random order, by several processes at once.
+fn delete_all(library: &Library, count: usize) {
+    let mut left: Vec<usize> = (0..count).collect();
+    Random::new(7).shuffle(&mut left);
+    let left = Mutex::new(left);
+    std::thread::scope(|scope| {
+        for _ in 0..DELETERS {
+            scope.spawn(|| {
+                loop {
+                    let next = left.lock().unwrap().pop();
+                    let Some(number) = next else { return };
+                    library.silent(&["deleteVM", &format!("web{number}/web{number}.vmx")]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn many_clones_of_one_snapshot_come_and_go() {
+    let wanted = std::env::var("REPLIX_TEST_CROWD").ok();
+    let count = wanted.as_ref().map_or(FEW, |count| count.parse().unwrap());
+    let library = Library::with_base();
+    library.silent(&["snapshot", VMX, "golden"]);
+    let before = library.tree();
+    let clone = |number| {
+        let vmx = format!("web{number}/web{number}.vmx");
+        let begin = Instant::now();
+        library.silent(&["clone", VMX, &vmx, "linked", "-snapshot=golden"]);
+        begin.elapsed()
+    };
+    let times: Vec<Duration> = (0..count).map(clone).collect();
+    let (_, info) = library.json(&["info", "base"]);
+    assert_eq!(info["clones"].as_array().unwrap().len(), count);
+    let begin = Instant::now();
+    delete_all(&library, count);
+    let deleting = begin.elapsed();
+    assert_eq!(changes(&before, &library.tree()), [""; 0]);
+    if wanted.is_some() {
+        for place in [1, 100, 1000, 5000].iter().filter(|place| **place <= count) {
+            println!("clone {place}: {:?}", around(&times, place - 1));
+        }
+        println!(
+            "deleted, {DELETERS} at once: {:?} each",
+            deleting / count as u32
+        );
+        let ratio = around(&times, count - 1).as_secs_f64() / around(&times, 0).as_secs_f64();
+        println!("ratio of the last and the first: {ratio:.2}");
+        assert!(ratio <= MOST, "{ratio}");
+    }
+}
