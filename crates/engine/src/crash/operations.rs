@@ -7,7 +7,7 @@ use crate::clone::{self, CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSp
 use crate::disk::{DiskCall, DiskFormat};
 use crate::error::Result;
 use crate::job::Job;
-use crate::snapshot::{self, RevertSpec, SnapshotRef};
+use crate::snapshot::{self, SnapshotRef};
 use crate::store::{Mem, create_dirs, files_with_ending};
 use crate::vm::{Connection, Env, adapters, disk_call, hardware};
 
@@ -64,7 +64,9 @@ pub const OPERATIONS: &[Operation] = &[
         |env| world::take(env, "s"),
     )
     .leaving("/vms/base"),
-    operation("revert", world::with_snapshots, |env| revert(env, "a")),
+    operation("revert", world::with_snapshots, |env| {
+        world::revert(env, "a")
+    }),
     operation("remove the first snapshot", world::with_snapshots, |env| {
         remove(env, "a", false)
     }),
@@ -120,6 +122,22 @@ pub const OPERATIONS: &[Operation] = &[
     operation("add a network adapter", world::with_base, |env| {
         adapters::add(env, Path::new(BASE), &Connection::Nat, &Job::new())
     }),
+    operation("suspend, but for QEMU", world::with_base, world::suspend).leaving("/vms/base"),
+    operation("snapshot of a suspended VM", with_suspended, |env| {
+        world::take(env, "s")
+    })
+    .leaving("/vms/base"),
+    operation(
+        "revert to a snapshot with memory",
+        world::with_memory,
+        |env| world::revert(env, "d"),
+    ),
+    operation("remove a snapshot with memory", world::with_memory, |env| {
+        remove(env, "d", false)
+    }),
+    operation("delete a suspended VM", with_suspended, |env| {
+        delete(env, BASE)
+    }),
     operation("create a disk that grows", with_folder, |env| {
         create(env, DiskFormat::MonolithicSparse)
     }),
@@ -157,11 +175,6 @@ pub const OPERATIONS: &[Operation] = &[
     })
     .leaving("/vms/base"),
 ];
-
-fn revert(env: &Env, name: &str) -> Result<()> {
-    let spec = RevertSpec::from(SnapshotRef::Name(name.into()));
-    snapshot::revert(env, Path::new(BASE), &spec, &Job::new())
-}
 
 fn remove(env: &Env, name: &str, children: bool) -> Result<()> {
     let wanted = SnapshotRef::Name(name.into());
@@ -210,6 +223,11 @@ fn with_lost_parent(mem: &Mem) {
     for path in files_with_ending(mem, folder, "vmdk") {
         world::overwrite(mem, &path, b"base/", b"gone/");
     }
+}
+
+fn with_suspended(mem: &Mem) {
+    world::with_base(mem);
+    world::suspend(&world::env(mem)).unwrap();
 }
 
 fn with_folder(mem: &Mem) {

@@ -11,12 +11,16 @@ use crate::error::{Kind, Result};
 use crate::format::vmdk::sparse::TABLE_ENTRIES;
 use crate::format::vmdk::{CreateType, SECTOR};
 use crate::job::Job;
-use crate::snapshot::{self, NewSnapshot};
+use crate::power::{record_memory, suspended_memory, write_sample};
+use crate::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef};
 use crate::store::{Access, Mem, Store, create_dirs, write_new};
 use crate::vm::{Env, Settings};
 
 /// The VM that is there from the beginning.
 pub const BASE: &str = "/vms/base/base.vmx";
+
+/// The file that it is suspended to.
+const MEMORY: &str = "base-5a5e5a5e.replixstate";
 
 /// Where a clone of it comes to be.
 pub const CLONE: &str = "/vms/clone/clone.vmx";
@@ -76,6 +80,28 @@ pub fn with_snapshots(mem: &Mem) {
         take(&env(mem), name).unwrap();
         use_guest(mem, BASE, number as u8 + 2);
     }
+}
+
+/// Puts the VM that is there from the beginning back to a snapshot.
+pub fn revert(env: &Env, name: &str) -> Result<()> {
+    let spec = RevertSpec::from(SnapshotRef::Name(name.into()));
+    snapshot::revert(env, Path::new(BASE), &spec, &Job::new())
+}
+
+/// Suspends the VM that is there from the beginning.
+pub fn suspend(env: &Env) -> Result<()> {
+    let mut vm = env.open(Path::new(BASE))?;
+    record_memory(env, &mut vm, MEMORY.into(), |vm, path| {
+        write_sample(env, vm, path)
+    })
+}
+
+/// The one with snapshots, and another one, `d`, that was taken while it was suspended.
+pub fn with_memory(mem: &Mem) {
+    with_snapshots(mem);
+    suspend(&env(mem)).unwrap();
+    take(&env(mem), "d").unwrap();
+    revert(&env(mem), "a").unwrap();
 }
 
 /// Makes a disk of no VM, with data on it.
@@ -192,6 +218,8 @@ pub enum Seen {
         snapshots: Vec<(String, Option<String>, Vec<u64>)>,
         /// The snapshot that it stands on.
         current: Option<String>,
+        /// Whether it is suspended.
+        suspended: bool,
     },
     /// A disk: its capacity, and what is on it.
     Disk(u64, u64),
@@ -242,6 +270,7 @@ fn see_vm(mem: &Mem, path: &Path) -> Result<Seen> {
             .collect::<Result<_>>()?,
         snapshots,
         current: vmsd.current().and_then(name),
+        suspended: suspended_memory(&env, &vm)?.is_some(),
     })
 }
 

@@ -79,6 +79,9 @@ pub(crate) use {
     variables::{read_variable, write_variable},
 };
 
+#[cfg(test)]
+pub(crate) use {saved::write_sample, suspend::record as record_memory};
+
 /// How a VM is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartSpec {

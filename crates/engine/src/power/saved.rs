@@ -285,7 +285,7 @@ impl Saved {
     /// `FileExists`, `Cancelled`, `NoSpace`; what the system says.
     pub(crate) fn share(&self, env: &Env, path: &Path, job: &Job) -> Result<()> {
         let ram = self.ram().map(|ram| (ram, state::ram_beside(path)));
-        for (from, to) in ram.into_iter().chain([(self.path.clone(), path.into())]) {
+        for (from, to) in [(self.path.clone(), path.into())].into_iter().chain(ram) {
             match env.store.link(&from, &to) {
                 Err(error) if error.kind() != Kind::FileExists => copy_file(env, &from, &to, job)?,
                 linked => linked?,
@@ -310,6 +310,24 @@ impl Saved {
             state::remove_memory(&*env.store, &self.path);
         }
     }
+}
+
+/// Writes a memory that fits a VM, such as QEMU might have saved.
+#[cfg(test)]
+pub(crate) fn write_sample(env: &Env, vm: &VmFolder, path: &Path) -> Result<()> {
+    use crate::store::{folder_of, write_new};
+    let memory = Memory {
+        qemu: "10.0.2".into(),
+        machine: "pc-i440fx-10.0".into(),
+        accelerator: "tcg".into(),
+        paused: false,
+        disks: identify(env, vm)?,
+        ram: Some(6),
+        shares: Vec::new(),
+    };
+    write_new(&*env.store, path, &memory.to_head()?)?;
+    write_new(&*env.store, &state::ram_beside(path), b"memory")?;
+    env.store.sync_dir(folder_of(path))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::runtime::require_running;
 use crate::error::Result;
 use crate::job::Job;
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, Env, state};
+use crate::vm::{Claim, Env, VmFolder, state};
 
 /// Saves the memory of the VM at `vmx` in a file and powers it off.
 ///
@@ -23,22 +23,38 @@ pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
     require_savable(env, &claim.vm, job)?;
     let halted = Halted::take_to_save(env, &claim.vm, job)?;
     halted.let_go()?;
-    let mut undo = Undo::new(env.store.clone());
-    for stray in state::stray_memories(&*env.store, &claim.vm) {
+    let name = state::new_memory(&claim.vm.stem());
+    // A VM that is suspended forgets that it was paused (VIX reference, `VixVM_Suspend`).
+    let save = |vm: &VmFolder, path: &Path| halted.save(vm, path, false, job);
+    record(env, &mut claim.vm, name, save)?;
+    halted.end()
+}
+
+/// Has `save` write the memory of a VM to the file `name`, and says in the VM's configuration that it is
+/// suspended to that.
+///
+/// # Errors
+/// Those of `save`; what the system says. The VM is as before then.
+pub(crate) fn record(
+    env: &Env,
+    vm: &mut VmFolder,
+    name: String,
+    save: impl FnOnce(&VmFolder, &Path) -> Result<()>,
+) -> Result<()> {
+    for stray in state::stray_memories(&*env.store, vm) {
         env.store.remove_file(&stray)?;
     }
-    let name = state::new_memory(&claim.vm.stem());
-    let (dir, vm) = (env.working_dir(&claim.vm)?, &mut claim.vm);
+    let mut undo = Undo::new(env.store.clone());
+    let dir = env.working_dir(vm)?;
     let path = dir.join(&name);
     undo.made_file(&path);
     undo.made_file(&state::ram_beside(&path));
-    // A VM that is suspended forgets that it was paused (VIX reference, `VixVM_Suspend`).
-    halted.save(vm, &path, false, job)?;
+    save(vm, &path)?;
     vm.config.suspend_to(&match dir == vm.dir() {
         true => name,
         false => path.to_string_lossy().into_owned(),
     });
     undo.replace(vm.vmx(), &vm.config.to_bytes())?;
     undo.keep();
-    halted.end()
+    Ok(())
 }

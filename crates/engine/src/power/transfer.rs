@@ -46,8 +46,9 @@ pub(super) fn save(
     let unfinished = (hidden_sibling(path), apart.then(|| hidden_sibling(&ram)));
     let (new, new_ram) = (&*unfinished.0, unfinished.1.as_deref());
     let name = || {
-        new_ram.map_or(Ok(()), |new_ram| store.rename_new(new_ram, &ram))?;
+        // This one first: by it alone is a file known as ours that nobody needs.
         store.rename_new(new, path)?;
+        new_ram.map_or(Ok(()), |new_ram| store.rename_new(new_ram, &ram))?;
         store.sync_dir(folder_of(path))
     };
     let written = write(env, held, run, (new, new_ram), memory, job);

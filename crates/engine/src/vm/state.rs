@@ -90,7 +90,8 @@ pub fn ram_beside(memory: impl AsRef<Path>) -> PathBuf {
 
 /// Removes a file of ours with what belongs to it, as far as they are there.
 pub fn remove_memory(store: &dyn Store, memory: &Path) {
-    for path in [memory, &ram_beside(memory)] {
+    // That one first: what is left alone is known as ours by the other.
+    for path in [&ram_beside(memory), memory] {
         // What is left is the VM's own, and goes with it.
         let _ = store.remove_file(path);
     }
