@@ -6,7 +6,7 @@
 //!    library stand (a library at `/` does not count);
 //! 3. in a folder that the user allowed;
 //! 4. for a parent: in a folder that the caller vouches for, because its owner names this VM as its
-//!    clone.
+//!    clone; what such a parent stands on, in the same folder.
 //!
 //! An extent must lie in the folder of its own descriptor, or in an allowed one. Nothing is opened
 //! before its path was checked, and nothing but regular files is.
@@ -115,6 +115,8 @@ impl Places {
         let folder = folder_of(&real);
         if self.is_own(&real)
             || self.is_allowed(&real)
+            // The child was reached, and with it the disks of its own VM.
+            || folder == folder_of(child)
             || self.is_sibling_vm(store, folder)
             || self.is_vouched(folder, child)
         {
@@ -283,6 +285,15 @@ mod tests {
         assert!(parent(&store, &places, "/etc/shadow").is_err());
         let root = Places::of(&store, Path::new("/")).unwrap();
         assert!(root.file(&store, Path::new("/etc/shadow")).is_err());
+    }
+
+    #[test]
+    fn parent_that_is_reached_brings_those_in_its_folder() {
+        let store = store_with(&["/lib/vm/a.vmx", "/far/q.vmdk", "/else/r.vmdk"]);
+        let places = Places::of(&store, Path::new("/lib/vm")).unwrap();
+        let parent = |path| places.parent(&store, Path::new(path), Path::new("/far/p.vmdk"));
+        assert!(parent("/far/q.vmdk").is_ok());
+        assert!(parent("/else/r.vmdk").is_err());
     }
 
     #[test]
