@@ -42,7 +42,7 @@
 //!
 //! `examples/clone_linked.rs` does the same as a program, and shows how far it is.
 //!
-//! Folders, top to bottom, each using only what stands below: `pool`, `host`, `clone`, `snapshot`,
+//! Folders, top to bottom, each using only what stands below: `pool`, `host`, `library`, `clone`, `snapshot`,
 //! `power` and `guest`, `network`, `vm`, `disk`, `job`, `format`, `store`, `error`. Without the feature `local`
 //! only the types of these folders, errors, jobs and the trait [`host::Provider`] remain.
 
@@ -56,6 +56,8 @@ pub mod format;
 pub mod guest;
 pub mod host;
 pub mod job;
+#[cfg(feature = "local")]
+pub mod library;
 pub mod network;
 pub mod pool;
 pub mod power;

@@ -43,9 +43,12 @@ mod unfinished;
 pub(crate) use {
     delete::delete,
     lineage::lineage,
+    plan::is_base,
     promote::promote,
-    relink::relink,
+    promotion::clear as clear_promotions,
+    relink::{owner_of, prospect, relink},
     run::{plan, run},
+    unfinished::clear_hidden,
 };
 
 #[cfg(all(test, feature = "local"))]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::source::{Source, SourceDisk};
 use super::{CloneKind, ClonePlan, CloneSpec, PlannedDisk, naming, stage};
 use crate::error::{Error, Kind, Result, quoted};
+use crate::format::SnapshotEntry;
 use crate::format::vmdk::CreateType;
 use crate::job::Job;
 use crate::vm::firmware::VARIABLES_ENDING;
@@ -16,6 +17,11 @@ pub(super) const BASE_NAME: &str = "Clone";
 
 /// Its description.
 pub(super) const BASE_DESCRIPTION: &str = "Created by clone operation.";
+
+/// Tells whether a snapshot is one that is made for a linked clone of the present state.
+pub(crate) fn is_base(entry: &SnapshotEntry) -> bool {
+    entry.display_name == BASE_NAME && entry.description == BASE_DESCRIPTION
+}
 
 /// Bytes that a disk copied without a common file system trick moves in a second: a cautious figure
 /// for a plan, not a promise.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::delete::{Listed, find_listed, take_out};
 use super::foreign::{self, Foreign};
 use super::hang::Hung;
-use super::plan::{BASE_DESCRIPTION, BASE_NAME};
+use super::plan::is_base;
 use super::promotion::{self, Promotion};
 use super::{PromoteSpec, Promoted};
 use crate::disk::{self, ContentId, Copy};
@@ -291,11 +291,7 @@ fn remove_base(env: &Env, listed: &Listed, job: &Job) {
     let parent = &listed.parent;
     let result = env.vmsd(parent).and_then(|vmsd| {
         let entry = listed.base.and_then(|uid| vmsd.snapshot(uid));
-        let is_unused = entry.is_some_and(|entry| {
-            entry.display_name == BASE_NAME
-                && entry.description == BASE_DESCRIPTION
-                && entry.clones.is_empty()
-        });
+        let is_unused = entry.is_some_and(|entry| is_base(entry) && entry.clones.is_empty());
         let state = vm_state::read(&*env.store, parent).state;
         match listed.base {
             Some(uid) if is_unused && state == PowerState::Off => {

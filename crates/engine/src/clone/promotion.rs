@@ -87,7 +87,7 @@ fn place(vm: &VmFolder) -> PathBuf {
 ///
 /// # Errors
 /// `FileLocked` where one is under way; what the system says.
-pub(super) fn clear(env: &Env, vm: &VmFolder) -> Result<()> {
+pub(crate) fn clear(env: &Env, vm: &VmFolder) -> Result<()> {
     let store = &*env.store;
     for dir in hidden_siblings(store, &place(vm)) {
         if !store

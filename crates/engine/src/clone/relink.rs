@@ -15,11 +15,11 @@ use super::hang::Hung;
 use super::lookout::{self, Candidate};
 use super::{RelinkSpec, Relinked, RelinkedDisk};
 use crate::disk::Link;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, Env, PowerState, VmFolder, VmLock, files};
+use crate::vm::{Claim, Env, PowerState, Standing, VmFolder, VmLock, clone_standing, files};
 
 /// Hangs the linked clone at `vmx` on its parent, wherever that is now; of a VM that stands on no other,
 /// nothing changes.
@@ -72,6 +72,60 @@ pub(crate) fn relink(env: &Env, vmx: &Path, spec: &RelinkSpec, job: &Job) -> Res
         parent: owner.map(|owner| owner.vm.vmx().to_path_buf()),
         disks: ends.iter().zip(&found).map(disk).collect(),
     })
+}
+
+/// Returns the disk that [`relink`] would hang the first of the links on, and changes nothing. `parent`
+/// is where somebody looked, not the user's word: what lies out of the clone's reach counts only where
+/// its long content id, which nobody guesses, proves it, or where its VM waits for the clone.
+///
+/// # Errors
+/// As [`relink`]; `Denied` at the disk that is out of reach and proven by its short id alone.
+pub(crate) fn prospect(
+    env: &Env,
+    vm: &VmFolder,
+    vmsd: &Vmsd,
+    parent: Option<&Path>,
+) -> Result<PathBuf> {
+    let opener = env.opener(vm)?;
+    let mut first = None;
+    for end in ends(env, vm, vmsd)? {
+        let found = lookout::find(env, vm, &end, parent)?;
+        let path = found.path().to_path_buf();
+        let reached = opener.places().parent(&*env.store, &path, end.child.path());
+        if !found.by_long_id && !is_awaited(env, vm, vmsd, &path) {
+            reached.map_err(|error| error.at(&path))?;
+        }
+        first = first.or(Some(path));
+    }
+    first.ok_or_else(|| {
+        let text = format!("{} stands on no other VM", quoted(vm.vmx()));
+        Error::new(Kind::DiskParent, text).at(vm.vmx())
+    })
+}
+
+/// Tells whether the VM that the disk at `path` belongs to lists a linked clone that is gone, and is called as
+/// `vm`, which calls its parent as that VM is called: the two knew each other before one was moved.
+fn is_awaited(env: &Env, vm: &VmFolder, vmsd: &Vmsd, path: &Path) -> bool {
+    let last = |path: &str| files::last_part(path).to_lowercase();
+    let Some(owner) = lookout::owner(env, path) else {
+        return false;
+    };
+    let named = vmsd.clone_of().map(|name| last(&name));
+    if named != Some(last(&owner.vm.vmx().to_string_lossy())) {
+        return false;
+    }
+    let own = last(&vm.vmx().to_string_lossy());
+    let parents = env.vmsd(&owner.vm);
+    parents.is_ok_and(|vmsd| {
+        let mut clones = vmsd.snapshots().iter().flat_map(|entry| &entry.clones);
+        clones
+            .any(|name| last(name) == own && clone_standing(env, &owner.vm, name) == Standing::Gone)
+    })
+}
+
+/// Returns the VM that the disk at `path` belongs to, with the number of the snapshot that froze it.
+pub(crate) fn owner_of(env: &Env, path: &Path) -> Option<(VmFolder, Option<u32>)> {
+    lookout::owner(env, path).map(|owner| (owner.vm, owner.base))
 }
 
 /// An own link that hangs, or is to hang, on another VM's disk.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{BASE_DESCRIPTION, BASE_NAME};
+use super::plan;
 use super::{CloneKind, CloneSpec, naming, stage};
 use crate::error::Result;
 use crate::format::Vmsd;
@@ -114,6 +114,12 @@ pub(crate) fn clear(env: &Env, clone: &Unfinished) -> Result<bool> {
     Ok(true)
 }
 
+/// Removes the hidden folders of a clone at `destination` that nobody works on, and what was moved out of
+/// them if there is no such clone.
+pub(crate) fn clear_hidden(store: &dyn Store, destination: &Path) {
+    sweep(store, destination, i64::MIN);
+}
+
 /// Removes the hidden folder of the clone, if nobody works on it, and what had been moved out of it;
 /// tells whether there was one and the clone was not finished.
 fn sweep(store: &dyn Store, destination: &Path, since_us: i64) -> bool {
@@ -173,8 +179,7 @@ fn is_part(config: &VmConfig, vmx: &OsStr, name: &str) -> bool {
 fn is_base(vmsd: &Vmsd, uid: u32, clone: &Unfinished) -> bool {
     vmsd.snapshot(uid).is_some_and(|entry| {
         clone.spec.snapshot.is_none()
-            && entry.display_name == BASE_NAME
-            && entry.description == BASE_DESCRIPTION
+            && plan::is_base(entry)
             && entry.created_us >= clone.started_us
             && entry.clones.is_empty()
     })
@@ -185,6 +190,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::clone::plan::BASE_NAME;
     use crate::clone::run;
     use crate::disk::{NewDisk, create, set_content_id};
     use crate::format::vmdk::CreateType;

@@ -52,6 +52,16 @@ fn check_links(survey: &Survey, report: &mut CheckReport, job: &Job) -> Result<(
     Ok(())
 }
 
+/// Checks one link by itself, whatever it stands on.
+///
+/// # Errors
+/// `Cancelled`, what the system says. Damage is no error but a finding.
+pub fn check_alone(link: &Link, job: &Job) -> Result<CheckReport> {
+    let mut report = CheckReport::default();
+    check_link(link, &mut report, job)?;
+    Ok(report)
+}
+
 /// Checks one link, without asking what it stands on.
 pub(super) fn check_link(link: &Link, report: &mut CheckReport, job: &Job) -> Result<()> {
     link::check(link, report)?;

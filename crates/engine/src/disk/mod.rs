@@ -77,7 +77,7 @@ use std::path::PathBuf;
 #[cfg(feature = "local")]
 pub use chain::{Chain, Opener, Survey};
 #[cfg(feature = "local")]
-pub use check::check;
+pub use check::{check, check_alone};
 #[cfg(feature = "local")]
 pub use compact::compact;
 #[cfg(feature = "local")]

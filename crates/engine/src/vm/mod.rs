@@ -75,6 +75,8 @@ pub use shared_folders::Share;
 #[cfg(feature = "local")]
 pub use state::StateReport;
 pub use variable::{Variable, VariableKind};
+#[cfg(feature = "local")]
+pub use whole_disk::clear_hidden as clear_hidden_disk;
 
 /// The power state of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -64,6 +64,14 @@ pub(super) fn require_none(store: &dyn Store, path: &Path) -> Result<()> {
     Err(Error::new(Kind::FileExists, text).at(path))
 }
 
+/// Removes the hidden folders of a disk at `path` that nobody works on, and what was moved out of them if
+/// there is no such disk.
+pub fn clear_hidden(store: &dyn Store, path: &Path) {
+    if !store.exists(path) {
+        sweep(store, path);
+    }
+}
+
 /// Takes away what a process left that ended while it made the disk `path`, which is not there.
 fn sweep(store: &dyn Store, path: &Path) {
     for stage in hidden_siblings(store, path) {

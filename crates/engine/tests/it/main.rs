@@ -33,6 +33,7 @@ mod guest_operations;
 mod guests;
 mod hostile_vms;
 mod inventory;
+mod library;
 mod live_snapshots;
 mod locks;
 mod matrix;
