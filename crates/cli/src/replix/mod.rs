@@ -4,6 +4,7 @@
 //! which shows progress, remarks and results -> one exit code, from the table in `exit`. With
 //! `--json` a call prints one JSON object on stdout, whatever it comes to.
 
+mod check;
 mod clone;
 mod console;
 mod consolidate;
@@ -11,6 +12,7 @@ mod delete;
 mod disk;
 mod exit;
 mod failure;
+mod gc;
 mod graph;
 mod info;
 mod ip;
@@ -20,6 +22,7 @@ mod place;
 mod pool;
 mod promote;
 mod relink;
+mod repair;
 mod screen;
 mod serve;
 mod session;
@@ -79,6 +82,9 @@ enum Command {
     Snapshot(snapshot::Args),
     Consolidate(consolidate::Args),
     Disk(disk::Args),
+    Check(check::Args),
+    Repair(repair::Args),
+    Gc(gc::Args),
     Start(start::Args),
     Stop(stop::Args),
     List(list::Args),
@@ -101,6 +107,9 @@ impl Command {
             Self::Snapshot(args) => snapshot::run(args, session),
             Self::Consolidate(args) => consolidate::run(args, session),
             Self::Disk(args) => disk::run(args, session),
+            Self::Check(args) => check::run(args, session),
+            Self::Repair(args) => repair::run(args, session),
+            Self::Gc(args) => gc::run(args, session),
             Self::Start(args) => start::run(args, session),
             Self::Stop(args) => stop::run(args, session),
             Self::List(args) => list::run(args, session),
@@ -134,8 +143,9 @@ fn execute(cli: &Cli, connect: &Connect, screen: &mut Screen) -> Result<Answer, 
         .allow
         .iter()
         .map(|folder| place::absolute(folder));
-    let host = connect(&allow.collect::<Result<Vec<_>, _>>()?)?;
-    cli.command.run(&mut Session::new(host, screen))
+    let allow = allow.collect::<Result<Vec<_>, _>>()?;
+    let host = connect(&allow)?;
+    cli.command.run(&mut Session::new(host, allow, screen))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What every command of `replix` works with: the host, the screen, and one way to run a job.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use replix::host::Provider;
+use replix::vm::Settings;
 use replix::{Error, Host, Job, Kind, Vm};
 
 use super::failure::Failure;
@@ -15,14 +16,31 @@ use crate::watch::follow;
 /// One call of `replix` on a host.
 pub(super) struct Session<'a, 'b> {
     host: Host,
+    /// The folders that the call allows.
+    allow: Vec<PathBuf>,
     /// Where results, remarks and questions go.
     pub(super) screen: &'a mut Screen<'b>,
 }
 
 impl<'a, 'b> Session<'a, 'b> {
-    /// Returns the session of a call on `host`.
-    pub(super) fn new(host: Host, screen: &'a mut Screen<'b>) -> Self {
-        Self { host, screen }
+    /// Returns the session of a call on `host`, whose files may also reach into the folders `allow`.
+    pub(super) fn new(host: Host, allow: Vec<PathBuf>, screen: &'a mut Screen<'b>) -> Self {
+        Self {
+            host,
+            allow,
+            screen,
+        }
+    }
+
+    /// Returns the settings of this user, with what the call allows: for what is done on this machine and
+    /// no other.
+    ///
+    /// # Errors
+    /// `BadConfig` where the settings make no sense.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        let mut settings = Settings::load()?;
+        settings.allow.extend_from_slice(&self.allow);
+        Ok(settings)
     }
 
     /// Returns the host.

@@ -500,3 +500,31 @@ fn help_names_commands_and_exit_codes() {
         assert!(ended.out.contains(word), "{word} in {}", ended.out);
     }
 }
+
+#[test]
+fn plan_is_carried_out_only_where_the_user_says_yes() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = folder.path().join(".new-new.replix-0123456789abcdef");
+    std::fs::create_dir(&left).unwrap();
+    let path = folder.path().to_str().unwrap();
+    for command in ["repair", "gc"] {
+        let ended = call_with(&Fake::default(), &[command, path], Some("n\n"));
+        assert_eq!(ended.exit, Exit::Cancelled, "{}", ended.err);
+        assert!(ended.out.starts_with("plan: remove \""), "{}", ended.out);
+        assert!(
+            ended.err.contains("the plan was not carried out"),
+            "{}",
+            ended.err
+        );
+        let ended = call(&Fake::default(), &[command, path]);
+        assert_eq!(ended.exit, Exit::Usage);
+        assert!(left.exists());
+    }
+    let ended = call_with(&Fake::default(), &["repair", path], Some("yes\n"));
+    assert_eq!(ended.exit, Exit::Done, "{}", ended.err);
+    assert!(
+        ended.out.contains("done: \"") && !left.exists(),
+        "{}",
+        ended.out
+    );
+}

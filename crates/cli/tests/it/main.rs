@@ -24,6 +24,7 @@ mod replix_console;
 mod replix_delete;
 mod replix_disk;
 mod replix_info;
+mod replix_library;
 mod replix_pool;
 mod replix_power;
 mod replix_promote;

@@ -79,6 +79,11 @@ fn help_is_no_failure() {
       snapshot     Take, list, go back to or remove snapshots
       consolidate  Merge the disks of a VM that neither a state of it nor a linked clone needs
       disk         Look into virtual disks, make, change and mend them
+      check        Look at the VMs of some folders together: what is lost, moved or changed, and whose
+                   the space is
+      repair       Mend what `check` found, where the files themselves prove what is right
+      gc           Give back space: snapshots made for clones that are gone, disks and memory that
+                   nothing needs, unfinished files
       start        Power a VM on, or resume it if it is suspended
       stop         Power a VM off: its guest is asked to shut down
       list         List the VMs that run here

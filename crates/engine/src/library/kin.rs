@@ -104,7 +104,15 @@ impl<'a> Kin<'a> {
             Kind::Denied => Trouble::OutOfReach,
             _ => return told(problem, &last.path),
         };
-        let finding = Finding::damage(trouble, &last.path, escaped(&problem.text));
+        let text = match is_own {
+            true => escaped(&problem.text),
+            false => format!(
+                "{} stands on it: {}",
+                quoted(member.vmx()),
+                escaped(&problem.text)
+            ),
+        };
+        let finding = Finding::damage(trouble, &last.path, text);
         let by_hand = match trouble {
             Trouble::ParentChanged => {
                 "put the parent back as it was when this one was made, from a copy; if nothing that matters was written to the parent since, a person must decide that: changing the ids alone would hide damage"

@@ -15,12 +15,13 @@ mod rebuild;
 mod survey;
 mod walk;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Result, quoted};
 use crate::job::Job;
 use crate::store::Local;
 use crate::vm::{Env, Settings};
@@ -263,6 +264,60 @@ impl Step {
             self,
             Self::RemoveSnapshot { .. } | Self::Consolidate { .. } | Self::RemoveMemory { .. }
         )
+    }
+}
+
+/// What is done, in a sentence that is fit for a terminal.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clear { path } | Self::RemoveMemory { path, .. } => {
+                write!(f, "remove {}", quoted(path))
+            }
+            Self::Unlock { file } => {
+                write!(
+                    f,
+                    "remove the lock of ended processes from {}",
+                    quoted(file)
+                )
+            }
+            Self::Rebuild { vm } => {
+                write!(
+                    f,
+                    "write the bookkeeping of snapshots of {} anew",
+                    quoted(vm)
+                )
+            }
+            Self::Relink { vm, parent: None } => {
+                write!(
+                    f,
+                    "hang {} on its parent, each naming the other",
+                    quoted(vm)
+                )
+            }
+            Self::Relink {
+                vm,
+                parent: Some(folder),
+            } => {
+                let (vm, folder) = (quoted(vm), quoted(folder));
+                write!(
+                    f,
+                    "hang {vm} on its parent in {folder}, each naming the other"
+                )
+            }
+            Self::Forget { vm, clone } => {
+                let (vm, clone) = (quoted(vm), quoted(clone));
+                write!(f, "take {clone} out of the bookkeeping of {vm}")
+            }
+            Self::MendDisk { disk } => write!(f, "mend what {} itself proves", quoted(disk)),
+            Self::RemoveSnapshot { vm, uid } => {
+                let vm = quoted(vm);
+                write!(f, "remove snapshot #{uid} of {vm}, and merge its disks")
+            }
+            Self::Consolidate { vm } => {
+                write!(f, "merge the disks of {} that nothing needs", quoted(vm))
+            }
+        }
     }
 }
 
