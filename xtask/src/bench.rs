@@ -39,7 +39,12 @@ pub enum Topic {
     Pool,
     /// VMs that run, beside QEMU alone
     Guests,
+    /// Thousands of linked clones of one snapshot, made and deleted
+    Crowd,
 }
+
+/// How many clones that are, and where it only has to be shown that it works.
+const CROWD: [&str; 2] = ["5000", "100"];
 
 /// Measures all topics, or `only` one, and prints a table; `small` disks only show that it works.
 ///
@@ -79,6 +84,10 @@ pub fn run(workspace: &Workspace, only: Option<Topic>, small: bool) -> Result {
         let guests = guest::build(workspace)?;
         stage("guests", || guests::run(workspace, &guests, &folder.0))?;
     }
+    if is_wanted(Topic::Crowd) {
+        let [all, few] = CROWD;
+        stage("crowd", || crowd(if small { few } else { all }))?;
+    }
     Ok(())
 }
 
@@ -94,6 +103,15 @@ fn build_copier() -> Result {
     ])
     .args(["--example", "copy_disk", "--bin", "replix"])
     .run()
+}
+
+/// Makes `count` linked clones of one snapshot and deletes them in any order, as the test does.
+fn crowd(count: &str) -> Result {
+    let test = ["test", "--release", "-p", "replix-cli", "--test", "it"];
+    cargo(test)
+        .args(["crowd::many_clones_of_one_snapshot", "--", "--nocapture"])
+        .env("REPLIX_TEST_CROWD", count)
+        .run()
 }
 
 struct Bench<'a> {

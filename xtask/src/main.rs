@@ -75,7 +75,7 @@ enum Command {
         com: bool,
     },
     /// Cuts off each operation in every way and writes docs/reliability.md
-    Reliability,
+    Reliability(reliability::Args),
     /// Runs everything that CI runs, and counts the tests at the end
     Test {
         /// Run this stage only; may be repeated
@@ -134,7 +134,7 @@ fn perform(command: Command) -> Result {
         Command::Demo => demo::run(&Workspace::find()?),
         Command::Fuzz(args) => fuzz::run(&Workspace::find()?, &args),
         Command::Install { place, com } => install::run(&Workspace::find()?, &place, com),
-        Command::Reliability => reliability::run(&Workspace::find()?),
+        Command::Reliability(args) => reliability::run(&Workspace::find()?, &args),
         Command::Uninstall(args) => install::take_back(&args),
         Command::Test { only } => test::run(&Workspace::find()?, &only),
         Command::Deps => {

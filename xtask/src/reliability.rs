@@ -1,7 +1,9 @@
-//! `cargo xtask reliability`: the table of what was tried to make operations lose something.
+//! `cargo xtask reliability`: the table of what was tried to make operations lose something. With `--kill`
+//! or `--power`, real processes are cut off at random moments instead.
 
 use std::fmt::Write;
 use std::fs;
+use std::process::Command;
 
 use crate::run::{Doing, Result, Run, stage};
 use crate::workspace::{Workspace, cargo};
@@ -24,11 +26,53 @@ permission. The operation must say so, leave everything as before, and succeed w
 |---|--:|--:|--:|--:|
 ";
 
-/// Tries every state and every fault, and writes `docs/reliability.md`.
+/// How long real processes are cut off.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Kill processes at random moments for so many minutes; the next run goes on with the same VMs
+    #[arg(long, value_name = "MINUTES")]
+    kill: Option<u64>,
+    /// Shut file systems down below them for so many minutes each
+    #[arg(long, value_name = "MINUTES")]
+    power: Option<u64>,
+}
+
+/// Tries every state and every fault, and writes `docs/reliability.md`; or cuts off real processes, and
+/// prints what came of it.
 ///
 /// # Errors
 /// Where something is lost.
-pub fn run(workspace: &Workspace) -> Result {
+pub fn run(workspace: &Workspace, args: &Args) -> Result {
+    if let Some(minutes) = args.kill {
+        let library = workspace.target.join("killed");
+        fs::create_dir_all(&library).doing(library.display())?;
+        cut_off("killed_at_random", |test| {
+            test.env("REPLIX_KILL_SECONDS", (minutes * 60).to_string())
+                .env("REPLIX_KILL_FOLDER", &library);
+        })?;
+    }
+    if let Some(minutes) = args.power {
+        cut_off("power_cut", |test| {
+            test.env("REPLIX_POWER_SECONDS", (minutes * 60).to_string());
+        })?;
+    }
+    match (args.kill, args.power) {
+        (None, None) => every_state(workspace),
+        _ => Ok(()),
+    }
+}
+
+/// Runs the tests called `name` of the programs, with more in their surroundings.
+fn cut_off(name: &str, more: impl FnOnce(&mut Command)) -> Result {
+    stage(name, || {
+        let mut test = cargo(["test", "--release", "-p", "replix-cli", "--test", "it"]);
+        test.args([name, "--", "--nocapture", "--test-threads=1"]);
+        more(&mut test);
+        test.run()
+    })
+}
+
+fn every_state(workspace: &Workspace) -> Result {
     let rows = workspace.target.join("reliability.rows");
     let _ = fs::remove_file(&rows);
     stage("every state and every fault", || {
@@ -55,5 +99,10 @@ pub fn run(workspace: &Workspace) -> Result {
         sum(2)
     );
     let path = workspace.root.join("docs/reliability.md");
+    // What stands below the table was found by hand.
+    let old = fs::read_to_string(&path).unwrap_or_default();
+    if let Some(below) = old.find("\n## ") {
+        page.push_str(&old[below..]);
+    }
     fs::write(&path, page).doing(path.display())
 }
