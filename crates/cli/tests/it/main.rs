@@ -13,6 +13,7 @@ mod paused;
 mod running;
 mod said;
 
+mod bad_vms;
 mod crowd;
 mod killed_at_random;
 mod networks;

@@ -118,7 +118,7 @@ pub(super) fn hold_clones(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<B
                 held.push(lock.ok_or_else(|| in_the_way(&vm, name, "is in use"))?);
                 folders.push(clone.dir().to_path_buf());
             }
-            let state = state::read(&*env.store, &clone).state;
+            let state = state::read(env, &clone).state;
             if !matches!(state, PowerState::Off | PowerState::Suspended) {
                 return Err(in_the_way(&vm, name, "runs"));
             }

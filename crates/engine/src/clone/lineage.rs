@@ -46,7 +46,7 @@ fn of_vm(env: &Env, vm: &VmFolder, seen: &mut BTreeSet<PathBuf>, depth: usize) -
     if tree.current.is_none() {
         children.push(space.present());
     }
-    let state = state::read(&*env.store, vm).state;
+    let state = state::read(env, vm).state;
     Ok(Lineage {
         node: LineageNode::Vm {
             name: vm.display_name(),

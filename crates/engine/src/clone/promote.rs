@@ -292,7 +292,7 @@ fn remove_base(env: &Env, listed: &Listed, job: &Job) {
     let result = env.vmsd(parent).and_then(|vmsd| {
         let entry = listed.base.and_then(|uid| vmsd.snapshot(uid));
         let is_unused = entry.is_some_and(|entry| is_base(entry) && entry.clones.is_empty());
-        let state = vm_state::read(&*env.store, parent).state;
+        let state = vm_state::read(env, parent).state;
         match listed.base {
             Some(uid) if is_unused && state == PowerState::Off => {
                 snapshot::remove(env, parent.vmx(), &SnapshotRef::Uid(uid), false, job)

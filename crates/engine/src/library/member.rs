@@ -105,13 +105,12 @@ impl Member {
     /// # Errors
     /// Those of opening.
     pub(super) fn read(env: &Env, vmx: &Path) -> Result<Self> {
-        let store = &*env.store;
         let vm = env.open(vmx)?;
         let (vmsd, broken) = match env.vmsd(&vm) {
             Ok(vmsd) => (vmsd, None),
             Err(error) => (empty(&vm)?, Some(error)),
         };
-        let state = state::read(store, &vm).state;
+        let state = state::read(env, &vm).state;
         let own = env.own_folders(&vm);
         let uses = Lines::of(env, &vm, &vmsd, &own)?.uses(&vmsd);
         Ok(Self {

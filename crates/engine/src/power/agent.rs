@@ -69,8 +69,7 @@ impl<'a> Channel<'a> {
     /// # Errors
     /// `VmNotRunning`.
     pub(crate) fn open(env: &'a Env, vmx: &Path, job: &'a Job) -> Result<Self> {
-        let store = &*env.store;
-        let record = require_running(store, &env.open(vmx)?)?;
+        let record = require_running(env, &env.open(vmx)?)?;
         Ok(Self::of(env, record, job))
     }
 

@@ -56,7 +56,7 @@ impl<'a> Held<'a> {
 
     fn lock(env: &'a Env, vm: &VmFolder, job: &Job, patience: Duration) -> Result<Self> {
         let store = &*env.store;
-        let record = require_running(store, vm)?;
+        let record = require_running(env, vm)?;
         let run = Runtime::of(vm.vmx());
         let lock = VmLock::acquire(store, &run.dir, LockMode::Exclusive, job, patience);
         let lock = lock.map_err(|error| record.explain(error))?;

@@ -40,7 +40,7 @@ const KEYS: [(char, char, QKeyCode); 13] = [
 /// `VmNotRunning`; `Argument` for a character that no key writes: nothing is typed then.
 pub(crate) fn type_text(env: &Env, vmx: &Path, text: &str, job: &Job) -> Result<()> {
     let vm = env.open(vmx)?;
-    state::read(&*env.store, &vm).require_on(vm.vmx())?;
+    state::read(env, &vm).require_on(vm.vmx())?;
     if text.len() > MOST {
         let text = format!("more than {MOST} bytes cannot be typed at once");
         return Err(Error::new(Kind::Argument, text));

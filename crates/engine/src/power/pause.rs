@@ -50,7 +50,7 @@ pub(crate) fn reset(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<
 
 /// Has the agent in the guest reboot it; returns once the guest has gone down.
 fn reboot(env: &Env, vm: &VmFolder, job: &Job) -> Result<()> {
-    let agent = Channel::of(env, require_running(&*env.store, vm)?, job);
+    let agent = Channel::of(env, require_running(env, vm)?, job);
     agent.shut_down(GuestShutdownMode::Reboot)?;
     let deadline = Instant::now() + GOING_DOWN;
     while agent.answers()? {

@@ -24,7 +24,7 @@ pub(crate) fn connect(
 ) -> Result<()> {
     job.check()?;
     let vm = env.open(vmx)?;
-    state::read(&*env.store, &vm).require_on(vm.vmx())?;
+    state::read(env, &vm).require_on(vm.vmx())?;
     let name = device.to_ascii_lowercase();
     if let Some(nic) = vm.config.nics().iter().find(|nic| nic.device() == name) {
         if connected && !nic.start_connected {

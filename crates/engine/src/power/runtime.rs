@@ -332,11 +332,11 @@ pub(crate) fn running(env: &Env) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// `VmNotRunning`; `NotSupported` where another program runs or holds it.
-pub(super) fn require_running(store: &dyn Store, vm: &VmFolder) -> Result<Record> {
-    if let Some(record) = Runtime::of(vm.vmx()).record(store) {
+pub(super) fn require_running(env: &Env, vm: &VmFolder) -> Result<Record> {
+    if let Some(record) = Runtime::of(vm.vmx()).record(&*env.store) {
         return Ok(record);
     }
-    crate::vm::state::read(store, vm).require_on(vm.vmx())?;
+    crate::vm::state::read(env, vm).require_on(vm.vmx())?;
     let text = format!("{} cannot be reached", quoted(vm.vmx()));
     let hint = "it is being started or ended, or another user runs it";
     Err(Error::new(Kind::VmNotRunning, text).at(vm.vmx()).hint(hint))
@@ -344,7 +344,7 @@ pub(super) fn require_running(store: &dyn Store, vm: &VmFolder) -> Result<Record
 
 /// Returns the power state of a VM: what its files say, and whether a running one is paused.
 pub(crate) fn state(env: &Env, vm: &VmFolder) -> StateReport {
-    let mut report = crate::vm::state::read(&*env.store, vm);
+    let mut report = crate::vm::state::read(env, vm);
     if report.state == PowerState::On {
         let control = Control::connect(&Runtime::of(vm.vmx()).socket());
         if matches!(

@@ -37,7 +37,7 @@ pub(super) const POLL: Duration = Duration::from_millis(1);
 pub(crate) fn stop(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<()> {
     let store = &*env.store;
     let vm = env.open(vmx)?;
-    let record = require_running(store, &vm)?;
+    let record = require_running(env, &vm)?;
     if mode == StopMode::Soft && !ask_guest(env, &record, job)? {
         let text = format!(
             "the guest of {} has no agent, and does not react to its power button",

@@ -18,7 +18,7 @@ use crate::vm::{Claim, Env, VmFolder, state};
 /// `VmNotRunning`, `Cancelled`, `NoSpace`; `NotSupported` naming a device that cannot be saved, `Busy`
 /// a shared folder that the guest does not let go of. The VM then goes on.
 pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
-    require_running(&*env.store, &env.open(vmx)?)?;
+    require_running(env, &env.open(vmx)?)?;
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     require_savable(env, &claim.vm, job)?;
     let halted = Halted::take_to_save(env, &claim.vm, job)?;

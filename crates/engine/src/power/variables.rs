@@ -30,7 +30,7 @@ pub(crate) fn read_variable(env: &Env, vmx: &Path, variable: &Variable) -> Resul
     let vm = env.open(vmx)?;
     let runtime = Runtime::of(vm.vmx());
     let guest = variable.kind == VariableKind::Guest;
-    let record = guest.then(|| require_running(store, &vm)).transpose()?;
+    let record = guest.then(|| require_running(env, &vm)).transpose()?;
     let written = match runtime.record(store) {
         Some(_) => read(store, &runtime)?.remove(&name),
         None => None,
@@ -63,9 +63,8 @@ pub(crate) fn write_variable(
         );
         return Err(Error::new(Kind::Argument, text));
     }
-    let store = &*env.store;
     let vm = env.open(vmx)?;
-    let record = require_running(store, &vm)?;
+    let record = require_running(env, &vm)?;
     let runtime = Runtime::of(vm.vmx());
     put(env, &runtime, name, value).map_err(|error| record.explain(error))
 }

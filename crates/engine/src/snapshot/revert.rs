@@ -147,11 +147,15 @@ fn nvram_place(env: &Env, claim: &mut Claim) -> Result<PathBuf> {
     Ok(there.unwrap_or_else(|| claim.vm.dir().join(name)))
 }
 
-/// Removes the disks that the VM ran on before.
+/// Removes the disks that the VM ran on before; they are left where a state of the VM cannot be read, which
+/// may need them.
 fn discard(env: &Env, claim: &Claim, old: &[DiskSlot], job: &Job) -> Result<()> {
     let vmsd = env.vmsd(&claim.vm)?;
     let mut links = Links::default();
-    remove::add_states(env, claim, &vmsd, &mut links)?;
+    if let Err(error) = remove::add_states(env, claim, &vmsd, &mut links) {
+        job.warn(format!("the disks of before were left behind: {error}"));
+        return Ok(());
+    }
     let mut freed: Vec<PathBuf> = Vec::new();
     for slot in old {
         match env.disk(&claim.vm, &slot.file_name) {

@@ -37,7 +37,7 @@ impl<'a> Claim<'a> {
         if mode == LockMode::Exclusive {
             sweep(store, &vm);
         }
-        let state = state::read(store, &vm);
+        let state = state::read(env, &vm);
         // Who runs it holds VMware's lock already; what we do then does not touch the `.vmx`.
         let free = matches!(state.state, PowerState::Off | PowerState::Suspended);
         let vmware = free

@@ -365,9 +365,8 @@ fn children_of(env: &Env, path: &Path) -> Result<Vec<Link>> {
 
 /// Refuses a disk of a VM beside it that runs or is suspended: its memory knows the disk as it is.
 fn require_no_user(env: &Env, path: &Path) -> Result<()> {
-    let store = &*env.store;
     for vm in vms_beside(env, path) {
-        let report = state::read(store, &vm);
+        let report = state::read(env, &vm);
         if report.state != PowerState::Off && uses(env, &vm, path) {
             let text = format!("{} uses {}", quoted(vm.vmx()), quoted(path));
             let hint = "power the VM off first";

@@ -134,6 +134,12 @@ impl Env {
         self.places(vm.dir())?.folder(&*self.store, folder)
     }
 
+    /// Tells whether the VM itself may name the file at `path`.
+    pub fn is_own_place(&self, vm: &VmFolder, path: &Path) -> bool {
+        let places = self.places(vm.dir());
+        places.is_ok_and(|places| places.file(&*self.store, path).is_ok())
+    }
+
     /// Tells whether the user allowed VMs to reach what lies at `real`, its links resolved.
     ///
     /// # Errors

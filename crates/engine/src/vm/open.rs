@@ -24,7 +24,8 @@ impl VmFolder {
     /// Opens the VM whose configuration is at `path`. What is missing beside it does not matter.
     ///
     /// # Errors
-    /// `VmNotFound` where there is no such file; `FileName` where it is no `.vmx`; `BadConfig`
+    /// `VmNotFound` where there is no such file; `FileName` where it is no `.vmx`; `Denied` where it is
+    /// a link that leads out of its folder; `BadConfig`
     /// where its content is none.
     pub fn open(store: &dyn Store, path: &Path) -> Result<Self> {
         let vmx = locate(store, path)?;
@@ -155,7 +156,17 @@ fn locate(store: &dyn Store, path: &Path) -> Result<PathBuf> {
         );
         return Err(Error::new(Kind::FileName, text).at(path));
     }
-    store.canonical(path)
+    let real = store.canonical(path)?;
+    // Whoever made this folder may have put a link to somebody else's VM into it.
+    if folder_of(&real) != store.canonical(folder_of(path))? {
+        let text = format!("{} is a link to a VM elsewhere", quoted(path));
+        let hint = format!(
+            "if that VM is meant, give its configuration: {}",
+            quoted(&real)
+        );
+        return Err(Error::new(Kind::Denied, text).at(path).hint(hint));
+    }
+    Ok(real)
 }
 
 /// Names the configuration in a folder that was given in its place.

@@ -5,11 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use super::PowerState;
+use super::env::Env;
 use super::files::join;
 use super::lock::{self, Holder, Life};
 use super::open::VmFolder;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::store::{FileKind, LockMode, Store, UNFINISHED};
+use crate::store::{FileKind, LockMode, Store, UNFINISHED, folder_of};
 
 /// The ending of the files in which we save a guest's memory; VMware's are `.vmss` and `.vmsn`.
 pub const MEMORY_ENDING: &str = "replixstate";
@@ -164,14 +165,16 @@ impl StateReport {
 }
 
 /// Returns the power state of a VM.
-pub fn read(store: &dyn Store, vm: &VmFolder) -> StateReport {
-    let files = lockable(store, vm);
+pub fn read(env: &Env, vm: &VmFolder) -> StateReport {
+    let store = &*env.store;
+    let files = lockable(env, vm);
     let (state, held) = by_locks(store, &files);
     let written = match state {
         Some(_) => None,
         None => files
             .into_iter()
             .map(|(file, _)| file)
+            .filter(|file| env.is_own_place(vm, file))
             .find(|file| store.is_written(file).unwrap_or(false)),
     };
     let state = match (state, &written, vm.config.suspended_to()) {
@@ -205,14 +208,18 @@ fn by_locks(
     (locked.as_ref().map(|_| PowerState::Locked), locked)
 }
 
-/// The files by whose locks a running VM shows: its configuration, its disks, its memory.
-fn lockable(store: &dyn Store, vm: &VmFolder) -> Vec<(PathBuf, bool)> {
+/// The files by whose locks a running VM shows: its configuration, its disks, its memory. A disk that lies
+/// where the VM may not reach is none of them, whatever the configuration calls it.
+fn lockable(env: &Env, vm: &VmFolder) -> Vec<(PathBuf, bool)> {
+    let store = &*env.store;
     let mut files = vec![(vm.vmx().to_path_buf(), true)];
     for disk in vm.config.disks() {
         let found = vm.find(store, &disk.file_name).map(|found| found.path);
         // Its lock may be there though the disk itself is not.
         let path = found.unwrap_or_else(|| join(vm.dir(), &disk.file_name));
-        files.push((path, false));
+        if env.own_folder(vm, folder_of(&path)).is_ok() {
+            files.push((path, false));
+        }
     }
     files.extend(memory_files(store, vm).map(|file| (file, false)));
     files
@@ -252,6 +259,14 @@ fn meaning(holder: &Holder, is_vmx: bool) -> Option<PowerState> {
 mod tests {
     use super::*;
     use crate::store::{Local, Mem, create_dirs, write_new};
+
+    fn read(store: &(impl Store + Clone + 'static), vm: &VmFolder) -> StateReport {
+        let env = Env {
+            store: std::sync::Arc::new(store.clone()),
+            settings: crate::vm::Settings::default(),
+        };
+        super::read(&env, vm)
+    }
 
     fn vm(text: &str) -> (Mem, VmFolder) {
         let store = Mem::new();
@@ -320,6 +335,20 @@ mod tests {
             let report = read(&store, &vm);
             assert_eq!(report.state, PowerState::Foreign, "{file}");
             assert!(report.cure().unwrap().contains(".lck"));
+        }
+    }
+
+    #[test]
+    fn locks_of_files_elsewhere_say_nothing() {
+        for name in ["/other/b.vmdk", "../other/b.vmdk"] {
+            let (store, vm) = vm(&format!(
+                "scsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"{name}\"\n"
+            ));
+            create_dirs(&store, Path::new("/other/b.vmdk.lck")).unwrap();
+            let member = b"uuid=00 5-6(vmware-vmx) 1 X 6";
+            write_new(&store, Path::new("/other/b.vmdk.lck/M00001.lck"), member).unwrap();
+            write_new(&store, Path::new("/other/b.vmdk"), b"x").unwrap();
+            assert_eq!(read(&store, &vm).state, PowerState::Off, "{name}");
         }
     }
 

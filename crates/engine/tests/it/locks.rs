@@ -2,12 +2,20 @@
 
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::Arc;
 
 use replix::Kind;
 use replix::job::Job;
 use replix::store::{Local, LockMode};
 use replix::vm::lock::{Life, PATIENCE, RUNNER, VmLock, VmwareLock, holders, lock_for_process};
-use replix::vm::{PowerState, VmFolder, state};
+use replix::vm::{Env, PowerState, Settings, VmFolder, state};
+
+fn env() -> Env {
+    Env {
+        store: Arc::new(Local),
+        settings: Settings::default(),
+    }
+}
 
 /// A process that lasts until it is ended here.
 struct Other(Child);
@@ -43,12 +51,12 @@ fn running_vm_is_on_until_its_process_ends() {
     let mut runner = Other::start();
     let pid = runner.0.id();
     lock_for_process(&Local, vm.vmx(), LockMode::Exclusive, pid, RUNNER).unwrap();
-    assert_eq!(state::read(&Local, &vm).state, PowerState::On);
+    assert_eq!(state::read(&env(), &vm).state, PowerState::On);
     let refused = VmwareLock::take(&Local, vm.vmx(), LockMode::Exclusive).unwrap_err();
     assert_eq!(refused.kind(), Kind::FileLocked);
     assert!(refused.to_string().contains(&format!("process {pid}")));
     runner.end();
-    assert_eq!(state::read(&Local, &vm).state, PowerState::Off);
+    assert_eq!(state::read(&env(), &vm).state, PowerState::Off);
     assert_eq!(holders(&Local, vm.vmx())[0].life, Life::Gone);
     drop(VmwareLock::take(&Local, vm.vmx(), LockMode::Exclusive).unwrap());
     let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();

@@ -401,7 +401,7 @@ fn locks_of_another_machine_are_seen() {
         ("vmplayer.exe", Life::Elsewhere)
     );
     assert_eq!(held[0].mode, LockMode::Exclusive);
-    let report = state::read(&Local, &vm);
+    let report = state::read(&env(), &vm);
     assert_eq!(report.state, PowerState::Foreign);
     assert!(
         report
@@ -417,12 +417,12 @@ fn suspended_and_locked_vms_are_told_apart() {
     let Some(vm) = open("suspended-sysadmin/Ubuntu 64-bit.vmx") else {
         return;
     };
-    assert_eq!(state::read(&Local, &vm).state, PowerState::Suspended);
+    assert_eq!(state::read(&env(), &vm).state, PowerState::Suspended);
     let state_file = "Ubuntu 64-bit-f427a3e5.vmss";
     assert_eq!(vm.config.suspended_to().as_deref(), Some(state_file));
     let vm = open("suspended-pianos/PIaNOS.vmx").unwrap();
     assert!(vm.config.suspended_to().is_some());
-    assert_eq!(state::read(&Local, &vm).state, PowerState::Locked);
+    assert_eq!(state::read(&env(), &vm).state, PowerState::Locked);
     let vm = open("debian10/Debian 10.x 64-bit.vmx").unwrap();
-    assert_eq!(state::read(&Local, &vm).state, PowerState::Off);
+    assert_eq!(state::read(&env(), &vm).state, PowerState::Off);
 }

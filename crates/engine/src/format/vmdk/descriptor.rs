@@ -13,6 +13,8 @@ use crate::format::{Malformed, Place};
 ///
 /// A disk of 62 TiB in 2 GiB pieces has some 32,000 extent lines.
 pub const MAX_BYTES: u64 = 8 << 20;
+/// More extents than a disk has: the largest, of 62 TiB, has 31,744 of 2 GiB.
+const MAX_EXTENTS: usize = 1 << 16;
 
 /// Header keys in the order in which VMware writes them.
 const HEADER_ORDER: [&str; 7] = [
@@ -140,13 +142,17 @@ impl Descriptor {
     /// Returns the extent lines in order.
     ///
     /// # Errors
-    /// The first line that makes no sense.
+    /// The first line that makes no sense; more than [`MAX_EXTENTS`].
     pub fn extents(&self) -> Result<Vec<ExtentLine>, Malformed> {
         let mut extents = Vec::new();
         for line in self.lines() {
             if let Some(extent) = self.extent(&line)? {
                 extents.push(extent);
             }
+        }
+        if extents.len() > MAX_EXTENTS {
+            let what = format!("{} extents are more than any disk has", extents.len());
+            return Err(Malformed::new(Place::Whole, what));
         }
         Ok(extents)
     }

@@ -341,6 +341,8 @@ fn leave(store: &dyn Store, member: &Path) {
 fn parts(store: &dyn Store, folder: &Path) -> Vec<(PathBuf, Part)> {
     let entries = store.list(folder).unwrap_or_default().into_iter();
     entries
+        // A link or a pipe is no part of a lock, and may lead anywhere.
+        .filter(|entry| entry.kind != FileKind::Other)
         .filter_map(|entry| {
             let part = Part::of(&entry.name.to_string_lossy())?;
             Some((folder.join(&entry.name), part))
