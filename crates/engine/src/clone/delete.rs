@@ -150,21 +150,35 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Ve
 }
 
 /// The disks that an operation made in the VM's folder and nobody names, since it was killed. They stand
-/// on disks that go.
+/// on disks that go, or say so: those may have another content id by now, or be gone from the folder.
 fn unnamed_links(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<PathBuf>) -> Vec<Link> {
-    let goes = |path: &Path| own.iter().any(|link| link.path() == path);
-    let mut unnamed = Vec::new();
-    for path in files_with_ending(&*env.store, claim.vm.dir(), "vmdk") {
+    let dir = claim.vm.dir();
+    let mut going: BTreeSet<PathBuf> = own.iter().map(|link| link.path().to_path_buf()).collect();
+    let mut open = Vec::new();
+    for path in files_with_ending(&*env.store, dir, "vmdk") {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = files::stem(&name);
-        if !naming::is_of_ours(stem) || goes(&path) || foreign.contains(&path) {
+        if !naming::is_of_ours(stem) || going.contains(&path) || foreign.contains(&path) {
             continue;
         }
         let mut links = survey(env, claim, &name).unwrap_or_default().into_iter();
-        let top = links.next();
-        if links.any(|link| goes(link.path())) {
-            unnamed.extend(top);
-        }
+        let Some(top) = links.next() else { continue };
+        let hint = top.descriptor().parent_hint();
+        let named = hint.as_ref().map(|hint| files::join(dir, hint));
+        let is_beside = |hint: &String| !hint.contains(['/', '\\']);
+        let missing = named.clone().filter(|path| !env.store.exists(path));
+        going.extend(missing.filter(|_| hint.as_ref().is_some_and(is_beside)));
+        let below = links.map(|link| link.path().to_path_buf());
+        open.push((below.chain(named).collect::<Vec<_>>(), top));
+    }
+    let mut unnamed = Vec::new();
+    while let Some(next) = open.iter().position(|(below, _)| {
+        let mut below = below.iter();
+        below.any(|path| going.contains(path))
+    }) {
+        let (_, link) = open.swap_remove(next);
+        going.insert(link.path().to_path_buf());
+        unnamed.push(link);
     }
     unnamed
 }

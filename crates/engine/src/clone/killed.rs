@@ -239,6 +239,30 @@ fn removal_may_be_killed_at_any_change() {
     );
 }
 
+/// What the removal left says that it stands on a disk, which has taken in others since then.
+#[test]
+fn vm_may_be_deleted_long_after_a_killed_removal() {
+    kill_at_each_change(
+        with_written_snapshots,
+        |env| {
+            let mut names = ["c", "b", "a"].into_iter();
+            names.try_for_each(|name| remove(env, name))
+        },
+        |mem, env, at| {
+            for name in listed(env) {
+                remove(env, &name).unwrap();
+            }
+            take(env, "late").unwrap();
+            let vm = env.open(Path::new(VMX)).unwrap();
+            let disk = &vm.config.disks()[0].file_name;
+            write_grain(mem, &vm.dir().join(disk), 5, 50);
+            remove(env, "late").unwrap();
+            delete_whole(env).unwrap();
+            assert_eq!(files(mem), [""; 0], "{at}");
+        },
+    );
+}
+
 #[test]
 fn removal_by_the_child_may_be_killed_at_any_change() {
     let (_, whole) = with_written_snapshots();
