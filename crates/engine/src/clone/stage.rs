@@ -14,6 +14,12 @@ use crate::store::{
 /// How often a hidden folder is made that others take for one left over.
 const TRIES: usize = 100;
 
+/// A folder whose own list of names takes more bytes holds thousands: it is not read for each clone.
+const LONG_LIST: u64 = 64 << 10;
+
+/// Such a folder is read for one clone of so many.
+const SWEEP: u32 = 16;
+
 /// A folder beside (or in) the destination in which the clone's files are written.
 ///
 /// Its lock tells others that somebody works on it: one that is not locked is left over from a
@@ -42,7 +48,9 @@ impl Stage {
         for made in create_dirs(&**store, around)? {
             undo.made_dir(&made);
         }
-        sweep(&**store, around);
+        if is_to_be_swept(&**store, around) {
+            sweep(&**store, around);
+        }
         let (dir, lock) = make(&**store, &named, undo)?;
         // After a power failure it is this folder that tells of a clone that was not finished.
         store.sync_dir(around)?;
@@ -207,6 +215,13 @@ pub(super) fn taken_names(store: &dyn Store, vmx: &Path) -> Names {
         names.take(&entry.name.to_string_lossy());
     }
     names
+}
+
+/// Whether it is time to look for what killed processes left in `dir`: nobody waits for it, and the more
+/// there is in a folder the longer it takes.
+fn is_to_be_swept(store: &dyn Store, dir: &Path) -> bool {
+    let is_long = store.meta(dir).is_ok_and(|meta| meta.len > LONG_LIST);
+    !is_long || rand::random_ratio(1, SWEEP)
 }
 
 /// Removes what killed processes left unfinished in `dir`. What is left of a promotion says what else is

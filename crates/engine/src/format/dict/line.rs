@@ -119,10 +119,13 @@ fn parse_entry(line: &[u8]) -> Option<Entry> {
         return None;
     }
     let name = start..end;
-    let mut key = String::from_utf8_lossy(&line[name.clone()]).into_owned();
-    key.make_ascii_lowercase();
+    let key = String::from_utf8_lossy(&line[name.clone()]);
+    let key = match key.bytes().any(|b| b.is_ascii_uppercase()) {
+        true => key.to_ascii_lowercase().into(),
+        false => key.into(),
+    };
     Some(Entry {
-        key: key.into(),
+        key,
         name,
         token,
         value,

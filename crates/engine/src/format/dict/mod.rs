@@ -92,10 +92,22 @@ impl Dictionary {
 
     /// Returns the file's bytes: those that were read, but for what was edited.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.lines.iter().map(|l| l.raw.len()).sum());
-        for line in &self.lines {
-            out.extend_from_slice(&line.raw);
-        }
+        self.to_bytes_with("", "")
+    }
+
+    /// Returns the file's bytes with `text`, which is whole lines, before the line of `anchor`.
+    pub fn to_bytes_with(&self, text: &str, anchor: &str) -> Vec<u8> {
+        let place = self.find(anchor).unwrap_or(self.lines.len());
+        let len: usize = self.lines.iter().map(|line| line.raw.len()).sum();
+        let mut out = Vec::with_capacity(len + text.len());
+        let (above, below) = self.lines.split_at(place);
+        above
+            .iter()
+            .for_each(|line| out.extend_from_slice(&line.raw));
+        out.extend_from_slice(text.as_bytes());
+        below
+            .iter()
+            .for_each(|line| out.extend_from_slice(&line.raw));
         out
     }
 

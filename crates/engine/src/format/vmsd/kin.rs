@@ -13,6 +13,7 @@ impl Vmsd {
             dict: Dictionary::new(line_end),
             snapshots: Vec::new(),
             has_gaps: false,
+            bulk: None,
         };
         vmsd.set_clone_of(parent, sentinels);
         vmsd

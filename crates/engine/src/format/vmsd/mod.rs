@@ -3,8 +3,11 @@
 //!
 //! Blocks `snapshotN` are numbered densely from 0; snapshots are named by their uid here.
 
+mod bulk;
 mod kin;
 mod read;
+
+use self::bulk::{Bulk, LEAST, is_plain};
 
 use super::{Dictionary, LineEnd, Malformed, Place};
 
@@ -51,6 +54,8 @@ pub struct Vmsd {
     snapshots: Vec<SnapshotEntry>,
     /// Whether the clones of some block are not numbered from 0 on, one by one.
     has_gaps: bool,
+    /// The lines of many clones, which are not in the dictionary.
+    bulk: Option<Bulk>,
 }
 
 impl Vmsd {
@@ -61,6 +66,9 @@ impl Vmsd {
     /// What is no dictionary; a snapshot that is counted and not described, uids that occur twice,
     /// parents in a ring.
     pub fn parse(bytes: &[u8], line_end: LineEnd) -> Result<Self, Malformed> {
+        if let Some(vmsd) = Self::with_bulk(bytes) {
+            return Ok(vmsd);
+        }
         let mut dict = Dictionary::parse(bytes)?;
         if dict.is_empty() {
             dict.set_line_end(line_end);
@@ -70,15 +78,37 @@ impl Vmsd {
             dict,
             snapshots,
             has_gaps,
+            bulk: None,
+        })
+    }
+
+    /// Reads a file with many clones of one snapshot; `None` where there are none, or something is wrong.
+    fn with_bulk(bytes: &[u8]) -> Option<Self> {
+        let (bulk, place, paths) = Bulk::find(bytes)?;
+        let rest = [&bytes[..place.start], &bytes[place.end..]].concat();
+        let dict = Dictionary::parse(&rest).ok()?;
+        let (mut snapshots, has_gaps) = read::snapshots(&dict).ok()?;
+        if dict.line_end().as_str() != bulk.end() {
+            return None;
+        }
+        snapshots.get_mut(bulk.block)?.clones = paths;
+        Some(Self {
+            dict,
+            snapshots,
+            has_gaps,
+            bulk: Some(bulk),
         })
     }
 
     /// Returns the file's bytes: those that were read, but for what was edited.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.dict.to_bytes()
+        match &self.bulk {
+            Some(bulk) => self.dict.to_bytes_with(&bulk.text, &count_of(bulk.block)),
+            None => self.dict.to_bytes(),
+        }
     }
 
-    /// Returns the dictionary below.
+    /// Returns the dictionary below; the lines of many clones are not in it.
     pub fn dict(&self) -> &Dictionary {
         &self.dict
     }
@@ -176,6 +206,7 @@ impl Vmsd {
     /// one, its parent is now.
     pub fn remove_snapshot(&mut self, uid: u32) {
         let Some(block) = self.block(uid) else { return };
+        self.take_apart();
         let parent = self.snapshots[block].parent;
         let current = self.current();
         for child in self.children(uid).map(|s| s.uid).collect::<Vec<_>>() {
@@ -261,7 +292,16 @@ impl Vmsd {
         clones.push(path.into());
         // Thousands may stand on one snapshot: the lines of the others stay as they are.
         let last = clones.len() - 1;
-        self.write_clones(block, last);
+        match &mut self.bulk {
+            Some(bulk) if bulk.block == block && is_plain(path) => {
+                bulk.add(last, path);
+                self.dict.set(&count_of(block), &(last + 1).to_string());
+            }
+            _ => {
+                self.take_apart();
+                self.write_clones(block, last);
+            }
+        }
         self.close_gaps();
     }
 
@@ -279,7 +319,16 @@ impl Vmsd {
             behind.retain(|path| !gone(path));
             clones.append(&mut behind);
             removed += before - clones.len();
-            self.write_fewer_clones(block, first);
+            match &mut self.bulk {
+                Some(bulk) if bulk.block == block && clones.len() >= LEAST => {
+                    bulk.write(clones);
+                    self.dict.set(&count_of(block), &clones.len().to_string());
+                }
+                _ => {
+                    self.take_apart();
+                    self.write_fewer_clones(block, first);
+                }
+            }
         }
         if removed > 0 {
             self.close_gaps();
@@ -320,9 +369,20 @@ impl Vmsd {
         }
     }
 
+    /// Takes the lines of many clones apart, as all others are.
+    fn take_apart(&mut self) {
+        let bytes = self.to_bytes();
+        if self.bulk.take().is_some()
+            && let Ok(dict) = Dictionary::parse(&bytes)
+        {
+            self.dict = dict;
+        }
+    }
+
     /// Numbers the clones of each block one by one, where others wrote them otherwise.
     fn close_gaps(&mut self) {
         if std::mem::take(&mut self.has_gaps) {
+            self.take_apart();
             (0..self.snapshots.len()).for_each(|block| self.write_fewer_clones(block, 0));
         }
     }
@@ -343,7 +403,7 @@ impl Vmsd {
     fn write_clones(&mut self, block: usize, from: usize) {
         let paths = self.snapshots[block].clones[from..].to_vec();
         let prefix = format!("snapshot{block}.");
-        let count = format!("{prefix}numClones");
+        let count = count_of(block);
         if from + paths.len() == 0 {
             return self.dict.remove(&count);
         }
@@ -359,6 +419,11 @@ impl Vmsd {
         let all = from + paths.len();
         self.dict.set(&count, &all.to_string());
     }
+}
+
+/// The name of the line that counts a block's clones.
+fn count_of(block: usize) -> String {
+    format!("snapshot{block}.numClones")
 }
 
 /// The lines of a new block, in VMware's order; its clones come later.

@@ -166,28 +166,95 @@ fn clones_that_are_not_numbered_one_by_one_are_kept() {
     same_when_read_again(&removed);
 }
 
-#[test]
-fn thousands_of_clones_come_and_go() {
+fn path(number: usize) -> String {
+    format!("/v/{number}/{number}.vmx")
+}
+
+/// Two snapshots, the first with so many clones.
+fn crowd(count: usize) -> Vmsd {
     let mut vmsd = chain(2);
-    let before = text(&vmsd);
-    let paths: Vec<String> = (0..500).map(|n| format!("/v/{n}/{n}.vmx")).collect();
-    paths.iter().for_each(|path| vmsd.add_clone(1, path));
+    (0..count).for_each(|number| vmsd.add_clone(1, &path(number)));
+    vmsd
+}
+
+/// Reads the text with its lines of clones as one, and as lines like others: what `edit` makes of both is
+/// the same.
+fn same_either_way(before: &Vmsd, edit: impl Fn(&mut Vmsd)) {
+    let bytes = before.to_bytes();
+    let mut whole = Vmsd::parse(&bytes, LineEnd::Lf).unwrap();
+    assert!(whole.bulk.is_some());
+    let mut apart = whole.clone();
+    apart.take_apart();
+    assert_eq!(apart.to_bytes(), bytes);
+    for vmsd in [&mut whole, &mut apart] {
+        edit(vmsd);
+        same_when_read_again(vmsd);
+    }
+    assert_eq!(text(&whole), text(&apart));
+    assert_eq!(whole.snapshots(), apart.snapshots());
+}
+
+#[test]
+fn edits_of_many_clones_are_the_same_as_of_few() {
+    let before = crowd(LEAST + 3);
+    same_either_way(&before, |vmsd| vmsd.add_clone(1, "/new.vmx"));
+    same_either_way(&before, |vmsd| vmsd.add_clone(1, "/\u{fc}ber|\"x.vmx"));
+    same_either_way(&before, |vmsd| vmsd.add_clone(2, "/new.vmx"));
+    same_either_way(&before, |vmsd| {
+        assert_eq!(vmsd.remove_clones(|clone| clone == path(9)), 1);
+    });
+    same_either_way(&before, |vmsd| {
+        assert_eq!(vmsd.remove_clones(|clone| clone.starts_with("/v/1")), 11);
+    });
+    same_either_way(&before, |vmsd| {
+        assert_eq!(vmsd.remove_clones(|_| true), LEAST + 3);
+    });
+    same_either_way(&before, |vmsd| vmsd.remove_snapshot(1));
+    same_either_way(&before, |vmsd| vmsd.remove_snapshot(2));
+    same_either_way(&before, |vmsd| {
+        vmsd.add_snapshot(entry(3, Some(1))).unwrap();
+    });
+    same_either_way(&before, |vmsd| vmsd.set_disk_file(1, "scsi0:0", "b.vmdk"));
+}
+
+/// What is not written as it would be written is taken apart, and read as ever.
+#[test]
+fn odd_lines_among_many_clones_are_read_as_ever() {
+    let plain = text(&crowd(LEAST));
+    let count = format!("snapshot0.numClones = \"{LEAST}\"\n");
+    for (old, new) in [
+        ("snapshot0.clone7 = ", "snapshot0.clone7= "),
+        ("snapshot0.clone7 = ", "Snapshot0.Clone7 = "),
+        ("/v/7/7.vmx\"\n", "/v/7/7.vmx\" # mine\n"),
+        ("/v/7/7.vmx", "/v/7/|37.vmx"),
+        ("/v/7/7.vmx\"\n", "/v/7/7.vmx\"\r\n"),
+        (&count, ""),
+        (&count, &format!("{count}snapshot0.clone3 = \"/x.vmx\"\n")),
+    ] {
+        let odd = plain.replacen(old, new, 1);
+        assert_ne!(odd, plain);
+        let read = vmsd(&odd);
+        assert!(read.bulk.is_none(), "{new}");
+        assert_eq!(text(&read), odd);
+        assert_eq!(read.snapshot(1).unwrap().clones.len(), LEAST, "{new}");
+    }
+}
+
+#[test]
+fn many_clones_come_and_go() {
+    let before = text(&chain(2));
+    let mut vmsd = crowd(500);
     same_when_read_again(&vmsd);
-    for path in paths
-        .iter()
-        .step_by(7)
-        .chain(paths.iter().skip(1).step_by(7))
-    {
-        assert_eq!(vmsd.remove_clones(|clone| clone == path), 1);
+    vmsd = Vmsd::parse(&vmsd.to_bytes(), LineEnd::Lf).unwrap();
+    for number in (0..500).filter(|number| number % 3 == 1) {
+        assert_eq!(vmsd.remove_clones(|clone| clone == path(number)), 1);
     }
     same_when_read_again(&vmsd);
-    let left = paths.iter().enumerate().filter(|(n, _)| n % 7 > 1);
-    let left: Vec<&String> = left.map(|(_, path)| path).collect();
-    assert_eq!(
-        vmsd.snapshot(1).unwrap().clones.iter().collect::<Vec<_>>(),
-        left
-    );
-    assert_eq!(vmsd.remove_clones(|_| true), left.len());
+    let left: Vec<String> = (0..500).filter(|n| n % 3 != 1).map(path).collect();
+    assert_eq!(vmsd.snapshot(1).unwrap().clones, left);
+    for name in left {
+        assert_eq!(vmsd.remove_clones(|clone| clone == name), 1);
+    }
     assert_eq!(text(&vmsd), before);
 }
 

@@ -1,0 +1,95 @@
+//! The lines of many clones of one snapshot, kept as a text.
+//!
+//! Thousands of linked clones may stand on a snapshot, each with a line. What is asked of them is who they
+//! are, and that one is added: the lines need not be taken apart as others are, which may be written
+//! anyhow. So a run of lines that are written as VMware and we write them, numbered from 0 one by one and
+//! followed by their count, stays one text.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+/// Fewer lines are taken apart as all others.
+pub(super) const LEAST: usize = 64;
+
+/// More are, too: there are limits to what a file may have.
+const MOST: usize = 100_000;
+
+/// The lines of the clones of one block, which are not in the dictionary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bulk {
+    /// The number of the block.
+    pub(super) block: usize,
+    /// The lines; they stand before the one with their count.
+    pub(super) text: String,
+    /// How each of them ends.
+    end: &'static str,
+}
+
+impl Bulk {
+    /// Finds such lines: returns them, where they are, and the paths in them.
+    pub(super) fn find(bytes: &[u8]) -> Option<(Self, Range<usize>, Vec<String>)> {
+        const FIRST: &str = ".clone0 = \"";
+        let text = std::str::from_utf8(bytes).ok()?;
+        text.match_indices(FIRST).find_map(|(at, _)| {
+            let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
+            let block: usize = text[start..at].strip_prefix("snapshot")?.parse().ok()?;
+            Self::at(text, start, block)
+        })
+    }
+
+    fn at(text: &str, start: usize, block: usize) -> Option<(Self, Range<usize>, Vec<String>)> {
+        let line = text[start..].split_inclusive('\n').next()?;
+        let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+        let (mut paths, mut at, mut head) = (Vec::new(), start, String::new());
+        loop {
+            head.clear();
+            let _ = write!(head, "snapshot{block}.clone{} = \"", paths.len());
+            let Some(rest) = text[at..].strip_prefix(&head) else {
+                break;
+            };
+            let (path, rest) = rest.split_once('"')?;
+            if !is_plain(path) || !rest.starts_with(end) {
+                return None;
+            }
+            at += head.len() + path.len() + 1 + end.len();
+            paths.push(path.to_owned());
+        }
+        let others = [&text[..start], &text[at..]];
+        let of_block = format!("snapshot{block}.clone");
+        let is_alone = |other: &&str| !other.to_ascii_lowercase().contains(&of_block);
+        let is_whole = text[at..].starts_with(&format!("snapshot{block}.numClones = \""))
+            && (LEAST..=MOST).contains(&paths.len())
+            && others.iter().all(is_alone);
+        let bulk = Self {
+            block,
+            text: text[start..at].to_owned(),
+            end,
+        };
+        is_whole.then_some((bulk, start..at, paths))
+    }
+
+    /// How the lines end.
+    pub(super) fn end(&self) -> &'static str {
+        self.end
+    }
+
+    /// Adds the line of a clone; `path` is plain.
+    pub(super) fn add(&mut self, number: usize, path: &str) {
+        let (block, end) = (self.block, self.end);
+        let _ = write!(self.text, "snapshot{block}.clone{number} = \"{path}\"{end}");
+    }
+
+    /// Writes the lines anew, for these clones.
+    pub(super) fn write(&mut self, paths: &[String]) {
+        self.text.clear();
+        for (number, path) in paths.iter().enumerate() {
+            self.add(number, path);
+        }
+    }
+}
+
+/// Whether a path stands in a line as it is.
+pub(super) fn is_plain(path: &str) -> bool {
+    let is_special = |b: u8| b == b'"' || b == b'|' || !(b' '..=b'~').contains(&b);
+    !path.trim().is_empty() && !path.bytes().any(is_special)
+}
