@@ -498,11 +498,15 @@ impl World<'_> {
         Some(Act::Delete { vm })
     }
 
-    /// A change of a disk that has neither snapshots nor a parent.
+    /// A change of a disk that has neither snapshots nor a parent, and on which nothing stands that the
+    /// removal of a snapshot left when it was cut off.
     fn change(&self, vm: String, random: &mut Random) -> Option<Act> {
         let info = self.opened(&vm, "before a change of its disk");
         let disk = &info["disks"][0];
-        if info["snapshots"] != 0 || disk["depth"] != 1 {
+        let names = fs::read_dir(self.library.path(&vm)).unwrap();
+        let is_child = |name: String| name.contains("-00000") && name.ends_with(".vmdk");
+        let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        if info["snapshots"] != 0 || disk["depth"] != 1 || names.any(is_child) {
             return None;
         }
         let bytes = disk["capacity_bytes"].as_u64().unwrap() + (1 << 20);
