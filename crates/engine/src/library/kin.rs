@@ -8,6 +8,7 @@ use super::disks::told;
 use super::link::Fact;
 use super::member::{self, Member};
 use super::survey::{Look, snapshot_name};
+use super::walk::Folder;
 use super::{Finding, Step, Trouble, rebuild};
 use crate::clone;
 use crate::error::{Kind, Result, escaped, quoted};
@@ -158,23 +159,9 @@ impl<'a> Kin<'a> {
     fn parent_of(&self, member: &Member, last: &Fact) -> Place {
         let env = self.look.env;
         let prospect = |parent| clone::prospect(env, &member.vm, &member.vmsd, parent);
-        if let Ok(disk) = prospect(None) {
-            return Place::Found { parent: None, disk };
-        }
-        let Some(cid) = last.parent_cid else {
-            return Place::Nowhere;
-        };
-        let own = |fact: &&Fact| !member.own.hold(&*env.store, &fact.path);
-        let like: Vec<&Fact> = self
-            .look
-            .links
-            .like(cid, last.sectors)
-            .filter(own)
-            .collect();
-        let folders: BTreeSet<&Path> = like.iter().map(|fact| folder_of(&fact.path)).collect();
         let mut fitting: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
         let mut unproven = None;
-        for folder in folders.into_iter().take(MAX_TRIED) {
+        for folder in self.folders_like(member, last).into_iter().take(MAX_TRIED) {
             match prospect(Some(folder)) {
                 Ok(disk) => drop(fitting.insert(folder.to_path_buf(), disk)),
                 Err(error) if error.kind() == Kind::Denied => {
@@ -182,6 +169,14 @@ impl<'a> Kin<'a> {
                 }
                 Err(_) => {}
             }
+        }
+        let is_beside = |folder: &Folder| Some(folder.dir.as_path()) == member.vm.dir().parent();
+        if fitting.is_empty()
+            && unproven.is_none()
+            && !self.look.folders.iter().any(is_beside)
+            && let Ok(disk) = prospect(None)
+        {
+            return Place::Found { parent: None, disk };
         }
         let several = fitting.len() > 1;
         match (fitting.pop_first(), unproven) {
@@ -195,6 +190,39 @@ impl<'a> Kin<'a> {
             (None, Some(disk)) => Place::Unproven(disk),
             (None, None) => Place::Nowhere,
         }
+    }
+
+    /// The folders of the library with a disk that reads as the one that `last` was made on. A child that
+    /// nobody wrote to has the content of its parent: those count that are called as the link says, then
+    /// those that a snapshot froze.
+    fn folders_like(&self, member: &Member, last: &Fact) -> BTreeSet<&Path> {
+        let store = &*self.look.env.store;
+        let Some(cid) = last.parent_cid else {
+            return BTreeSet::new();
+        };
+        let is_others = |fact: &&Fact| !member.own.hold(store, &fact.path);
+        let mut like: Vec<&Fact> = self
+            .look
+            .links
+            .like(cid, last.sectors)
+            .filter(is_others)
+            .collect();
+        let hint = last.hint.as_deref().unwrap_or_default();
+        let name = files::last_part(hint).to_lowercase();
+        let is_called_so = |fact: &Fact| {
+            let own = fact.path.file_name().unwrap_or_default();
+            own.to_string_lossy().to_lowercase() == name
+        };
+        let is_frozen = |fact: &Fact| {
+            let owner = self.look.owners.get(&fact.path);
+            owner.is_some_and(|owner| freezes(&self.look.members[*owner], &fact.path))
+        };
+        for is_better in [&is_called_so as &dyn Fn(&Fact) -> bool, &is_frozen] {
+            if like.iter().any(|fact| is_better(fact)) {
+                like.retain(|fact| is_better(fact));
+            }
+        }
+        like.into_iter().map(|fact| folder_of(&fact.path)).collect()
     }
 
     /// A linked clone that its parent knows nothing of, or that names another one.
