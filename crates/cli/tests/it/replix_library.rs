@@ -90,8 +90,8 @@ fn moved_parent_is_found_and_a_changed_one_is_not_made_up() {
     std::fs::rename(library.path("base"), library.path("elsewhere")).unwrap();
     assert_eq!(library.replix(&["check"]).code, Some(1));
     insta::assert_snapshot!(library.replix(&["repair", "--yes"]), @r#"
-    plan: hang "/vms/db/db.vmx" on its parent, each naming the other
-    plan: hang "/vms/web/web.vmx" on its parent, each naming the other
+    plan: hang "/vms/db/db.vmx" on its parent in "/vms/elsewhere", each naming the other
+    plan: hang "/vms/web/web.vmx" on its parent in "/vms/elsewhere", each naming the other
     done: "/vms/db/db.vmx" stands on "/vms/elsewhere/base-000001.vmdk"
     done: "/vms/web/web.vmx" stands on "/vms/elsewhere/base.vmdk"
     3 VMs: no damage found
