@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::com;
+use crate::deny;
 use crate::headers;
 use crate::rules;
 use crate::run::{Doing, Result, Run, fail, say, stage};
@@ -32,6 +33,10 @@ pub fn run(workspace: &Workspace) -> Result {
         (
             "formatting",
             stage("formatting", || formatting(&workspace.root)),
+        ),
+        (
+            "dependencies",
+            stage("dependencies", || deny::check(workspace)),
         ),
         ("clippy", stage("clippy", || cargo(clippy).run())),
         ("portable crates", stage("portable crates", portable_crates)),

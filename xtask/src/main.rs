@@ -10,6 +10,7 @@ mod check;
 mod clients;
 mod com;
 mod demo;
+mod deny;
 mod deps;
 mod fuzz;
 mod guest;
