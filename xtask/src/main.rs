@@ -61,7 +61,7 @@ enum Command {
     Demo,
     /// Installs the tools that the other commands need, by apt and cargo, where they are missing
     Deps,
-    /// Fuzzes the C library's arguments and keeps what it finds new
+    /// Fuzzes the C library's arguments, or a reader of the engine, and keeps what it finds new
     Fuzz(fuzz::Args),
     /// Builds the test guests and prints their folder, or writes a marked copy of one
     Guest(GuestArgs),

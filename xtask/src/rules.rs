@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The engine's modules, from top to bottom. Each may use only what stands in a line below.
 const LAYERS: &[&str] = &[
-    "crash", "pool", "host", "library", "clone", "snapshot", "guest", "power", "network", "vm",
+    "fuzz", "crash", "pool", "host", "library", "clone", "snapshot", "guest", "power", "network", "vm",
     "disk", "job", "format", "store", "error",
 ];
 

@@ -53,6 +53,8 @@ pub mod disk;
 pub mod error;
 #[cfg(feature = "local")]
 pub mod format;
+#[cfg(any(all(test, feature = "local"), feature = "fuzz"))]
+pub mod fuzz;
 pub mod guest;
 pub mod host;
 pub mod job;

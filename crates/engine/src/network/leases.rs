@@ -46,6 +46,18 @@ pub(super) fn leases_of(store: &dyn Store, network: &Network) -> Vec<Lease> {
         .collect()
 }
 
+/// Reads leases from any bytes, to be fuzzed: what comes of them may stand in a file of ours.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn read_leases(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let leases: Vec<Lease> = text.lines().filter_map(parse).collect();
+    for lease in &leases {
+        let plain = |name: &String| !name.contains(|c: char| c.is_control() || c == ' ');
+        assert!(lease.name.as_ref().is_none_or(plain), "{:?}", lease.name);
+        let _ = current(&leases, &lease.mac, 0);
+    }
+}
+
 /// Reads `ENDS MAC ADDRESS NAME CLIENT`. Source: dnsmasq's manual and what it writes.
 fn parse(line: &str) -> Option<Lease> {
     let mut words = line.split(' ');

@@ -23,6 +23,8 @@ mod tool;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(all(test, feature = "local"), feature = "fuzz"))]
+pub(crate) use leases::read_leases;
 pub use subnet::Subnet;
 #[cfg(feature = "local")]
 pub(crate) use {

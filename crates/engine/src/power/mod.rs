@@ -12,6 +12,8 @@ mod address;
 #[cfg(feature = "local")]
 mod agent;
 mod console;
+#[cfg(any(all(test, feature = "local"), feature = "fuzz"))]
+mod fuzzed;
 #[cfg(feature = "local")]
 mod halted;
 #[cfg(feature = "local")]
@@ -58,6 +60,8 @@ use serde::{Deserialize, Serialize};
 use crate::vm::RemoteDisplay;
 pub use console::{Console, ScreenServer, SerialConsole};
 
+#[cfg(any(all(test, feature = "local"), feature = "fuzz"))]
+pub(crate) use fuzzed::read_saved;
 #[cfg(feature = "local")]
 pub(crate) use {
     address::first_address,

@@ -119,7 +119,11 @@ pub(crate) fn suspended_memory(env: &Env, vm: &VmFolder) -> Result<Option<Saved>
     }))
 }
 
-fn read(file: &dyn Bytes, path: &Path) -> Result<Memory> {
+/// Reads what the memory in a file fits.
+///
+/// # Errors
+/// `SnapshotBroken` where it is none.
+pub(super) fn read(file: &dyn Bytes, path: &Path) -> Result<Memory> {
     let broken = || {
         let text = format!("{} holds no memory of a VM", quoted(path));
         Error::new(Kind::SnapshotBroken, text).at(path)

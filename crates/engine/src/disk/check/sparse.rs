@@ -137,7 +137,8 @@ impl Checker<'_> {
             },
         )?;
         if let (Some(directory), Redundant::Compared) = (self.redundant(), copies) {
-            if directory == 0 || directory * SECTOR >= self.file_len {
+            let start = directory.checked_mul(SECTOR);
+            if directory == 0 || start.is_none_or(|start| start >= self.file_len) {
                 damage.add(|| {
                     format!("its redundant directory at sector {directory} is not in the file")
                 });
