@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// The engine's modules, from top to bottom. Each may use only what stands in a line below.
 const LAYERS: &[&str] = &[
-    "fuzz", "crash", "pool", "host", "library", "clone", "snapshot", "guest", "power", "network", "vm",
-    "disk", "job", "format", "store", "error",
+    "fuzz", "crash", "pool", "host", "library", "clone", "snapshot", "guest", "power", "network",
+    "vm", "disk", "job", "format", "store", "error",
 ];
 
 /// What the engine's root re-exports for use in every layer.
