@@ -14,6 +14,9 @@ pub(super) const LEAST: usize = 64;
 /// More are, too: there are limits to what a file may have.
 const MOST: usize = 100_000;
 
+/// A line has at most so many bytes before the number of its clone: `snapshot` and a number.
+const MOST_BEFORE: usize = 32;
+
 /// The lines of the clones of one block, which are not in the dictionary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bulk {
@@ -30,11 +33,23 @@ impl Bulk {
     pub(super) fn find(bytes: &[u8]) -> Option<(Self, Range<usize>, Vec<String>)> {
         const FIRST: &str = ".clone0 = \"";
         let text = std::str::from_utf8(bytes).ok()?;
-        text.match_indices(FIRST).find_map(|(at, _)| {
-            let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
+        let mut runs = text.match_indices(FIRST).filter_map(|(at, _)| {
+            let before = &bytes[at.saturating_sub(MOST_BEFORE)..at];
+            let start = match before.iter().rposition(|byte| *byte == b'\n') {
+                Some(end) => at - before.len() + end + 1,
+                None if before.len() == at => 0,
+                None => return None,
+            };
             let block: usize = text[start..at].strip_prefix("snapshot")?.parse().ok()?;
             Self::at(text, start, block)
-        })
+        });
+        // Only the first is looked for in the rest of the text, which a stranger may have filled with such runs.
+        let (bulk, lines, paths) = runs.next()?;
+        let of_block = format!("snapshot{}.clone", bulk.block);
+        let others = [&text[..lines.start], &text[lines.end..]];
+        let is_alone = |other: &&str| !other.to_ascii_lowercase().contains(&of_block);
+        let is_alone = others.iter().all(is_alone);
+        is_alone.then_some((bulk, lines, paths))
     }
 
     fn at(text: &str, start: usize, block: usize) -> Option<(Self, Range<usize>, Vec<String>)> {
@@ -54,12 +69,8 @@ impl Bulk {
             at += head.len() + path.len() + 1 + end.len();
             paths.push(path.to_owned());
         }
-        let others = [&text[..start], &text[at..]];
-        let of_block = format!("snapshot{block}.clone");
-        let is_alone = |other: &&str| !other.to_ascii_lowercase().contains(&of_block);
         let is_whole = text[at..].starts_with(&format!("snapshot{block}.numClones = \""))
-            && (LEAST..=MOST).contains(&paths.len())
-            && others.iter().all(is_alone);
+            && (LEAST..=MOST).contains(&paths.len());
         let bulk = Self {
             block,
             text: text[start..at].to_owned(),

@@ -376,3 +376,17 @@ fn long_chains_are_taken_apart() {
     assert_eq!(vmsd.snapshots().len(), 1);
     same_when_read_again(&vmsd);
 }
+
+/// A text that is made to be searched again and again is read at once.
+#[test]
+fn text_full_of_clones_is_read_once() {
+    let lines: String = (0..64)
+        .map(|n| format!("snapshot1.clone{n} = \"/c\"\n"))
+        .collect();
+    let block = format!("{lines}snapshot1.numClones = \"64\"\n");
+    assert!(Bulk::find(block.as_bytes()).is_some());
+    let again = block.repeat(10_000);
+    assert!(Bulk::find(again.as_bytes()).is_none());
+    let one_line = ".clone0 = \"".repeat(1_500_000);
+    assert!(Bulk::find(one_line.as_bytes()).is_none());
+}
