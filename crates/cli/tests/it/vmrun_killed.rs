@@ -445,7 +445,10 @@ fn machine_whose_snapshot_is_taken() {
         assert!(!done || subject.has_snapshot("new"), "{when}");
         if subject.has_snapshot("new") {
             subject.0.silent(&["revertToSnapshot", VMX, "new"]);
-            assert_eq!(subject.state(), "suspended", "{when}");
+            let state = subject.state();
+            // The machine may have been gone before the snapshot was begun: of a VM that is off, then.
+            let is_known = ["off", "suspended"].contains(&state.as_str());
+            assert!(is_known, "{when}: {state}");
             subject.bring_to("on");
             assert!(subject.ticks(PATIENCE), "{when}");
         }

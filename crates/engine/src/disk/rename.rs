@@ -123,7 +123,13 @@ fn give_name(store: &dyn Store, from: &Path, to: &Path) -> Result<bool> {
             let text = format!("{} cannot have two names: {error}", quoted(from));
             Err(Error::new(Kind::NotSupported, text).at(from))
         }
-        Err(error) if error.kind() == Kind::FileExists && is_same(store, from, to)? => Ok(false),
+        Err(error) if error.kind() == Kind::FileExists => match is_same(store, from, to)? {
+            true => Ok(false),
+            false => {
+                let text = format!("{} is there already", quoted(to));
+                Err(Error::new(Kind::FileExists, text).at(to))
+            }
+        },
         Err(error) => Err(error),
     }
 }
