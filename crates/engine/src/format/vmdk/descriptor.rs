@@ -142,7 +142,7 @@ impl Descriptor {
     /// Returns the extent lines in order.
     ///
     /// # Errors
-    /// The first line that makes no sense; more than [`MAX_EXTENTS`].
+    /// The first line that makes no sense; more than 65,536 of them.
     pub fn extents(&self) -> Result<Vec<ExtentLine>, Malformed> {
         let mut extents = Vec::new();
         for line in self.lines() {
