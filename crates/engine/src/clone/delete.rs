@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
 use crate::snapshot::clear_unfinished;
+use crate::snapshot::names::without_number;
 use crate::store::{FileKind, LockMode, Store, files_with_ending, hidden_siblings, replace};
 use crate::vm::belongings::{self, Role};
 use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, consent, files, kin};
@@ -150,10 +151,16 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Ve
 }
 
 /// The disks that an operation made in the VM's folder and nobody names, since it was killed. They stand
-/// on disks that go, or say so: those may have another content id by now, or be gone from the folder.
+/// on disks that go, or say so: those may have another content id by now, or be gone from the folder, and are
+/// called as the VM's own then. What else lacks its parent may be all that is left of another VM.
 fn unnamed_links(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<PathBuf>) -> Vec<Link> {
     let dir = claim.vm.dir();
     let mut going: BTreeSet<PathBuf> = own.iter().map(|link| link.path().to_path_buf()).collect();
+    let base = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        without_number(files::stem(&name)).to_owned()
+    };
+    let bases: BTreeSet<String> = own.iter().map(|link| base(link.path())).collect();
     let mut open = Vec::new();
     for path in files_with_ending(&*env.store, dir, "vmdk") {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -166,7 +173,8 @@ fn unnamed_links(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<Path
         let hint = top.descriptor().parent_hint();
         let named = hint.as_ref().map(|hint| files::join(dir, hint));
         let is_beside = |hint: &String| !hint.contains(['/', '\\']);
-        let missing = named.clone().filter(|path| !env.store.exists(path));
+        let is_missing = |path: &PathBuf| !env.store.exists(path) && bases.contains(&base(path));
+        let missing = named.clone().filter(is_missing);
         going.extend(missing.filter(|_| hint.as_ref().is_some_and(is_beside)));
         let below = links.map(|link| link.path().to_path_buf());
         open.push((below.chain(named).collect::<Vec<_>>(), top));

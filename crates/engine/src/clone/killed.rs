@@ -8,7 +8,7 @@ use super::{
     CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec, delete, promote, relink, run,
 };
 use crate::disk::testing::write_grain;
-use crate::disk::{NewDisk, create as create_disk};
+use crate::disk::{NewDisk, create as create_disk, create_child};
 use crate::error::{Kind, Result};
 use crate::format::vmdk::CreateType;
 use crate::job::Job;
@@ -261,6 +261,30 @@ fn vm_may_be_deleted_long_after_a_killed_removal() {
             assert_eq!(files(mem), [""; 0], "{at}");
         },
     );
+}
+
+/// A disk whose parent is missing may be all that is left of a VM that was in the same folder.
+#[test]
+fn what_is_left_of_another_vm_outlives_a_deletion() {
+    let (mem, env) = with_written_snapshots();
+    let [parent, child] = ["/vms/base/other.vmdk", "/vms/base/other-000001.vmdk"].map(Path::new);
+    let new = NewDisk {
+        path: parent.into(),
+        create_type: CreateType::MonolithicSparse,
+        preallocated: false,
+        sectors: 2048,
+        cut: None,
+        adapter: "ide".into(),
+        hardware_version: 16,
+        uuid: None,
+    };
+    create_disk(&mem, &new).unwrap();
+    let opener = env.opener_in(Path::new("/vms/base"), Vec::new()).unwrap();
+    let chain = opener.open(parent).unwrap();
+    create_child(&mem, &chain, child, "other.vmdk").unwrap();
+    mem.remove_file(parent).unwrap();
+    delete_whole(&env).unwrap();
+    assert_eq!(files(&mem), ["other-000001.vmdk"]);
 }
 
 #[test]
