@@ -9,10 +9,11 @@ mod race;
 mod sources;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use self::images::Image;
-use self::race::{Cache, Racer, Times, race};
+use self::race::{Cache, Racer, Runs, Times, race};
 use self::sources::{Sources, files_of};
 use super::{median, millis};
 use crate::run::{Doing, Result, Run, command, fail, say};
@@ -67,8 +68,10 @@ pub fn run(workspace: &Workspace, folder: &Path, scale: Scale) -> Result {
         scale,
     };
     let sources = Sources::make(folder, scale)?;
-    lab.describe(folder)?;
-    lab.copies(folder, &sources)?;
+    describe(scale)?;
+    let speed = Speed::measure(folder, scale)?;
+    lab.copies(folder, &sources, &speed)?;
+    lab.packed(folder, &sources, &speed)?;
     lab.linked(folder, &sources)?;
     for kind in ["xfs", "btrfs"] {
         let room = scale.data_mib() * 5 / 2 + 1024;
@@ -89,97 +92,54 @@ struct Lab {
 }
 
 impl Lab {
-    /// The machine, and what its disk can do now.
-    fn describe(&self, folder: &Path) -> Result {
-        let cpu = fs::read_to_string("/proc/cpuinfo").doing("/proc/cpuinfo")?;
-        let model = cpu
-            .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-            .map_or("", |(_, model)| model);
-        let cores = cpu.matches("model name").count();
-        let qemu = command("qemu-img", ["--version"]).text()?;
-        let kernel = command("uname", ["-r"]).text()?;
-        let load = fs::read_to_string("/proc/loadavg").doing("/proc/loadavg")?;
-        println!(
-            "{cores} cores ({model}), Linux {}, {}, load {}; {} MiB of data, {} rounds",
-            kernel.trim(),
-            qemu.lines().next().unwrap_or_default(),
-            load.split(' ').next().unwrap_or_default(),
-            self.scale.data_mib(),
-            self.scale.rounds
-        );
-        let out = folder.join("dd.raw");
-        let mut times = Vec::new();
-        for _ in 0..self.scale.rounds {
-            let _ = fs::remove_file(&out);
-            times.push(race::measure(&self.dd(&out))?.wall);
-        }
-        let _ = fs::remove_file(&out);
-        println!(
-            "`dd conv=fdatasync` of as many zeros: {:.0} ms\n",
-            millis(median(&mut times))
-        );
-        Ok(())
-    }
-
-    fn dd(&self, out: &Path) -> String {
-        let count = self.scale.data_mib();
-        format!(
-            "dd if=/dev/zero of={} bs=1M count={count} conv=fdatasync status=none",
-            out.display()
-        )
-    }
-
     /// Full copies where nothing can be shared.
-    fn copies(&self, folder: &Path, sources: &Sources) -> Result {
+    fn copies(&self, folder: &Path, sources: &Sources, speed: &Speed) -> Result {
         println!(
-            "| copy | cache | ours | `qemu-img convert` | `cp` | ours / qemu-img | ours / cp | CPU / qemu-img | ours, peak |"
+            "| copy | cache | ours | `qemu-img convert` | `cp` | ours / qemu-img | ours / cp | CPU / qemu-img | ours, peak | the disk / ours |"
         );
-        println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
+        println!("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|");
         for (name, word) in LAYOUTS {
             for cache in [Cache::Warm, Cache::Cold] {
-                self.copy(folder, &sources.disk(name), name, word, cache)?;
+                self.copy(folder, (&sources.disk(name), name), word, cache, speed)?;
             }
         }
         for (from, word) in [("single", "monolithicFlat"), ("flat", "monolithicSparse")] {
-            self.copy(folder, &sources.disk(from), from, word, Cache::Warm)?;
+            let disk = sources.disk(from);
+            self.copy(folder, (&disk, from), word, Cache::Warm, speed)?;
         }
         for depth in sources::DEPTHS {
-            let name = format!("chain of {depth}");
+            let (disk, name) = (sources.chain(depth), format!("chain of {depth}"));
             for cache in [Cache::Warm, Cache::Cold] {
-                self.copy(
-                    folder,
-                    &sources.chain(depth),
-                    &name,
-                    "monolithicSparse",
-                    cache,
-                )?;
+                self.copy(folder, (&disk, &name), "monolithicSparse", cache, speed)?;
             }
         }
-        println!();
         Ok(())
     }
 
-    fn copy(&self, folder: &Path, disk: &Path, name: &str, word: &str, cache: Cache) -> Result {
+    fn copy(
+        &self,
+        folder: &Path,
+        (disk, name): (&Path, &str),
+        word: &str,
+        cache: Cache,
+        speed: &Speed,
+    ) -> Result {
         let out = folder.join("out");
-        let from = disk.display();
         let to = out.join("copy.vmdk");
-        let to = to.display();
         let files = files_of(disk)?;
         let paths: Vec<String> = files
             .iter()
             .map(|file| file.display().to_string())
             .collect();
-        let convert = |flags: &str| {
-            format!(
-                "qemu-img convert {flags} -f vmdk -O vmdk -o subformat={word} {from} {to} && sync {}/*",
-                out.display()
-            )
-        };
         let racers = [
-            Racer::new(format!("{} {from} {to} {word}", self.copier.display())),
-            Racer::new(convert("")),
-            Racer::new(convert("-W -m 8")),
+            Racer::new(format!(
+                "{} {} {} {word}",
+                self.copier.display(),
+                disk.display(),
+                to.display()
+            )),
+            convert("", word, disk, &to),
+            convert("-W -m 8", word, disk, &to),
             Racer::new(format!(
                 "cp --sparse=always --reflink=never {} {out} && sync {out}/*",
                 paths.join(" "),
@@ -190,19 +150,75 @@ impl Lab {
         let [ours, plain, unordered, cp] = &times[..] else {
             return fail("a racer is missing");
         };
-        let best = match plain.wall() <= unordered.wall() {
-            true => plain,
-            false => unordered,
-        };
+        let best = best(plain, unordered);
+        let data = allocated(&files)?;
         println!(
-            "| {name} to {word} | {} | {ours} | {best} | {cp} | {:.2} | {:.2} | {:.2} | {} MiB |",
+            "| {name} to {word} | {} | {ours} | {best} | {cp} | {:.2} | {:.2} | {:.2} | {} MiB | {:.2} |",
             cache.name(),
             ours.wall() / best.wall(),
             ours.wall() / cp.wall(),
             ours.cpu() / best.cpu(),
-            ours.peak_kib() / 1024
+            ours.peak_kib() / 1024,
+            speed.of(cache, data, data) / ours.wall()
         );
         Ok(())
+    }
+
+    /// Disks packed to be sent, and unpacked.
+    fn packed(&self, folder: &Path, sources: &Sources, speed: &Speed) -> Result {
+        let out = folder.join("out");
+        let disk = sources.disk("single");
+        let (packed, to) = (folder.join("packed.vmdk"), out.join("copy.vmdk"));
+        let replix = self.replix.display();
+        let ours = |verb: &str, from: &Path, to: &Path| {
+            Racer::new(format!(
+                "{replix} disk {verb} {} {}",
+                from.display(),
+                to.display()
+            ))
+        };
+        command(&self.replix, ["disk", "export"])
+            .args([&disk, &packed])
+            .quiet()?;
+        let size = allocated(&[&packed])?;
+        let data = allocated(&[&disk])?;
+        let stream = "streamOptimized";
+        let export = [ours("export", &disk, &to), convert("", stream, &disk, &to)];
+        // The peer takes a minute for it.
+        let rounds = self.scale.rounds.min(2);
+        let times = race(
+            &export,
+            &out,
+            std::slice::from_ref(&disk),
+            Cache::Warm,
+            rounds,
+        )?;
+        if let [ours, plain] = &times[..] {
+            tell_packed(
+                "single to streamOptimized",
+                ours,
+                plain,
+                speed.of(Cache::Warm, data, size),
+            );
+        }
+        let import = [
+            ours("import", &packed, &to),
+            convert("", "monolithicSparse", &packed, &to),
+            convert("-W -m 8", "monolithicSparse", &packed, &to),
+        ];
+        let files = std::slice::from_ref(&packed);
+        let times = race(&import, &out, files, Cache::Warm, self.scale.rounds)?;
+        if let [ours, plain, unordered] = &times[..] {
+            let best = best(plain, unordered);
+            tell_packed(
+                "streamOptimized to monolithicSparse",
+                ours,
+                best,
+                speed.of(Cache::Warm, size, data),
+            );
+        }
+        println!();
+        fs::remove_file(&packed).doing(packed.display())
     }
 
     /// A linked clone, the whole command with all of its files.
@@ -304,4 +320,107 @@ impl Lab {
         }
         Ok(())
     }
+}
+
+/// What the disk of a folder can do now.
+struct Speed {
+    /// Bytes a second.
+    read: f64,
+    /// The same.
+    write: f64,
+}
+
+impl Speed {
+    /// Has `dd` write and read as much as is copied.
+    fn measure(folder: &Path, scale: Scale) -> Result<Self> {
+        let file = folder.join("dd.raw");
+        let (path, count) = (file.display(), scale.data_mib());
+        let write =
+            format!("dd if=/dev/zero of={path} bs=1M count={count} conv=fdatasync status=none");
+        let read = format!("dd if={path} of=/dev/null bs=1M status=none");
+        let mut times: [Vec<_>; 2] = Default::default();
+        for _ in 0..scale.rounds {
+            let _ = fs::remove_file(&file);
+            times[0].push(race::measure(&write)?.wall);
+            race::drop_cache(&file)?;
+            times[1].push(race::measure(&read)?.wall);
+        }
+        fs::remove_file(&file).doing(file.display())?;
+        let [write, read] = times.map(|mut times| median(&mut times));
+        println!(
+            "`dd conv=fdatasync` of as many zeros: {:.0} ms; to read them, cold: {:.0} ms\n",
+            millis(write),
+            millis(read)
+        );
+        let bytes = (scale.data_mib() << 20) as f64;
+        Ok(Self {
+            read: bytes / read.as_secs_f64(),
+            write: bytes / write.as_secs_f64(),
+        })
+    }
+
+    /// How long it takes to write `written` bytes, in seconds, and to read `read` before where those
+    /// are not in the cache.
+    fn of(&self, cache: Cache, read: u64, written: u64) -> f64 {
+        let read = match cache {
+            Cache::Warm => 0.0,
+            Cache::Cold => read as f64 / self.read,
+        };
+        read + written as f64 / self.write
+    }
+}
+
+/// The machine.
+fn describe(scale: Scale) -> Result {
+    let cpu = fs::read_to_string("/proc/cpuinfo").doing("/proc/cpuinfo")?;
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("", |(_, model)| model);
+    let cores = cpu.matches("model name").count();
+    let qemu = command("qemu-img", ["--version"]).text()?;
+    let kernel = command("uname", ["-r"]).text()?;
+    let load = fs::read_to_string("/proc/loadavg").doing("/proc/loadavg")?;
+    println!(
+        "{cores} cores ({model}), Linux {}, {}, load {}; {} MiB of data, {} rounds",
+        kernel.trim(),
+        qemu.lines().next().unwrap_or_default(),
+        load.split(' ').next().unwrap_or_default(),
+        scale.data_mib(),
+        scale.rounds
+    );
+    Ok(())
+}
+
+fn convert(flags: &str, word: &str, from: &Path, to: &Path) -> Racer {
+    let (from, to) = (from.display(), to.display());
+    Racer::new(format!(
+        "qemu-img convert {flags} -f vmdk -O vmdk -o subformat={word} {from} {to} && sync $(dirname {to})/*"
+    ))
+}
+
+fn best<'a>(one: &'a Runs, other: &'a Runs) -> &'a Runs {
+    match one.wall() <= other.wall() {
+        true => one,
+        false => other,
+    }
+}
+
+fn tell_packed(what: &str, ours: &Runs, theirs: &Runs, bound: f64) {
+    println!(
+        "| {what} | warm | {ours} | {theirs} | | {:.2} | | {:.2} | {} MiB | {:.2} |",
+        ours.wall() / theirs.wall(),
+        ours.cpu() / theirs.cpu(),
+        ours.peak_kib() / 1024,
+        bound / ours.wall()
+    );
+}
+
+/// What files take of the disk, in bytes.
+fn allocated(files: &[impl AsRef<Path>]) -> Result<u64> {
+    let sizes = files.iter().map(|file| {
+        let file = file.as_ref();
+        Ok(fs::metadata(file).doing(file.display())?.blocks() * 512)
+    });
+    sizes.sum()
 }

@@ -123,7 +123,11 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Ve
         let links = match survey(env, claim, &name) {
             Ok(links) => links,
             Err(error) if error.kind() == Kind::FileNotFound && foreign.is_empty() => {
-                parts.extend(remains(env, claim, &name));
+                parts.extend(
+                    remains(env, claim, &name)
+                        .into_iter()
+                        .flat_map(|one| one.files),
+                );
                 continue;
             }
             Err(error) => {
@@ -145,15 +149,31 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Ve
             }
         }
     }
-    let unnamed = unnamed_links(env, claim, &own, &foreign);
-    own.extend(unnamed);
+    for unnamed in unnamed_disks(env, claim, &own, &foreign) {
+        match unnamed {
+            Unnamed::Whole(link) => own.push(link),
+            Unnamed::Torn(files) => parts.extend(files),
+        }
+    }
     (own, parts)
+}
+
+/// A disk that nobody names.
+enum Unnamed {
+    Whole(Link),
+    /// It lacks a part; the files that are there.
+    Torn(Vec<PathBuf>),
 }
 
 /// The disks that an operation made in the VM's folder and nobody names, since it was killed. They stand
 /// on disks that go, or say so: those may have another content id by now, or be gone from the folder, and are
 /// called as the VM's own then. What else lacks its parent may be all that is left of another VM.
-fn unnamed_links(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<PathBuf>) -> Vec<Link> {
+fn unnamed_disks(
+    env: &Env,
+    claim: &Claim,
+    own: &[Link],
+    foreign: &BTreeSet<PathBuf>,
+) -> Vec<Unnamed> {
     let dir = claim.vm.dir();
     let mut going: BTreeSet<PathBuf> = own.iter().map(|link| link.path().to_path_buf()).collect();
     let base = |path: &Path| {
@@ -168,25 +188,38 @@ fn unnamed_links(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<Path
         if !naming::is_of_ours(stem) || going.contains(&path) || foreign.contains(&path) {
             continue;
         }
-        let mut links = survey(env, claim, &name).unwrap_or_default().into_iter();
-        let Some(top) = links.next() else { continue };
-        let hint = top.descriptor().parent_hint();
+        let (below, hint, disk) = match survey(env, claim, &name) {
+            Ok(links) => {
+                let mut links = links.into_iter();
+                let Some(top) = links.next() else { continue };
+                let below = links.map(|link| link.path().to_path_buf()).collect();
+                (below, top.descriptor().parent_hint(), Unnamed::Whole(top))
+            }
+            Err(_) => match remains(env, claim, &name) {
+                Some(remains) => (
+                    Vec::new(),
+                    remains.parent_hint,
+                    Unnamed::Torn(remains.files),
+                ),
+                None => continue,
+            },
+        };
         let named = hint.as_ref().map(|hint| files::join(dir, hint));
         let is_beside = |hint: &String| !hint.contains(['/', '\\']);
         let is_missing = |path: &PathBuf| !env.store.exists(path) && bases.contains(&base(path));
         let missing = named.clone().filter(is_missing);
         going.extend(missing.filter(|_| hint.as_ref().is_some_and(is_beside)));
-        let below = links.map(|link| link.path().to_path_buf());
-        open.push((below.chain(named).collect::<Vec<_>>(), top));
+        let below: Vec<PathBuf> = Vec::into_iter(below).chain(named).collect();
+        open.push((path, below, disk));
     }
     let mut unnamed = Vec::new();
-    while let Some(next) = open.iter().position(|(below, _)| {
+    while let Some(next) = open.iter().position(|(_, below, _)| {
         let mut below = below.iter();
         below.any(|path| going.contains(path))
     }) {
-        let (_, link) = open.swap_remove(next);
-        going.insert(link.path().to_path_buf());
-        unnamed.push(link);
+        let (path, _, disk) = open.swap_remove(next);
+        going.insert(path);
+        unnamed.push(disk);
     }
     unnamed
 }

@@ -7,9 +7,17 @@ use crate::format::vmdk::descriptor::{Descriptor, MAX_BYTES};
 use crate::store::{FileKind, folder_of, read_small};
 use crate::vm::{Claim, Env, files};
 
-/// Returns the files that are there of the VM's own disk `name`, which cannot be opened, the descriptor
-/// last; none where that is not to be read, or not a file of its own.
-pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Vec<PathBuf> {
+/// What is left of a disk.
+pub(super) struct Remains {
+    /// The files that are there and the VM's own, the descriptor last.
+    pub(super) files: Vec<PathBuf>,
+    /// Where its parent was, as it says.
+    pub(super) parent_hint: Option<String>,
+}
+
+/// Returns what is there of the VM's own disk `name`, which cannot be opened; `None` where its descriptor is
+/// not to be read.
+pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Option<Remains> {
     let store = &*env.store;
     let own = env.own_folders(&claim.vm);
     // A stranger's descriptor may name any file.
@@ -21,18 +29,15 @@ pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Vec<PathBuf> {
         let meta = store.meta(path);
         is_disk(path) && meta.is_ok_and(|meta| meta.kind == FileKind::File) && own.hold(store, path)
     };
-    let Ok(Some(path)) = env.own_file(&claim.vm, name) else {
-        return Vec::new();
-    };
-    let bytes = read_small(store, &path, MAX_BYTES).unwrap_or_default();
-    let Ok(descriptor) = Descriptor::parse(&bytes) else {
-        return Vec::new();
-    };
+    let path = env.own_file(&claim.vm, name).ok()??;
+    let bytes = read_small(store, &path, MAX_BYTES).ok()?;
+    let descriptor = Descriptor::parse(&bytes).ok()?;
     let named = descriptor.extent_names().into_iter().flatten();
     let extents = named.map(|name| files::join(folder_of(&path), &String::from_utf8_lossy(&name)));
     let extents = extents.filter(|extent| *extent != path);
-    extents
-        .chain([path.clone()])
-        .filter(|path| is_own(path))
-        .collect()
+    let files = extents.chain([path.clone()]);
+    Some(Remains {
+        files: files.filter(|path| is_own(path)).collect(),
+        parent_hint: descriptor.parent_hint(),
+    })
 }

@@ -25,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("vmxf", parsers::vmxf),
     ("descriptor", parsers::descriptor),
     ("memory", parsers::memory),
+    ("stream", parsers::stream),
     ("lock", parsers::lock),
     ("leases", parsers::leases),
     ("sparse", disks::sparse),

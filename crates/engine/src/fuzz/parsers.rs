@@ -115,6 +115,11 @@ pub fn memory(bytes: &[u8]) {
     power::read_saved(&mem, Path::new("/d/m.replixstate"), Path::new("/d/m.vmem"));
 }
 
+/// What QEMU sends of a machine whose memory is saved.
+pub fn stream(bytes: &[u8]) {
+    power::take_apart(&Mem::new(), bytes);
+}
+
 /// The members of a lock.
 pub fn lock(bytes: &[u8]) {
     let mem = Mem::new();

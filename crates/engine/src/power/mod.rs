@@ -61,7 +61,7 @@ use crate::vm::RemoteDisplay;
 pub use console::{Console, ScreenServer, SerialConsole};
 
 #[cfg(any(all(test, feature = "local"), feature = "fuzz"))]
-pub(crate) use fuzzed::read_saved;
+pub(crate) use fuzzed::{read_saved, take_apart};
 #[cfg(feature = "local")]
 pub(crate) use {
     address::first_address,

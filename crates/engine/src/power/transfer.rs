@@ -3,7 +3,7 @@
 //! It goes over a socket and through our hands, so that QEMU needs no rights to the VM's folder, and
 //! whatever release of it can be used that knows sockets.
 
-use std::io::{BufWriter, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc;
@@ -218,16 +218,15 @@ impl Saved {
         let socket = run.stream();
         let _ = std::fs::remove_file(&socket);
         control.begin_loading(&socket)?;
-        let stream = UnixStream::connect(&socket)
+        let mut stream = UnixStream::connect(&socket)
             .map_err(|error| Error::io("connect to", &socket, error))?;
         let open = |path: &Path| env.store.open(path, Access::Read);
         let file = open(&self.path)?;
         let ram = self.ram().map(|path| open(&path)).transpose()?;
-        let mut output = BufWriter::with_capacity(1 << 20, stream);
         let check = || job.check();
-        pages::join(&*file, HEAD as u64, ram.as_deref(), &mut output, check)
+        pages::join(&*file, HEAD as u64, ram.as_deref(), &mut stream, check)
             .map_err(|error| error.at(&self.path))?;
-        drop(output);
+        drop(stream);
         let deadline = Instant::now() + ANSWER;
         loop {
             match control.transfer()?.status {

@@ -186,7 +186,10 @@ fn empty(folder: &Path) -> Result {
 }
 
 /// Drops a file from the page cache.
-fn drop_cache(file: &Path) -> Result {
+///
+/// # Errors
+/// When `dd` fails.
+pub fn drop_cache(file: &Path) -> Result {
     let input = format!("if={}", file.display());
     command("dd", [&input, "iflag=nocache", "count=0", "status=none"]).quiet()
 }
