@@ -15,7 +15,7 @@ use crate::error::{Result, quoted};
 use crate::format::{LineEnd, Vmsd, Vmxf};
 use crate::job::Job;
 use crate::snapshot::{self, NewSnapshot};
-use crate::store::{Undo, folder_of, write_new};
+use crate::store::{Undo, folder_of, write_unsynced};
 use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::identity::Uuid;
 use crate::vm::{Consents, Env, VmFolder, files};
@@ -43,8 +43,9 @@ pub(crate) fn run(env: &Env, vmx: &Path, spec: &CloneSpec, job: &Job) -> Result<
         enter_in_parent(env, &mut ready, &mut undo, job)?;
     }
     job.expect_bytes(ready.plan.bytes);
-    let moved = make_disks(env, &ready, stage.dir(), job)?;
+    // The disks come last: where they become durable, file systems with a journal take the others along.
     let mut warnings = make_small_files(env, &mut ready, spec, stage.dir())?;
+    let moved = make_disks(env, &ready, stage.dir(), job)?;
     job.check()?;
     stage.publish(&mut undo)?;
     if let Err(error) = pass_on_consents(env, &ready, &mut undo) {
@@ -125,7 +126,7 @@ pub(super) fn parent_hint(destination: &Path, parent: &Path) -> String {
         .into_owned()
 }
 
-/// Writes everything but the disks to `dir`, the `.vmx` last; returns what the user should know.
+/// Writes everything but the disks to `dir`, not yet durable; returns what the user should know.
 fn make_small_files(
     env: &Env,
     ready: &mut Prepared,
@@ -141,8 +142,9 @@ fn make_small_files(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let write =
-        |ending: &str, bytes: &[u8]| write_new(store, &dir.join(format!("{stem}.{ending}")), bytes);
+    let write = |ending: &str, bytes: &[u8]| {
+        write_unsynced(store, &dir.join(format!("{stem}.{ending}")), bytes)
+    };
     if let Some(nvram) = &source.nvram {
         write("nvram", nvram)?;
     }
@@ -154,7 +156,7 @@ fn make_small_files(
 
     let warnings = rewrite_config(env, ready, spec);
     let config = ready.source.config.to_bytes();
-    write_new(store, &dir.join(&vmx_name), &config)?;
+    write_unsynced(store, &dir.join(&vmx_name), &config)?;
     Ok(warnings)
 }
 

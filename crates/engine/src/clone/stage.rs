@@ -7,8 +7,8 @@ use super::naming::Names;
 use super::promotion::PROMOTION;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::store::{
-    FileKind, Held, LockMode, Store, UNFINISHED, Undo, create_dirs, folder_of, hidden_sibling,
-    hidden_siblings, remove_tree,
+    Access, FileKind, Held, LockMode, Store, UNFINISHED, Undo, create_dirs, folder_of,
+    hidden_sibling, hidden_siblings, remove_tree,
 };
 
 /// How often a hidden folder is made that others take for one left over.
@@ -69,11 +69,17 @@ impl Stage {
         &self.dir
     }
 
-    /// Makes the clone visible, its `.vmx` last. All files must be durable already.
+    /// Makes the clone's files durable, and the clone visible, its `.vmx` last.
     ///
     /// # Errors
-    /// `FileExists` where somebody else was faster.
+    /// `FileExists` where somebody else was faster; what the system says.
     pub(super) fn publish(self, undo: &mut Undo) -> Result<()> {
+        for entry in self.store.list(&self.dir)? {
+            let file = self
+                .store
+                .open(&self.dir.join(&entry.name), Access::Write)?;
+            file.sync()?;
+        }
         self.store.sync_dir(&self.dir)?;
         if !self.store.exists(&self.target) {
             match self.store.rename_new(&self.dir, &self.target) {

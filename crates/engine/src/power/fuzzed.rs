@@ -31,7 +31,7 @@ pub(crate) fn read_saved(mem: &Mem, state: &Path, pages: &Path) {
     let (file, memory) = (open(state), open(pages));
     let _ = saved::read(&*file, state);
     for memory in [None, Some(&*memory)] {
-        let _ = pages::join(&*file, HEAD as u64, memory, &mut Sink(MOST), || Ok(()));
+        let _ = pages::join(&*file, HEAD as u64, memory, &mut Sink(MOST));
     }
 }
 
@@ -81,5 +81,5 @@ pub(crate) fn take_apart(mem: &Mem, bytes: &[u8]) {
         return;
     }
     let memory = Some(&memory as &dyn Bytes);
-    pages::join(&state, 0, memory, &mut Sink(MOST), || Ok(())).expect("it was one stream");
+    pages::join(&state, 0, memory, &mut Sink(MOST)).expect("it was one stream");
 }

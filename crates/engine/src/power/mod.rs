@@ -3,7 +3,8 @@
 //! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
 //! the process; `runtime` remembers it for every other process of the user, `variables` what they
 //! write about it. `halted` holds a running VM still, `seam` exchanges its disks meanwhile, `saved`
-//! is its memory in files, which `transfer` takes from QEMU and gives back, apart as `pages` has it.
+//! is its memory in files, which `transfer` takes from QEMU and gives back, apart as `pages` has it;
+//! `feed` reads it ahead.
 
 #[cfg(feature = "local")]
 mod accelerator;
@@ -12,6 +13,8 @@ mod address;
 #[cfg(feature = "local")]
 mod agent;
 mod console;
+#[cfg(feature = "local")]
+mod feed;
 #[cfg(any(all(test, feature = "local"), feature = "fuzz"))]
 mod fuzzed;
 #[cfg(feature = "local")]

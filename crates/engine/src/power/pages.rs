@@ -9,7 +9,7 @@
 //! Source: QEMU 10.0, `migration/savevm.c` (sections) and `migration/ram.c` (pages); numbers in the
 //! stream are big-endian. A record is our own: a kind, a place and a count, little-endian.
 
-use std::io::{BufRead, BufReader, IoSlice, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
@@ -22,9 +22,6 @@ const PAGE: usize = 4096;
 
 /// As much is written and read at once.
 const CHUNK: usize = 1 << 20;
-
-/// So many pages go out at once.
-const AT_ONCE: usize = 64;
 
 /// What QEMU's stream is made of.
 mod stream {
@@ -364,82 +361,49 @@ impl<'a> Out<'a> {
 }
 
 /// Puts the stream together again that `state` holds from `position` on, the main memory being in
-/// `memory`; calls `check` between its parts.
-///
-/// Who takes it should never wait: pages go out from where they were read to, and so few at once that
-/// they are still in the processor's cache then.
+/// `memory`.
 ///
 /// # Errors
-/// `SnapshotBroken` where the two do not make a stream; those of `check`; what the system says.
+/// `SnapshotBroken` where the two do not make a stream; what the system says.
 pub(super) fn join(
     state: &dyn Bytes,
     position: u64,
     memory: Option<&dyn Bytes>,
     output: &mut impl Write,
-    check: impl Fn() -> Result<()>,
 ) -> Result<()> {
     let mut input = BufReader::with_capacity(CHUNK, At(state, position));
     let unwritten = |error| Error::io("write to", Path::new("QEMU"), error);
     let mut buffer = vec![0; CHUNK];
-    // What goes out with the pages that follow.
-    let mut plain = Vec::new();
     while !input.fill_buf().map_err(|_| broken())?.is_empty() {
-        check()?;
         let mut record = [0; RECORD];
         input.read_exact(&mut record).map_err(|_| broken())?;
         let place = u64::from_le_bytes(record[1..9].try_into().map_err(|_| broken())?);
         let count = u32::from_le_bytes(record[9..].try_into().map_err(|_| broken())?) as usize;
-        if record[0] == PLAIN {
-            let bytes = buffer.get_mut(..count).ok_or_else(broken)?;
-            input.read_exact(bytes).map_err(|_| broken())?;
-            plain.extend_from_slice(bytes);
-            if plain.len() >= CHUNK {
-                output.write_all(&plain).map_err(unwritten)?;
-                plain.clear();
+        let unit = if record[0] == PLAIN { 1 } else { PAGE };
+        let bytes = count
+            .checked_mul(unit)
+            .and_then(|len| buffer.get_mut(..len));
+        let bytes = bytes.ok_or_else(broken)?;
+        match (record[0], memory) {
+            (PLAIN, _) => {
+                input.read_exact(bytes).map_err(|_| broken())?;
+                output.write_all(bytes).map_err(unwritten)?;
             }
-            continue;
-        }
-        let (has_headers, memory) = match (record[0], memory) {
-            (PAGES, Some(memory)) => (true, memory),
-            (BARE, Some(memory)) => (false, memory),
+            (kind @ (PAGES | BARE), Some(memory)) => {
+                memory.read_exact_at(bytes, place).map_err(|_| broken())?;
+                for (number, page) in bytes.chunks(PAGE).enumerate() {
+                    let place = place.wrapping_add((number * PAGE) as u64);
+                    let header = place | stream::FULL_PAGE | stream::SAME;
+                    if kind == PAGES {
+                        output.write_all(&header.to_be_bytes()).map_err(unwritten)?;
+                    }
+                    output.write_all(page).map_err(unwritten)?;
+                }
+            }
             _ => return Err(broken()),
-        };
-        if count > CHUNK / PAGE {
-            return Err(broken());
-        }
-        for first in (0..count).step_by(AT_ONCE) {
-            let place = place.wrapping_add((first * PAGE) as u64);
-            let bytes = &mut buffer[..(count - first).min(AT_ONCE) * PAGE];
-            memory.read_exact_at(bytes, place).map_err(|_| broken())?;
-            let headers: Vec<[u8; 8]> = (0..AT_ONCE as u64)
-                .map(|number| place.wrapping_add(number * PAGE as u64))
-                .map(|place| (place | stream::FULL_PAGE | stream::SAME).to_be_bytes())
-                .collect();
-            let mut slices = vec![IoSlice::new(&plain)];
-            for (header, page) in headers.iter().zip(bytes.chunks(PAGE)) {
-                slices.extend(has_headers.then_some(IoSlice::new(header)));
-                slices.push(IoSlice::new(page));
-            }
-            write_all(output, &mut slices).map_err(unwritten)?;
-            plain.clear();
         }
     }
-    output.write_all(&plain).map_err(unwritten)
-}
-
-/// Writes all of some pieces.
-fn write_all(output: &mut impl Write, mut slices: &mut [IoSlice]) -> std::io::Result<()> {
-    // Empty ones at the beginning would look like the end.
-    IoSlice::advance_slices(&mut slices, 0);
-    while !slices.is_empty() {
-        match output.write_vectored(slices) {
-            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut slices, written),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    output.flush().map_err(unwritten)
 }
 
 fn broken() -> Error {
@@ -483,7 +447,7 @@ mod tests {
         fn joined(&self) -> Result<Vec<u8>> {
             let mut stream = Vec::new();
             let memory = Some(&*self.memory);
-            join(&*self.state, 7, memory, &mut stream, || Ok(()))?;
+            join(&*self.state, 7, memory, &mut stream)?;
             Ok(stream)
         }
 

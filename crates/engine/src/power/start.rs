@@ -18,6 +18,7 @@ use super::StartSpec;
 use super::accelerator::Choice;
 use super::agent::Channel;
 use super::console;
+use super::feed::Feed;
 use super::machine::{FIRST_TAP, Machine, Parts};
 use super::media;
 use super::qmp::Control;
@@ -25,6 +26,7 @@ use super::runtime::{Record, Runtime, forget, running};
 use super::saved::{self, Saved};
 use super::shares::{self, Shares};
 use super::stop::{POLL, await_end, cut};
+use super::transfer::load;
 use super::user::{self, Servant};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
@@ -125,6 +127,8 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     }
     let chains = open_disks(env, &claim.vm)?;
     complete_identity(env, &mut claim.vm, resumed, job)?;
+    let feed = saved.as_ref().map(|saved| Feed::of(env, saved));
+    let feed = feed.transpose()?;
     let run = Runtime::of(claim.vm.vmx());
     let servant = Servant::of(&env.settings)?;
     run.create(servant.is_some())?;
@@ -166,8 +170,8 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
             false => control.resume(),
         }
     })?;
-    if let Some(saved) = saved {
-        resume(env, &mut claim.vm, &saved, &record, starting, spec, job)?;
+    if let Some(restored) = saved.as_ref().zip(feed) {
+        resume(env, &mut claim.vm, restored, &record, starting, spec, job)?;
         // They were unmounted when the memory was saved. Without an agent, nobody mounts them.
         let _ = shares::mount_shares(env, &Channel::of(env, record, job));
         return Ok(());
@@ -220,7 +224,7 @@ fn require_startable(env: &Env, claim: &Claim) -> Result<Option<Saved>> {
 fn resume(
     env: &Env,
     vm: &mut VmFolder,
-    saved: &Saved,
+    (saved, feed): (&Saved, Feed),
     record: &Record,
     starting: Starting,
     spec: &StartSpec,
@@ -232,7 +236,7 @@ fn resume(
     let go_on = || {
         job.phase("restoring the memory");
         let mut control = Control::connect(&run.socket())?;
-        saved.load(env, &run, &mut control, job)?;
+        load(feed, &run, &mut control, job)?;
         // From here on the memory is in the machine, which the configuration is about to say.
         starting.over();
         vm.config.forget_suspended();

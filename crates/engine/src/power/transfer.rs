@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 
 use qapi::qmp::MigrationStatus as Status;
 
+use super::feed::Feed;
 use super::halted::Held;
 use super::pages;
 use super::qmp::Control;
 use super::runtime::Runtime;
-use super::saved::{HEAD, Memory, Saved, internal};
+use super::saved::{HEAD, Memory, internal};
+use super::stop::POLL;
 use super::user;
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::store::{Access, Bytes, folder_of, hidden_sibling};
+use crate::store::{Bytes, folder_of, hidden_sibling};
 use crate::vm::{Env, state};
 
 /// QEMU says within this time that it has begun, or ended, or given up.
@@ -203,38 +205,25 @@ fn await_transfer(held: &Held) -> Result<()> {
     }
 }
 
-impl Saved {
-    /// Gives a machine that waits for it this memory.
-    ///
-    /// # Errors
-    /// What QEMU or the system says; the machine has ended then, or is to be ended.
-    pub(super) fn load(
-        &self,
-        env: &Env,
-        run: &Runtime,
-        control: &mut Control,
-        job: &Job,
-    ) -> Result<()> {
-        let socket = run.stream();
-        let _ = std::fs::remove_file(&socket);
-        control.begin_loading(&socket)?;
-        let mut stream = UnixStream::connect(&socket)
-            .map_err(|error| Error::io("connect to", &socket, error))?;
-        let open = |path: &Path| env.store.open(path, Access::Read);
-        let file = open(&self.path)?;
-        let ram = self.ram().map(|path| open(&path)).transpose()?;
-        let check = || job.check();
-        pages::join(&*file, HEAD as u64, ram.as_deref(), &mut stream, check)
-            .map_err(|error| error.at(&self.path))?;
-        drop(stream);
-        let deadline = Instant::now() + ANSWER;
-        loop {
-            match control.transfer()?.status {
-                Some(Status::completed) => return Ok(()),
-                Some(Status::failed) => return Err(internal("QEMU does not take it")),
-                _ if Instant::now() >= deadline => return Err(internal("QEMU does not take it")),
-                _ => std::thread::sleep(Duration::from_millis(2)),
-            }
+/// Gives a machine that waits for it its memory.
+///
+/// # Errors
+/// What QEMU or the system says; the machine has ended then, or is to be ended.
+pub(super) fn load(feed: Feed, run: &Runtime, control: &mut Control, job: &Job) -> Result<()> {
+    let socket = run.stream();
+    let _ = std::fs::remove_file(&socket);
+    control.begin_loading(&socket)?;
+    let mut stream =
+        UnixStream::connect(&socket).map_err(|error| Error::io("connect to", &socket, error))?;
+    feed.send(&mut stream, job)?;
+    drop(stream);
+    let deadline = Instant::now() + ANSWER;
+    loop {
+        match control.transfer()?.status {
+            Some(Status::completed) => return Ok(()),
+            Some(Status::failed) => return Err(internal("QEMU does not take it")),
+            _ if Instant::now() >= deadline => return Err(internal("QEMU does not take it")),
+            _ => std::thread::sleep(POLL),
         }
     }
 }

@@ -340,12 +340,28 @@ pub fn read_small(store: &dyn Store, path: &Path, limit: u64) -> Result<Vec<u8>>
 /// # Errors
 /// `FileExists`; after any other error no file is left.
 pub fn write_new(store: &dyn Store, path: &Path, bytes: &[u8]) -> Result<()> {
+    create_with(store, path, |file| {
+        file.write_at(bytes, 0).and_then(|()| file.sync())
+    })
+}
+
+/// Creates a file with `bytes` in it, which is not durable yet.
+///
+/// # Errors
+/// As [`write_new`].
+pub fn write_unsynced(store: &dyn Store, path: &Path, bytes: &[u8]) -> Result<()> {
+    create_with(store, path, |file| file.write_at(bytes, 0))
+}
+
+fn create_with(
+    store: &dyn Store,
+    path: &Path,
+    write: impl FnOnce(&dyn Bytes) -> Result<()>,
+) -> Result<()> {
     let file = store.create(path)?;
-    let written = file.write_at(bytes, 0).and_then(|()| file.sync());
-    if written.is_err() {
+    write(&*file).inspect_err(|_| {
         let _ = store.remove_file(path);
-    }
-    written
+    })
 }
 
 /// Replaces the file at `path`, or creates it: after a crash it is wholly old or wholly new.
