@@ -293,20 +293,23 @@ pub(super) fn find_listed(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Option<Resul
     let parent = kin::locate(env, vm.dir(), &name).ok_or_else(missing);
     Some(parent.and_then(|parent| {
         let parent = env.open(&parent)?;
-        let entries = env.vmsd(&parent)?.snapshots().to_vec();
+        let vmsd = env.vmsd(&parent)?;
+        let entries = vmsd.snapshots();
         let written = vm.vmx().to_string_lossy();
-        let is_written = |clone: &String| *clone == written;
+        let is_written = |clone: &str| clone == written;
         // Each look at where a path leads asks the file system, and there may be thousands.
         let mut all = entries.iter().flat_map(|entry| &entry.clones);
         let as_written = all.any(is_written);
-        let is_it = |clone: &String| match as_written {
+        let is_it = |clone: &&str| match as_written {
             true => is_written(clone),
             false => kin::locate(env, parent.dir(), clone).is_some_and(|found| found == vm.vmx()),
         };
-        let on = entries.iter().find(|entry| entry.clones.iter().any(is_it));
+        let on = entries
+            .iter()
+            .find(|entry| entry.clones.iter().any(|clone| is_it(&clone)));
         let base = on.map(|entry| entry.uid);
-        let clones = entries.into_iter().flat_map(|entry| entry.clones);
-        let names = clones.filter(is_it).collect();
+        let clones = entries.iter().flat_map(|entry| &entry.clones);
+        let names = clones.filter(is_it).map(String::from).collect();
         Ok(Listed {
             parent,
             base,

@@ -431,8 +431,12 @@ fn relinking_may_be_killed_at_any_change() {
         relink_clone(env).unwrap();
         assert!(content_of(env, CLONE) == before, "{at}");
         let parent = env.open(Path::new("/vms/moved/base.vmx")).unwrap();
-        let entries = env.vmsd(&parent).unwrap().snapshots().to_vec();
-        let clones: Vec<String> = entries.into_iter().flat_map(|one| one.clones).collect();
+        let vmsd = env.vmsd(&parent).unwrap();
+        let clones: Vec<&str> = vmsd
+            .snapshots()
+            .iter()
+            .flat_map(|one| &one.clones)
+            .collect();
         assert_eq!(clones, [CLONE], "{at}");
         promote_clone(env).unwrap();
         assert!(content_of(env, CLONE) == before, "{at}");

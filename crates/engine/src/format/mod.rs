@@ -3,6 +3,7 @@
 pub mod charset;
 pub mod dict;
 pub mod nvram;
+pub mod paths;
 pub mod vmdk;
 pub mod vmsd;
 pub mod vmsn;
@@ -16,6 +17,7 @@ use crate::error::{Error, Kind, quoted};
 
 pub use charset::Charset;
 pub use dict::{Dictionary, LineEnd};
+pub use paths::Paths;
 pub use vmsd::{FrozenDisk, SnapshotEntry, Vmsd};
 pub use vmsn::{MemoryRegion, SnapshotFiles, StateFile};
 pub use vmxf::Vmxf;

@@ -48,7 +48,8 @@ pub(super) fn info(env: &Env, vmx: &Path) -> Result<VmInfo> {
     let clone_of = vmsd.as_ref().and_then(Vmsd::clone_of);
     let clones: Vec<String> = snapshots
         .iter()
-        .flat_map(|entry| entry.clones.clone())
+        .flat_map(|entry| &entry.clones)
+        .map(String::from)
         .collect();
     if vmsd.as_ref().is_some_and(Vmsd::needs_consolidation) {
         warnings

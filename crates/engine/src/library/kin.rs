@@ -486,7 +486,7 @@ impl<'a> Kin<'a> {
             .filter(|entry| clone::is_base(entry))
         {
             let is_gone =
-                |name: &String| clone_standing(self.look.env, &member.vm, name) == Standing::Gone;
+                |name: &str| clone_standing(self.look.env, &member.vm, name) == Standing::Gone;
             let frozen: Vec<&Fact> = frozen(member, entry.uid).collect();
             let is_used = frozen.iter().any(|fact| {
                 let children = self.look.children.get(&fact.path);

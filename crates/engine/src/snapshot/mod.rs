@@ -33,6 +33,7 @@ pub(crate) use {
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::Paths;
 use crate::power::StartSpec;
 
 /// One snapshot.
@@ -51,7 +52,7 @@ pub struct Snapshot {
     /// Whether the guest's memory was saved with it.
     pub with_memory: bool,
     /// Configurations of the linked clones that stand on it, as written.
-    pub clones: Vec<String>,
+    pub clones: Paths,
 }
 
 /// The snapshots of a VM.

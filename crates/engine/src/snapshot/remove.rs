@@ -83,7 +83,6 @@ fn refuse_if_cloned(env: &Env, claim: &Claim, entry: &SnapshotEntry) -> Result<(
         .clones
         .iter()
         .filter(|clone| clone_standing(env, &claim.vm, clone) != Standing::Gone)
-        .map(String::as_str)
         .collect();
     if standing.is_empty() {
         return Ok(());

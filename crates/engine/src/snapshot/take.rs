@@ -83,7 +83,7 @@ pub(crate) fn take(
         with_memory: memory.is_some(),
         created_us: now_us(),
         disks: frozen.iter().map(frozen_disk).collect(),
-        clones,
+        clones: clones.into(),
     };
     let state = env.working_dir(&claim.vm)?.join(&entry.file_name);
     let part = |name: Option<String>| match name {

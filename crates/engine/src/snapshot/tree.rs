@@ -202,7 +202,7 @@ mod tests {
             description: String::new(),
             created_us: 0,
             with_memory: false,
-            clones: Vec::new(),
+            clones: crate::format::Paths::default(),
         };
         SnapshotTree {
             snapshots: of.iter().map(snapshot).collect(),

@@ -270,13 +270,13 @@ fn read_vmsd(store: &dyn Store, path: &Path, line_end: LineEnd) -> Result<Vmsd> 
 /// Tells whether a VM in `folder` names a VM in the folder of the disk `child` as its linked clone.
 fn vouches(store: &dyn Store, folder: &Path, child: &Path) -> bool {
     let child_dir = folder_of(child);
-    let leads_there = |clone: &String| {
+    let leads_there = |clone: &str| {
         let vmx = files::join(folder, clone);
         store
             .canonical(folder_of(&vmx))
             .is_ok_and(|dir| dir == child_dir)
     };
-    let is_written = |clone: &String| folder_of(Path::new(clone)) == child_dir;
+    let is_written = |clone: &str| folder_of(Path::new(clone)) == child_dir;
     let vmsds = files_with_ending(store, folder, "vmsd");
     let mut read = vmsds.filter_map(|path| read_vmsd(store, &path, LineEnd::Lf).ok());
     read.any(|vmsd| {

@@ -8,6 +8,8 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use crate::format::Paths;
+
 /// Fewer lines are taken apart as all others.
 pub(super) const LEAST: usize = 64;
 
@@ -30,7 +32,7 @@ pub(super) struct Bulk {
 
 impl Bulk {
     /// Finds such lines: returns them, where they are, and the paths in them.
-    pub(super) fn find(bytes: &[u8]) -> Option<(Self, Range<usize>, Vec<String>)> {
+    pub(super) fn find(bytes: &[u8]) -> Option<(Self, Range<usize>, Paths)> {
         const FIRST: &str = ".clone0 = \"";
         let text = std::str::from_utf8(bytes).ok()?;
         let mut runs = text.match_indices(FIRST).filter_map(|(at, _)| {
@@ -52,10 +54,10 @@ impl Bulk {
         is_alone.then_some((bulk, lines, paths))
     }
 
-    fn at(text: &str, start: usize, block: usize) -> Option<(Self, Range<usize>, Vec<String>)> {
+    fn at(text: &str, start: usize, block: usize) -> Option<(Self, Range<usize>, Paths)> {
         let line = text[start..].split_inclusive('\n').next()?;
         let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
-        let (mut paths, mut at, mut head) = (Vec::new(), start, String::new());
+        let (mut paths, mut at, mut head) = (Paths::default(), start, String::new());
         loop {
             head.clear();
             let _ = write!(head, "snapshot{block}.clone{} = \"", paths.len());
@@ -67,7 +69,7 @@ impl Bulk {
                 return None;
             }
             at += head.len() + path.len() + 1 + end.len();
-            paths.push(path.to_owned());
+            paths.push(path);
         }
         let is_whole = text[at..].starts_with(&format!("snapshot{block}.numClones = \""))
             && (LEAST..=MOST).contains(&paths.len());
@@ -91,7 +93,7 @@ impl Bulk {
     }
 
     /// Writes the lines anew, for these clones.
-    pub(super) fn write(&mut self, paths: &[String]) {
+    pub(super) fn write(&mut self, paths: &Paths) {
         self.text.clear();
         for (number, path) in paths.iter().enumerate() {
             self.add(number, path);

@@ -9,7 +9,7 @@ mod read;
 
 use self::bulk::{Bulk, LEAST, is_plain};
 
-use super::{Dictionary, LineEnd, Malformed, Place};
+use super::{Dictionary, LineEnd, Malformed, Paths, Place};
 
 /// How many snapshots the list of the most recently used has.
 const MRU: usize = 3;
@@ -43,7 +43,7 @@ pub struct SnapshotEntry {
     /// The disks that it froze.
     pub disks: Vec<FrozenDisk>,
     /// Configurations of the linked clones that stand on it, as written.
-    pub clones: Vec<String>,
+    pub clones: Paths,
 }
 
 /// The bookkeeping of a VM.
@@ -193,11 +193,11 @@ impl Vmsd {
         let clones = new.clones.clone();
         let uid = new.uid;
         self.snapshots.push(SnapshotEntry {
-            clones: Vec::new(),
+            clones: Paths::default(),
             ..new
         });
-        for path in clones {
-            self.add_clone(uid, &path);
+        for path in &clones {
+            self.add_clone(uid, path);
         }
         Ok(())
     }
@@ -289,7 +289,7 @@ impl Vmsd {
         if clones.iter().any(|c| c == path) {
             return;
         }
-        clones.push(path.into());
+        clones.push(path);
         // Thousands may stand on one snapshot: the lines of the others stay as they are.
         let last = clones.len() - 1;
         match &mut self.bulk {
@@ -310,14 +310,16 @@ impl Vmsd {
         let mut removed = 0;
         for block in 0..self.snapshots.len() {
             let clones = &mut self.snapshots[block].clones;
-            let before = clones.len();
-            let Some(first) = clones.iter().position(|path| gone(path)) else {
-                continue;
-            };
-            let mut behind = clones.split_off(first + 1);
-            clones.pop();
-            behind.retain(|path| !gone(path));
-            clones.append(&mut behind);
+            let (before, mut asked, mut first) = (clones.len(), 0, None);
+            clones.retain(|path| {
+                let is_gone = gone(path);
+                if is_gone {
+                    first.get_or_insert(asked);
+                }
+                asked += 1;
+                !is_gone
+            });
+            let Some(first) = first else { continue };
             removed += before - clones.len();
             match &mut self.bulk {
                 Some(bulk) if bulk.block == block && clones.len() >= LEAST => {
@@ -401,7 +403,8 @@ impl Vmsd {
 
     /// Writes the clones of a block from number `from` on.
     fn write_clones(&mut self, block: usize, from: usize) {
-        let paths = self.snapshots[block].clones[from..].to_vec();
+        let paths = self.snapshots[block].clones.iter().skip(from);
+        let paths: Vec<String> = paths.map(String::from).collect();
         let prefix = format!("snapshot{block}.");
         let count = count_of(block);
         if from + paths.len() == 0 {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{FrozenDisk, SnapshotEntry};
-use crate::format::{Dictionary, Malformed, Place};
+use crate::format::{Dictionary, Malformed, Paths, Place};
 
 /// Reads all snapshots, in the order of their blocks; and whether the numbers of some block's clones have
 /// gaps.
@@ -57,7 +57,7 @@ fn snapshot(dict: &Dictionary, block: u64) -> Result<SnapshotEntry, Malformed> {
         with_memory: word("type") == 1,
         created_us: joined(word("createTimeHigh"), word("createTimeLow")),
         disks: disks(dict, block)?,
-        clones: Vec::new(),
+        clones: Paths::default(),
     })
 }
 

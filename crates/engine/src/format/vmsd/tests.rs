@@ -251,7 +251,7 @@ fn many_clones_come_and_go() {
     }
     same_when_read_again(&vmsd);
     let left: Vec<String> = (0..500).filter(|n| n % 3 != 1).map(path).collect();
-    assert_eq!(vmsd.snapshot(1).unwrap().clones, left);
+    assert_eq!(vmsd.snapshot(1).unwrap().clones, Paths::from(left.clone()));
     for name in left {
         assert_eq!(vmsd.remove_clones(|clone| clone == name), 1);
     }
