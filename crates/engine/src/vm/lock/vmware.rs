@@ -3,6 +3,9 @@
 //! Who wants in first makes `D#####.lck` (a folder) and `E#####.lck` to say so, takes a number one
 //! higher than any it finds, writes `M#####.lck`, removes the other two, and looks around: among
 //! members that exclude each other the lower number wins, then the lower name.
+//!
+//! Who enters is waited for. Our entries tell at once whose they are: nobody waits for a process that is
+//! proven to have ended there.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -167,12 +170,21 @@ enum Part {
 
 impl Part {
     fn path(self, folder: &Path, number: u16) -> PathBuf {
-        let letter = match self {
+        folder.join(format!("{}{number:05}.lck", self.letter()))
+    }
+
+    /// Returns the path of this part that has the number of the part at `path`.
+    fn beside(self, path: &Path) -> Option<PathBuf> {
+        let name = path.file_name()?.to_str()?;
+        Some(path.with_file_name(format!("{}{}", self.letter(), name.get(1..)?)))
+    }
+
+    fn letter(self) -> char {
+        match self {
             Self::Intent => 'D',
             Self::Entry => 'E',
             Self::Member => 'M',
-        };
-        folder.join(format!("{letter}{number:05}.lck"))
+        }
     }
 
     /// Tells what an entry of a lock folder is; others are none of ours.
@@ -257,7 +269,8 @@ fn kind_of(store: &dyn Store, folder: &Path) -> Option<FileKind> {
 }
 
 /// Writes our member, with a number higher than all there are. It is there at once and whole: who is
-/// killed before leaves an entry, which others clear away.
+/// killed before leaves an entry, which others clear away. The entry says whose it is before it is said
+/// what number is the highest.
 fn announce(
     store: &dyn Store,
     folder: &Path,
@@ -267,10 +280,15 @@ fn announce(
 ) -> Result<Holder> {
     let entry = Part::Entry.path(folder, number);
     let file = store.create(&entry)?;
+    let nameless = Holder::of(owner, mode, 0);
+    file.write_at(&nameless.to_bytes(), 0)?;
     let others = members(store, folder);
     let highest = others.iter().map(|(_, holder)| holder.lamport).max();
     let lamport = highest.unwrap_or(0).saturating_add(1);
-    let own = Holder::of(owner, mode, lamport);
+    let own = Holder {
+        lamport,
+        ..nameless
+    };
     file.write_at(&own.to_bytes(), 0)?;
     store.rename_new(&entry, &Part::Member.path(folder, number))?;
     Ok(own)
@@ -282,9 +300,8 @@ fn await_entering(store: &dyn Store, folder: &Path) {
     let deadline = Instant::now() + ENTRY_TIME;
     let mut before: Option<Vec<(PathBuf, Part)>> = None;
     loop {
-        let entering: Vec<(PathBuf, Part)> = parts(store, folder)
+        let entering: Vec<(PathBuf, Part)> = entering(store, folder)
             .into_iter()
-            .filter(|(_, part)| *part != Part::Member)
             .filter(|entry| before.as_ref().is_none_or(|b| b.contains(entry)))
             .collect();
         if entering.is_empty() {
@@ -296,6 +313,28 @@ fn await_entering(store: &dyn Store, folder: &Path) {
         before = Some(entering);
         std::thread::sleep(ENTRY_POLL);
     }
+}
+
+/// Returns what those made who are entering, and may live. What a process left that has ended is cleared
+/// away; whoever has a member is in already.
+fn entering(store: &dyn Store, folder: &Path) -> Vec<(PathBuf, Part)> {
+    let parts = parts(store, folder);
+    let holder_in = |part: Part, of: &Path| {
+        let path = part.beside(of)?;
+        Holder::parse(&text(store, &path)?)
+    };
+    let (mut entering, mut left) = (Vec::new(), Vec::new());
+    for (path, part) in parts.into_iter().filter(|(_, part)| *part != Part::Member) {
+        let member = holder_in(Part::Member, &path);
+        let is_in = member.is_some() && part == Part::Intent;
+        match member.or_else(|| holder_in(Part::Entry, &path)) {
+            Some(holder) if holder.life == Life::Gone => left.push((path, part)),
+            _ if is_in => {}
+            _ => entering.push((path, part)),
+        }
+    }
+    clear(store, &left);
+    entering
 }
 
 fn clear(store: &dyn Store, left: &[(PathBuf, Part)]) {
@@ -464,6 +503,45 @@ mod tests {
         store.create_dir(&folder.join("D00001.lck")).unwrap();
         drop(take(&store, LockMode::Exclusive).unwrap());
         assert!(!store.exists(&folder));
+    }
+
+    #[test]
+    fn who_enters_is_waited_for_unless_it_is_proven_to_have_ended() {
+        let folder = lock_folder(Path::new(FILE));
+        let this = Process::this();
+        let ended = Process {
+            start: this.start + 1,
+            ..this.clone()
+        };
+        // After so many changes it is killed: it has made the folders, the entry, said who it is in it,
+        // said its number, made the member of it, and removed the folder `D`.
+        for (owner, changes, is_waited_for) in [
+            (&ended, 2, true),
+            (&ended, 3, true),
+            (&ended, 4, false),
+            (&ended, 5, false),
+            (&ended, 6, false),
+            (&this, 4, true),
+            (&this, 5, true),
+            (&this, 6, false),
+        ] {
+            let store = Mem::new();
+            store.limit_changes(Some(changes));
+            // What it would clean up fails as well.
+            let _ = enter(&store, Path::new(FILE), owner, LockMode::Exclusive);
+            store.limit_changes(None);
+            let entering = entering(&store, &folder);
+            let case = (owner == &this, changes);
+            assert_eq!(
+                !entering.is_empty(),
+                is_waited_for,
+                "{case:?}: {entering:?}"
+            );
+            if owner == &ended {
+                drop(take(&store, LockMode::Exclusive).unwrap());
+                assert!(!store.exists(&folder), "{case:?}");
+            }
+        }
     }
 
     #[test]
