@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use replix::Job;
 use replix::error::{escaped, quoted};
 use replix::pool::{Booted, Filled, Keep, Member, MemberState, Pool, PoolSpec, Ready};
-use replix::vm::Settings;
 use serde_json::json;
 
 use super::failure::Failure;
@@ -154,11 +153,8 @@ fn in_pool<T: Send + 'static>(
     session: &mut Session,
     work: impl FnOnce(&Pool, &Job) -> replix::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
-    let dir = place::absolute(dir)?;
-    session.run(move |host, job| {
-        let settings = Settings::load()?;
-        work(&Pool::open(host, &settings, &dir)?, job)
-    })
+    let (dir, settings) = (place::absolute(dir)?, session.settings()?);
+    session.run(move |host, job| work(&Pool::open(host, &settings, &dir)?, job))
 }
 
 fn create(args: &Create, session: &mut Session) -> Result<Answer, Failure> {
@@ -174,11 +170,8 @@ fn create(args: &Create, session: &mut Session) -> Result<Answer, Failure> {
         booted: args.wait_for,
         boot_seconds: args.timeout,
     };
-    let dir = place::absolute(&args.dir)?;
-    session.run(move |host, _| {
-        let settings = Settings::load()?;
-        Pool::create(host, &settings, &dir, &spec).map(drop)
-    })?;
+    let (dir, settings) = (place::absolute(&args.dir)?, session.settings()?);
+    session.run(move |host, _| Pool::create(host, &settings, &dir, &spec).map(drop))?;
     fill(&args.dir, session)
 }
 

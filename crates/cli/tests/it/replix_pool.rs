@@ -319,6 +319,27 @@ fn vm_that_its_user_deleted_is_forgotten() {
 }
 
 #[test]
+fn folder_that_the_call_allows_counts_for_the_pool_itself() {
+    let Some(pool) = Pool::create("1", &["--ready", "off"]) else {
+        return;
+    };
+    let library = &pool.library;
+    let vmsd = library.path("base/base.vmsd");
+    fs::create_dir(library.path("notes")).unwrap();
+    fs::rename(&vmsd, library.path("notes/base.vmsd")).unwrap();
+    std::os::unix::fs::symlink("../notes/base.vmsd", &vmsd).unwrap();
+    let (_, vmx) = pool.states().remove(0);
+    fs::remove_dir_all(vmx.parent().unwrap()).unwrap();
+    let left = pool.pool("clean", &[]);
+    assert!(left.err.contains("lies outside"), "{left}");
+    let clean = pool.shown("clean", &["--allow", "notes"]);
+    assert_eq!(clean, "1 VM destroyed\n");
+    assert_eq!(pool.states(), []);
+    let (_, info) = library.json(&["info", "base"]);
+    assert_eq!(info["clones"], serde_json::json!([]));
+}
+
+#[test]
 fn vms_stay_where_none_can_be_started() {
     let Some(pool) = Pool::create("3", &["--ready", "off"]) else {
         return;
