@@ -7,7 +7,7 @@ use super::remains::remains;
 use super::{DeleteSpec, naming, promotion};
 use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::format::Vmsd;
+use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::snapshot::clear_unfinished;
 use crate::snapshot::names::without_number;
@@ -77,6 +77,8 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
 }
 
 fn refuse_parents(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Result<()> {
+    // Of thousands that are gone, each is looked for in the same folders.
+    let env = &env.glancing();
     let clones = vmsd.snapshots().iter().flat_map(|entry| &entry.clones);
     let named: Vec<String> = clones
         .filter_map(|clone| match clone_standing(env, &claim.vm, clone) {
@@ -295,27 +297,42 @@ pub(super) fn find_listed(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Option<Resul
         let parent = env.open(&parent)?;
         let vmsd = env.vmsd(&parent)?;
         let entries = vmsd.snapshots();
-        let written = vm.vmx().to_string_lossy();
-        let is_written = |clone: &str| clone == written;
-        // Each look at where a path leads asks the file system, and there may be thousands.
-        let mut all = entries.iter().flat_map(|entry| &entry.clones);
-        let as_written = all.any(is_written);
-        let is_it = |clone: &&str| match as_written {
-            true => is_written(clone),
-            false => kin::locate(env, parent.dir(), clone).is_some_and(|found| found == vm.vmx()),
-        };
-        let on = entries
-            .iter()
-            .find(|entry| entry.clones.iter().any(|clone| is_it(&clone)));
-        let base = on.map(|entry| entry.uid);
-        let clones = entries.iter().flat_map(|entry| &entry.clones);
-        let names = clones.filter(is_it).map(String::from).collect();
+        let names = names_in(env, vm, &parent, entries);
+        let is_it = |clone: &str| names.iter().any(|name| name == clone);
+        let on = entries.iter().find(|entry| entry.clones.iter().any(is_it));
         Ok(Listed {
+            base: on.map(|entry| entry.uid),
             parent,
-            base,
             names,
         })
     }))
+}
+
+/// The paths in `entries` that lead to `vm`. Each look at where one leads asks the file system, and there may be
+/// thousands: the likely ones come first.
+fn names_in(env: &Env, vm: &VmFolder, parent: &VmFolder, entries: &[SnapshotEntry]) -> Vec<String> {
+    let env = &env.glancing();
+    let written = vm.vmx().to_string_lossy();
+    let last = |path: &str| files::last_part(path).to_lowercase();
+    let own = last(&written);
+    let leads_here = |clone: &str| {
+        let found = kin::locate(env, parent.dir(), clone);
+        found.is_some_and(|found| found == vm.vmx())
+    };
+    let looks: [&dyn Fn(&str) -> bool; 3] = [
+        &|clone| clone == written,
+        &|clone| last(clone) == own && leads_here(clone),
+        &leads_here,
+    ];
+    let names_by = |is_it: &dyn Fn(&str) -> bool| {
+        let clones = entries.iter().flat_map(|entry| &entry.clones);
+        let names: Vec<String> = clones
+            .filter(|clone| is_it(clone))
+            .map(String::from)
+            .collect();
+        (!names.is_empty()).then_some(names)
+    };
+    looks.into_iter().find_map(names_by).unwrap_or_default()
 }
 
 /// Takes a linked clone that stands on its parent no more out of that one's bookkeeping.

@@ -96,6 +96,8 @@ impl Ends {
 /// # Errors
 /// `Busy` naming one that runs, that another process works on, or that is out of sight.
 pub(super) fn hold_clones(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<Box<dyn Held>>> {
+    // Of thousands that are gone, each is looked for in the same folders.
+    let env = &env.glancing();
     let mut held = Vec::new();
     let mut folders = vec![vm.dir().to_path_buf()];
     let mut open = vec![(vm.clone(), vmsd.clone())];

@@ -2,48 +2,20 @@
 //! VM and works, and in the end nothing is left.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use super::testing::{BASE, base_in_memory as vm, empty_disk, take};
 use super::{
     CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec, delete, promote, relink, run,
 };
+use crate::disk::create_child;
 use crate::disk::testing::write_grain;
-use crate::disk::{NewDisk, create as create_disk, create_child};
 use crate::error::{Kind, Result};
-use crate::format::vmdk::CreateType;
 use crate::job::Job;
 use crate::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef, SnapshotTree, consolidate};
-use crate::store::{Mem, Store, create_dirs, read_small, remove_tree, write_new};
-use crate::vm::{Env, Settings};
+use crate::store::{Mem, Store, read_small, remove_tree};
+use crate::vm::Env;
 
-const VMX: &str = "/vms/base/base.vmx";
-
-/// A VM with one disk.
-fn vm() -> (Mem, Env) {
-    let mem = Mem::new();
-    create_dirs(&mem, Path::new("/vms/base")).unwrap();
-    let disk = NewDisk {
-        path: "/vms/base/base.vmdk".into(),
-        create_type: CreateType::MonolithicSparse,
-        preallocated: false,
-        sectors: 2048,
-        cut: None,
-        adapter: "lsilogic".into(),
-        hardware_version: 19,
-        uuid: None,
-    };
-    create_disk(&mem, &disk).unwrap();
-    let vmx = b"config.version = \"8\"\nvirtualHW.version = \"19\"\n\
-                scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"base.vmdk\"\n";
-    write_new(&mem, Path::new(VMX), vmx).unwrap();
-    let env = Env {
-        store: Arc::new(mem.clone()),
-        settings: Settings::default(),
-    };
-    (mem, env)
-}
-
-/// The same with the snapshots `a`, `b` and `c`, and in the disks of `b` and `c` and the present one a
+/// The VM with the snapshots `a`, `b` and `c`, and in the disks of `b` and `c` and the present one a
 /// grain more each: what stands on `b` has less than `b` itself never.
 fn with_written_snapshots() -> (Mem, Env) {
     let (mem, env) = vm();
@@ -71,7 +43,7 @@ fn with_written_snapshots() -> (Mem, Env) {
 
 /// What the guest of the VM reads.
 fn content(env: &Env) -> Vec<u8> {
-    content_of(env, VMX)
+    content_of(env, BASE)
 }
 
 fn content_of(env: &Env, vmx: &str) -> Vec<u8> {
@@ -91,22 +63,14 @@ fn with_snapshots() -> (Mem, Env) {
     (mem, env)
 }
 
-fn take(env: &Env, name: &str) -> Result<()> {
-    let new = NewSnapshot {
-        name: name.into(),
-        ..NewSnapshot::default()
-    };
-    snapshot::create(env, Path::new(VMX), &new, &Job::new()).map(drop)
-}
-
 fn revert(env: &Env, name: &str) -> Result<()> {
     let spec = RevertSpec::from(SnapshotRef::Name(name.into()));
-    snapshot::revert(env, Path::new(VMX), &spec, &Job::new())
+    snapshot::revert(env, Path::new(BASE), &spec, &Job::new())
 }
 
 fn remove(env: &Env, name: &str) -> Result<()> {
     let wanted = SnapshotRef::Name(name.into());
-    snapshot::remove(env, Path::new(VMX), &wanted, false, &Job::new())
+    snapshot::remove(env, Path::new(BASE), &wanted, false, &Job::new())
 }
 
 fn delete_whole(env: &Env) -> Result<()> {
@@ -114,11 +78,11 @@ fn delete_whole(env: &Env) -> Result<()> {
         disks: true,
         force: false,
     };
-    delete(env, Path::new(VMX), whole, &Job::new())
+    delete(env, Path::new(BASE), whole, &Job::new())
 }
 
 fn listed(env: &Env) -> Vec<String> {
-    let SnapshotTree { snapshots, .. } = snapshot::list(env, Path::new(VMX)).unwrap();
+    let SnapshotTree { snapshots, .. } = snapshot::list(env, Path::new(BASE)).unwrap();
     snapshots.into_iter().map(|one| one.name).collect()
 }
 
@@ -132,7 +96,7 @@ fn files(mem: &Mem) -> Vec<String> {
 
 /// Asserts that the disks of the VM are whole.
 fn assert_whole(env: &Env) {
-    let vm = env.open(Path::new(VMX)).unwrap();
+    let vm = env.open(Path::new(BASE)).unwrap();
     for slot in vm.config.disks() {
         env.disk(&vm, &slot.file_name).unwrap();
     }
@@ -253,7 +217,7 @@ fn vm_may_be_deleted_long_after_a_killed_removal() {
                 remove(env, &name).unwrap();
             }
             take(env, "late").unwrap();
-            let vm = env.open(Path::new(VMX)).unwrap();
+            let vm = env.open(Path::new(BASE)).unwrap();
             let disk = &vm.config.disks()[0].file_name;
             write_grain(mem, &vm.dir().join(disk), 5, 50);
             remove(env, "late").unwrap();
@@ -268,17 +232,7 @@ fn vm_may_be_deleted_long_after_a_killed_removal() {
 fn what_is_left_of_another_vm_outlives_a_deletion() {
     let (mem, env) = with_written_snapshots();
     let [parent, child] = ["/vms/base/other.vmdk", "/vms/base/other-000001.vmdk"].map(Path::new);
-    let new = NewDisk {
-        path: parent.into(),
-        create_type: CreateType::MonolithicSparse,
-        preallocated: false,
-        sectors: 2048,
-        cut: None,
-        adapter: "ide".into(),
-        hardware_version: 16,
-        uuid: None,
-    };
-    create_disk(&mem, &new).unwrap();
+    empty_disk(&mem, "/vms/base/other.vmdk");
     let opener = env.opener_in(Path::new("/vms/base"), Vec::new()).unwrap();
     let chain = opener.open(parent).unwrap();
     create_child(&mem, &chain, child, "other.vmdk").unwrap();
@@ -303,7 +257,7 @@ fn removal_by_the_child_may_be_killed_at_any_change() {
             if listed(env).contains(&"b".to_owned()) {
                 remove(env, "b").unwrap();
             }
-            consolidate(env, Path::new(VMX), &Job::new()).unwrap();
+            consolidate(env, Path::new(BASE), &Job::new()).unwrap();
             assert_eq!(listed(env), ["a", "c"], "{at}");
             assert!(content(env) == before, "{at}");
             for (name, wanted) in ["c", "a"].iter().zip(&contents) {
@@ -326,12 +280,12 @@ fn consolidation_may_be_killed_at_any_change() {
             mem.remove_file(Path::new("/vms/base/base.vmsd")).unwrap();
             (mem, env)
         },
-        |env| consolidate(env, Path::new(VMX), &Job::new()).map(drop),
+        |env| consolidate(env, Path::new(BASE), &Job::new()).map(drop),
         |_, env, at| {
             assert!(content(env) == before, "{at}");
-            consolidate(env, Path::new(VMX), &Job::new()).unwrap();
+            consolidate(env, Path::new(BASE), &Job::new()).unwrap();
             assert!(content(env) == before, "{at}");
-            let vm = env.open(Path::new(VMX)).unwrap();
+            let vm = env.open(Path::new(BASE)).unwrap();
             let chain = env.disk(&vm, &vm.config.disks()[0].file_name).unwrap();
             assert_eq!(chain.links().len(), 1, "{at}");
         },
@@ -344,7 +298,7 @@ const CLONE: &str = "/vms/web/web.vmx";
 fn with_clone() -> (Mem, Env) {
     let (mem, env) = with_written_snapshots();
     let spec = CloneSpec::new(CloneKind::Linked, CLONE);
-    run(&env, Path::new(VMX), &spec, &Job::new()).unwrap();
+    run(&env, Path::new(BASE), &spec, &Job::new()).unwrap();
     write_grain(&mem, Path::new("/vms/web/base-cl1.vmdk"), 7, 21);
     let new = NewSnapshot {
         name: "own".into(),
@@ -387,7 +341,7 @@ fn promotion_may_be_killed_at_any_change() {
         if at % 2 == 0 {
             promote_clone(env).unwrap();
             assert!(bytes_of(mem, "/vms/base") == bytes, "{at}");
-            let vmsd = env.vmsd(&env.open(Path::new(VMX)).unwrap()).unwrap();
+            let vmsd = env.vmsd(&env.open(Path::new(BASE)).unwrap()).unwrap();
             assert!(
                 vmsd.snapshots().iter().all(|one| one.clones.is_empty()),
                 "{at}"

@@ -4,7 +4,7 @@
 mod config;
 #[cfg(feature = "local")]
 #[cfg(test)]
-mod crowd;
+pub(crate) mod crowd;
 #[cfg(feature = "local")]
 mod delete;
 #[cfg(feature = "local")]
@@ -36,6 +36,9 @@ mod run;
 mod source;
 #[cfg(feature = "local")]
 mod stage;
+#[cfg(feature = "local")]
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(feature = "local")]
 mod unfinished;
 

@@ -192,24 +192,10 @@ mod tests {
     use super::*;
     use crate::clone::plan::BASE_NAME;
     use crate::clone::run;
-    use crate::disk::{NewDisk, create, set_content_id};
-    use crate::format::vmdk::CreateType;
+    use crate::clone::testing::{BASE, base_in_memory as env};
+    use crate::disk::set_content_id;
     use crate::snapshot::{NewSnapshot, SnapshotTree};
     use crate::store::{Mem, create_dirs, write_new};
-
-    const BASE: &str = "/vms/base/base.vmx";
-
-    fn env() -> (Mem, Env) {
-        let mem = Mem::new();
-        create_dirs(&mem, Path::new("/vms/base")).unwrap();
-        let vmx = b"config.version = \"8\"\nvirtualHW.version = \"19\"\n";
-        write_new(&mem, Path::new(BASE), vmx).unwrap();
-        let env = Env {
-            store: Arc::new(mem.clone()),
-            settings: Settings::default(),
-        };
-        (mem, env)
-    }
 
     /// Makes a clone; what is left of it when its process is killed is the caller's.
     fn made(env: &Env, kind: CloneKind, destination: &str) -> Unfinished {
@@ -345,7 +331,6 @@ mod tests {
     /// A linked clone that is killed when it has made so many changes; `None` where it was faster.
     fn killed(changes: usize, destination: &str) -> Option<(Mem, Env, Unfinished)> {
         let (mem, env) = env();
-        add_disk(&mem);
         create_dirs(&mem, Path::new("/vms/full")).unwrap();
         write_new(&mem, Path::new("/vms/full/new-notes"), b"mine").unwrap();
         let clone = Unfinished {
@@ -385,23 +370,6 @@ mod tests {
     fn disk_of_base(env: &Env) -> String {
         let vm = env.open(Path::new(BASE)).unwrap();
         vm.config.disks()[0].file_name.clone()
-    }
-
-    fn add_disk(mem: &Mem) {
-        let disk = NewDisk {
-            path: "/vms/base/base.vmdk".into(),
-            create_type: CreateType::MonolithicSparse,
-            preallocated: false,
-            sectors: 2048,
-            cut: None,
-            adapter: "lsilogic".into(),
-            hardware_version: 19,
-            uuid: None,
-        };
-        create(mem, &disk).unwrap();
-        let vmx = b"config.version = \"8\"\nvirtualHW.version = \"19\"\n\
-                    scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"base.vmdk\"\n";
-        replace(mem, Path::new(BASE), vmx).unwrap();
     }
 
     #[test]

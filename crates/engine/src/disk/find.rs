@@ -2,16 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::store::{Store, folder_of};
+use crate::store::{Names, Store, folder_of};
 
 /// Looks files up by names written elsewhere; remembers the folders it had to list.
 pub struct Finder<'a> {
     store: &'a dyn Store,
-    /// Folder -> name in lower case -> name.
-    listings: RefCell<HashMap<PathBuf, HashMap<String, OsString>>>,
+    /// By the folder.
+    listings: RefCell<HashMap<PathBuf, Arc<Names>>>,
 }
 
 impl<'a> Finder<'a> {
@@ -43,18 +43,9 @@ impl<'a> Finder<'a> {
         let mut listings = self.listings.borrow_mut();
         let listing = listings
             .entry(folder.to_path_buf())
-            .or_insert_with(|| list_lower_case(self.store, folder));
-        let found = listing.get(&name.to_lowercase())?;
-        Some(folder.join(found))
+            .or_insert_with(|| self.store.names(folder).unwrap_or_default());
+        Some(folder.join(listing.alike(name)?))
     }
-}
-
-fn list_lower_case(store: &dyn Store, folder: &Path) -> HashMap<String, OsString> {
-    let entries = store.list(folder).unwrap_or_default();
-    entries
-        .into_iter()
-        .map(|entry| (entry.name.to_string_lossy().to_lowercase(), entry.name))
-        .collect()
 }
 
 /// Returns where the parent that `hint` names may be, most likely first.

@@ -312,6 +312,10 @@ impl Store for Local {
         Ok(entries)
     }
 
+    fn is_inhabited(&self, dir: &Path) -> bool {
+        std::fs::read_dir(dir).is_ok_and(|mut entries| matches!(entries.next(), Some(Ok(_))))
+    }
+
     fn create_dir(&self, dir: &Path) -> Result<()> {
         std::fs::create_dir(dir).map_err(|e| Error::io("create folder", dir, e))
     }

@@ -38,6 +38,9 @@ struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
     locks: BTreeMap<PathBuf, i32>,
     last_id: u64,
+    /// By a folder, the number of the last change of the names in it, of all there were.
+    touched: BTreeMap<PathBuf, u64>,
+    changes: u64,
     /// How many changes are still made; `None` is all.
     left: Option<usize>,
     skill: Skill,
@@ -124,7 +127,20 @@ impl Tree {
             _ => return Err(missing(doing, path)),
         }
         self.nodes.insert(path.to_path_buf(), node);
+        self.touch(path);
         Ok(())
+    }
+
+    /// Notes that the name `path` came or went.
+    fn touch(&mut self, path: &Path) {
+        self.changes += 1;
+        let dir = path.parent().unwrap_or(path).to_path_buf();
+        self.touched.insert(dir, self.changes);
+    }
+
+    fn remove(&mut self, path: &Path) -> Option<Node> {
+        self.touch(path);
+        self.nodes.remove(path)
     }
 
     fn children(&self, dir: &Path) -> Vec<PathBuf> {
@@ -156,7 +172,8 @@ impl Tree {
             } else {
                 to.join(below)
             };
-            if let Some(node) = self.nodes.remove(&path) {
+            if let Some(node) = self.remove(&path) {
+                self.touch(&target);
                 self.nodes.insert(target, node);
             }
         }
@@ -324,7 +341,7 @@ impl Store for Mem {
             len,
             allocated_bytes: len,
             modified_us: 0,
-            stamp: [0, id, len, 0, 0],
+            stamp: [0, id, len, tree.touched.get(path).copied().unwrap_or(0), 0],
         })
     }
 
@@ -351,7 +368,7 @@ impl Store for Mem {
     fn remove_file(&self, path: &Path) -> Result<()> {
         let mut tree = self.changing(path)?;
         match tree.nodes.get(path) {
-            Some(Node::File { .. }) => tree.nodes.remove(path).map_or(Ok(()), |_| Ok(())),
+            Some(Node::File { .. }) => tree.remove(path).map_or(Ok(()), |_| Ok(())),
             _ => Err(missing("remove", path)),
         }
     }
@@ -368,7 +385,7 @@ impl Store for Mem {
                 io::ErrorKind::DirectoryNotEmpty.into(),
             ));
         }
-        tree.nodes.remove(dir);
+        tree.remove(dir);
         Ok(())
     }
 

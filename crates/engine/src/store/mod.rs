@@ -3,6 +3,9 @@
 //! Everything above speaks to these two traits, so that a test can put memory, a recording or a
 //! failing disk in place of [`Local`]. What stands here knows nothing of formats.
 
+#[cfg(test)]
+pub(crate) mod counting;
+mod glance;
 mod local;
 pub mod machine;
 mod mem;
@@ -11,7 +14,9 @@ mod undo;
 use std::any::Any;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+pub use glance::{Glance, Names};
 pub use local::{Local, create_private_dir, let_pass, link_to, remove_folder};
 pub use mem::{Mem, Skill};
 pub use undo::Undo;
@@ -231,6 +236,19 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// `FileNotFound` also where `dir` is no folder.
     fn list(&self, dir: &Path) -> Result<Vec<Entry>>;
+
+    /// Returns the names in a folder, for those who look for one in whatever case.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    fn names(&self, dir: &Path) -> Result<Arc<Names>> {
+        Ok(Arc::new(Names::of(self.list(dir)?)))
+    }
+
+    /// Tells whether there is anything in a folder.
+    fn is_inhabited(&self, dir: &Path) -> bool {
+        self.list(dir).is_ok_and(|entries| !entries.is_empty())
+    }
 
     /// Creates a folder whose parent exists.
     ///

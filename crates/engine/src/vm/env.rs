@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::disk::{Chain, Link, Opener, Places};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{LineEnd, SnapshotEntry, SnapshotFiles, StateFile, Vmsd};
-use crate::store::{Access, Store, files_with_ending, folder_of, read_small};
+use crate::store::{Access, Glance, Store, files_with_ending, folder_of, read_small};
 
 /// No `.vmsd` is larger: one that lists 5,000 clones has less than 1 MiB.
 const VMSD_LIMIT: u64 = 16 << 20;
@@ -25,6 +25,14 @@ pub struct Env {
 }
 
 impl Env {
+    /// Returns the same for one operation that looks for many names: it reads each folder once for them.
+    pub fn glancing(&self) -> Self {
+        Self {
+            store: Arc::new(Glance::new(Arc::clone(&self.store))),
+            settings: self.settings.clone(),
+        }
+    }
+
     /// Opens the VM at `path`.
     ///
     /// # Errors
@@ -250,6 +258,11 @@ impl OwnFolders {
     pub fn hold(&self, store: &dyn Store, path: &Path) -> bool {
         let folder = store.canonical(folder_of(path));
         folder.is_ok_and(|folder| self.0.contains(&folder))
+    }
+
+    /// Tells the same of a path in which no part is a link.
+    pub fn hold_real(&self, path: &Path) -> bool {
+        self.0.iter().any(|folder| folder == folder_of(path))
     }
 
     /// Tells whether all files of a disk's link are in the folders.

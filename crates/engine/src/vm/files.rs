@@ -70,15 +70,7 @@ pub fn find_in(store: &dyn Store, dir: &Path, name: &str) -> Option<PathBuf> {
     if store.exists(&exact) {
         return Some(exact);
     }
-    let wanted = name.to_lowercase();
-    let entries = store.list(dir).ok()?;
-    let mut alike = entries
-        .iter()
-        .filter(|e| e.name.to_string_lossy().to_lowercase() == wanted);
-    match (alike.next(), alike.next()) {
-        (Some(only), None) => Some(dir.join(&only.name)),
-        _ => None,
-    }
+    Some(dir.join(store.names(dir).ok()?.alike(name)?))
 }
 
 /// Finds the file that a VM's files in `dir` call `name`.

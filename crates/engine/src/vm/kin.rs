@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::env::Env;
 use super::files;
 use super::open::VmFolder;
-use crate::store::{Store, folder_of};
+use crate::store::folder_of;
 
 /// Clones that a message names; of more it gives the number.
 const NAMED: usize = 20;
@@ -36,7 +36,7 @@ pub fn clone_standing(env: &Env, vm: &VmFolder, clone: &str) -> Standing {
         return Standing::Unknown;
     }
     let folder = folder_of(&files::join(vm.dir(), clone)).to_path_buf();
-    match is_inhabited(&*env.store, &folder) || is_inhabited(&*env.store, folder_of(&folder)) {
+    match env.store.is_inhabited(&folder) || env.store.is_inhabited(folder_of(&folder)) {
         true => Standing::Gone,
         // A mount point without its disk is an empty folder.
         false => Standing::Unknown,
@@ -51,10 +51,6 @@ pub fn enumerate(names: &[String]) -> String {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
-}
-
-fn is_inhabited(store: &dyn Store, dir: &Path) -> bool {
-    store.list(dir).is_ok_and(|entries| !entries.is_empty())
 }
 
 #[cfg(test)]
