@@ -46,10 +46,11 @@ mod unfinished;
 pub(crate) use {
     delete::delete,
     lineage::lineage,
+    lookout::Lookout,
     plan::is_base,
     promote::promote,
     promotion::clear as clear_promotions,
-    relink::{owner_of, prospect, relink},
+    relink::{Seeker, relink},
     run::{plan, run},
     unfinished::clear_hidden,
 };

@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use super::delete::{Listed, find_listed, take_out};
 use super::foreign::{self, Ends};
 use super::hang::Hung;
-use super::lookout::{self, Candidate};
+use super::lookout::{Candidate, Lookout, Owner};
 use super::{RelinkSpec, Relinked, RelinkedDisk};
-use crate::disk::Link;
+use crate::disk::{Link, Opener};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, Env, PowerState, Standing, VmFolder, VmLock, clone_standing, files};
+use crate::vm::{Claim, Env, PowerState, VmFolder, VmLock, files};
 
 /// Hangs the linked clone at `vmx` on its parent, wherever that is now; of a VM that stands on no other,
 /// nothing changes.
@@ -37,15 +37,16 @@ pub(crate) fn relink(env: &Env, vmx: &Path, spec: &RelinkSpec, job: &Job) -> Res
     let vmsd = env.vmsd(&claim.vm)?;
     let _clones = foreign::hold_clones(env, &claim.vm, &vmsd)?;
     let ends = ends(env, &claim.vm, &vmsd)?;
+    let lookout = Lookout::new(env);
     let mut found = Vec::new();
     for end in &ends {
         job.check()?;
-        found.push(lookout::find(env, &claim.vm, end, spec.parent.as_deref())?);
+        found.push(lookout.find(&claim.vm, end, spec.parent.as_deref())?);
     }
     let Some(first) = found.first() else {
         return Ok(Relinked::default());
     };
-    let owner = lookout::owner(env, first.path());
+    let owner = lookout.owner(first.path());
     let before = find_listed(env, &claim.vm, &vmsd);
     match &owner {
         Some(owner) if owner.base.is_none() => job.warn(format!(
@@ -60,8 +61,15 @@ pub(crate) fn relink(env: &Env, vmx: &Path, spec: &RelinkSpec, job: &Job) -> Res
             quoted(first.path())
         )),
     }
-    change(env, &mut claim, vmsd, &ends, (&found, owner.as_ref()), job)?;
-    leave(env, &claim, before, owner.as_ref(), job);
+    change(
+        env,
+        &mut claim,
+        vmsd,
+        &ends,
+        (&found, owner.as_deref()),
+        job,
+    )?;
+    leave(env, &claim, before, owner.as_deref(), job);
     let disk = |(end, parent): (&End, &Candidate)| RelinkedDisk {
         disk: end.child.path().to_path_buf(),
         parent: parent.path().to_path_buf(),
@@ -74,58 +82,68 @@ pub(crate) fn relink(env: &Env, vmx: &Path, spec: &RelinkSpec, job: &Job) -> Res
     })
 }
 
-/// Returns the disk that [`relink`] would hang the first of the links on, and changes nothing. `parent`
-/// is where somebody looked, not the user's word: what lies out of the clone's reach counts only where
-/// its long content id, which nobody guesses, proves it, or where its VM waits for the clone.
-///
-/// # Errors
-/// As [`relink`]; `Denied` at the disk that is out of reach and proven by its short id alone.
-pub(crate) fn prospect(
-    env: &Env,
-    vm: &VmFolder,
-    vmsd: &Vmsd,
-    parent: Option<&Path>,
-) -> Result<PathBuf> {
-    let opener = env.opener(vm)?;
-    let mut first = None;
-    for end in ends(env, vm, vmsd)? {
-        let found = lookout::find(env, vm, &end, parent)?;
-        let path = found.path().to_path_buf();
-        let reached = opener.places().parent(&*env.store, &path, end.child.path());
-        if !found.by_long_id && !is_awaited(env, vm, vmsd, &path) {
-            reached.map_err(|error| error.at(&path))?;
+/// A linked clone that looks for its parent, and changes nothing.
+pub(crate) struct Seeker<'a> {
+    lookout: &'a Lookout<'a>,
+    vm: &'a VmFolder,
+    vmsd: &'a Vmsd,
+    opener: Opener,
+    ends: Vec<End>,
+}
+
+impl<'a> Seeker<'a> {
+    /// Returns the clone `vm`.
+    ///
+    /// # Errors
+    /// What is wrong with its own disks.
+    pub(crate) fn of(lookout: &'a Lookout<'a>, vm: &'a VmFolder, vmsd: &'a Vmsd) -> Result<Self> {
+        let env = lookout.env();
+        Ok(Self {
+            lookout,
+            vm,
+            vmsd,
+            opener: env.opener(vm)?,
+            ends: ends(env, vm, vmsd)?,
+        })
+    }
+
+    /// Returns the disk that [`relink`] would hang the first of the clone's links on. `parent`
+    /// is where somebody looked, not the user's word: what lies out of the clone's reach counts only where
+    /// its long content id, which nobody guesses, proves it, or where its VM waits for the clone.
+    ///
+    /// # Errors
+    /// As [`relink`]; `Denied` at the disk that is out of reach and proven by its short id alone.
+    pub(crate) fn prospect(&self, parent: Option<&Path>) -> Result<PathBuf> {
+        let store = &*self.lookout.env().store;
+        let mut first = None;
+        for end in &self.ends {
+            let found = self.lookout.find(self.vm, end, parent)?;
+            let path = found.path().to_path_buf();
+            if !found.by_long_id && !self.is_awaited(&path) {
+                let places = self.opener.places();
+                let reached = places.parent(store, &path, end.child.path());
+                reached.map_err(|error| error.at(&path))?;
+            }
+            first = first.or(Some(path));
         }
-        first = first.or(Some(path));
+        first.ok_or_else(|| {
+            let text = format!("{} stands on no other VM", quoted(self.vm.vmx()));
+            Error::new(Kind::DiskParent, text).at(self.vm.vmx())
+        })
     }
-    first.ok_or_else(|| {
-        let text = format!("{} stands on no other VM", quoted(vm.vmx()));
-        Error::new(Kind::DiskParent, text).at(vm.vmx())
-    })
-}
 
-/// Tells whether the VM that the disk at `path` belongs to lists a linked clone that is gone, and is called as
-/// `vm`, which calls its parent as that VM is called: the two knew each other before one was moved.
-fn is_awaited(env: &Env, vm: &VmFolder, vmsd: &Vmsd, path: &Path) -> bool {
-    let last = |path: &str| files::last_part(path).to_lowercase();
-    let Some(owner) = lookout::owner(env, path) else {
-        return false;
-    };
-    let named = vmsd.clone_of().map(|name| last(&name));
-    if named != Some(last(&owner.vm.vmx().to_string_lossy())) {
-        return false;
+    /// Tells whether the VM that the disk at `path` belongs to lists a linked clone that is gone, and is called
+    /// as this one, which calls its parent as that VM is called: the two knew each other before one was moved.
+    fn is_awaited(&self, path: &Path) -> bool {
+        let last = |path: &str| files::last_part(path).to_lowercase();
+        let Some(owner) = self.lookout.owner(path) else {
+            return false;
+        };
+        let named = self.vmsd.clone_of().map(|name| last(&name));
+        let own = last(&self.vm.vmx().to_string_lossy());
+        named == Some(last(&owner.vm.vmx().to_string_lossy()))
+            && owner.awaits(self.lookout.env(), &own)
     }
-    let own = last(&vm.vmx().to_string_lossy());
-    let parents = env.vmsd(&owner.vm);
-    parents.is_ok_and(|vmsd| {
-        let mut clones = vmsd.snapshots().iter().flat_map(|entry| &entry.clones);
-        clones
-            .any(|name| last(name) == own && clone_standing(env, &owner.vm, name) == Standing::Gone)
-    })
-}
-
-/// Returns the VM that the disk at `path` belongs to, with the number of the snapshot that froze it.
-pub(crate) fn owner_of(env: &Env, path: &Path) -> Option<(VmFolder, Option<u32>)> {
-    lookout::owner(env, path).map(|owner| (owner.vm, owner.base))
 }
 
 /// An own link that hangs, or is to hang, on another VM's disk.
@@ -179,7 +197,7 @@ fn change(
     claim: &mut Claim,
     mut vmsd: Vmsd,
     ends: &[End],
-    (found, owner): (&[Candidate], Option<&lookout::Owner>),
+    (found, owner): (&[Candidate], Option<&Owner>),
     job: &Job,
 ) -> Result<()> {
     let store = &*env.store;
@@ -256,7 +274,7 @@ fn leave(
     env: &Env,
     claim: &Claim,
     before: Option<Result<Listed>>,
-    owner: Option<&lookout::Owner>,
+    owner: Option<&Owner>,
     job: &Job,
 ) {
     let (Some(Ok(before)), Some(owner)) = (before, owner) else {

@@ -25,26 +25,20 @@ const VM_ENDINGS: [&str; 7] = [
 pub(super) fn findings(look: &Look) -> Vec<Finding> {
     let mut found = Vec::new();
     for folder in &look.folders {
-        let of_folder = members_of(look, folder);
+        let of_folder = look.by_folder.get(&folder.dir);
+        let of_folder = of_folder.map_or(&[][..], Vec::as_slice);
         let own = unfinished(look, folder).chain(locks(look, folder));
         let others: Vec<Finding> = match of_folder.is_empty() {
             true => abandoned(look, folder),
-            false => unclaimed(look, folder, &of_folder),
+            false => unclaimed(look, folder, of_folder),
         };
-        let all = own.chain(others).map(|finding| match of_folder.as_slice() {
+        let all = own.chain(others).map(|finding| match of_folder {
             [only] => finding.of(look.members[*only].vmx()),
             _ => finding,
         });
         found.extend(all);
     }
     found
-}
-
-/// The VMs in a folder, as their places in the list of all.
-fn members_of(look: &Look, folder: &Folder) -> Vec<usize> {
-    let members = look.members.iter().enumerate();
-    let here = members.filter(|(_, member)| member.vm.dir() == folder.dir);
-    here.map(|(at, _)| at).collect()
 }
 
 /// What processes left that ended in the middle of their work; not what others are making now.

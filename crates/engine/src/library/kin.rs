@@ -1,7 +1,7 @@
 //! Who stands on whom: parents that are gone, moved or changed; clones that nobody lists; disks that are
 //! written to where they must not be; snapshots and links that nobody needs.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::disks::told;
@@ -10,7 +10,7 @@ use super::member::{self, Member};
 use super::survey::{Look, snapshot_name};
 use super::walk::Folder;
 use super::{Finding, Step, Trouble, rebuild};
-use crate::clone;
+use crate::clone::{self, Lookout, Seeker};
 use crate::error::{Kind, Result, escaped, quoted};
 use crate::format::SnapshotEntry;
 use crate::job::Job;
@@ -25,6 +25,7 @@ pub(super) fn findings(look: &Look, job: &Job) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for (at, member) in look.members.iter().enumerate() {
         job.check()?;
+        job.phase(format!("judging VM {} of {}", at + 1, look.members.len()));
         found.extend(kin.broken(member));
         found.extend(kin.unlisted(member));
         found.extend(kin.entries(at, member));
@@ -37,6 +38,14 @@ pub(super) fn findings(look: &Look, job: &Job) -> Result<Vec<Finding>> {
 
 struct Kin<'a> {
     look: &'a Look<'a>,
+    /// Opens each disk once that may be a lost parent, however many clones look for it.
+    lookout: Lookout<'a>,
+    /// The links of the library, by content id and capacity.
+    like: HashMap<(u32, u64), Like<'a>>,
+    /// Those that snapshots froze.
+    frozen: HashSet<&'a Path>,
+    /// The VMs, by the names of their configurations in lower case.
+    called: HashMap<String, Vec<usize>>,
     /// For each VM, where the linked clones are that its bookkeeping lists.
     listed: Vec<HashSet<PathBuf>>,
     /// Content id and capacity of what links want that do not find their parents.
@@ -54,11 +63,34 @@ impl<'a> Kin<'a> {
             let places = clones.filter_map(|name| kin::locate(look.env, member.vm.dir(), name));
             places.collect()
         });
+        let frozen = look.members.iter().enumerate().flat_map(|(at, member)| {
+            let is_own = move |path: &&Path| look.owners.get(*path) == Some(&at);
+            frozen_by(member).filter(is_own)
+        });
+        let frozen: HashSet<&Path> = frozen.collect();
+        let mut like: HashMap<(u32, u64), Like> = HashMap::new();
+        for fact in look.links.open.values() {
+            let alike = like.entry((fact.cid, fact.sectors)).or_default();
+            alike.all.push(fact);
+            let of_name = alike.called.entry(lower_name(&fact.path)).or_default();
+            of_name.push(fact);
+            if frozen.contains(&*fact.path) {
+                alike.frozen.push(fact);
+            }
+        }
+        let mut called: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, member) in look.members.iter().enumerate() {
+            called.entry(lower_name(member.vmx())).or_default().push(at);
+        }
         let parts = look.members.iter().flat_map(Member::parts);
         let broken = parts.filter(|part| part.problem().is_some());
         let ends = broken.filter_map(|part| part.links().last());
         Self {
             look,
+            lookout: Lookout::new(look.env),
+            like,
+            frozen,
+            called,
             listed: listed.collect(),
             wanted: ends
                 .filter_map(|fact| Some((fact.parent_cid?, fact.sectors)))
@@ -157,12 +189,13 @@ impl<'a> Kin<'a> {
 
     /// Looks for the disk that `last`, of a linked clone, was made on.
     fn parent_of(&self, member: &Member, last: &Fact) -> Place {
-        let env = self.look.env;
-        let prospect = |parent| clone::prospect(env, &member.vm, &member.vmsd, parent);
+        let Ok(seeker) = Seeker::of(&self.lookout, &member.vm, &member.vmsd) else {
+            return Place::Nowhere;
+        };
         let mut fitting: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
         let mut unproven = None;
-        for folder in self.folders_like(member, last).into_iter().take(MAX_TRIED) {
-            match prospect(Some(folder)) {
+        for folder in self.folders_like(member, last) {
+            match seeker.prospect(Some(folder)) {
                 Ok(disk) => drop(fitting.insert(folder.to_path_buf(), disk)),
                 Err(error) if error.kind() == Kind::Denied => {
                     unproven = unproven.or(error.path().map(Path::to_path_buf));
@@ -174,7 +207,7 @@ impl<'a> Kin<'a> {
         if fitting.is_empty()
             && unproven.is_none()
             && !self.look.folders.iter().any(is_beside)
-            && let Ok(disk) = prospect(None)
+            && let Ok(disk) = seeker.prospect(None)
         {
             return Place::Found { parent: None, disk };
         }
@@ -196,33 +229,30 @@ impl<'a> Kin<'a> {
     /// nobody wrote to has the content of its parent: those count that are called as the link says, then
     /// those that a snapshot froze.
     fn folders_like(&self, member: &Member, last: &Fact) -> BTreeSet<&Path> {
-        let store = &*self.look.env.store;
-        let Some(cid) = last.parent_cid else {
+        let cid = last.parent_cid;
+        let Some(like) = cid.and_then(|cid| self.like.get(&(cid, last.sectors))) else {
             return BTreeSet::new();
         };
-        let is_others = |fact: &&Fact| !member.own.hold(store, &fact.path);
-        let mut like: Vec<&Fact> = self
-            .look
-            .links
-            .like(cid, last.sectors)
-            .filter(is_others)
-            .collect();
         let hint = last.hint.as_deref().unwrap_or_default();
         let name = files::last_part(hint).to_lowercase();
-        let is_called_so = |fact: &Fact| {
-            let own = fact.path.file_name().unwrap_or_default();
-            own.to_string_lossy().to_lowercase() == name
-        };
-        let is_frozen = |fact: &Fact| {
-            let owner = self.look.owners.get(&fact.path);
-            owner.is_some_and(|owner| freezes(&self.look.members[*owner], &fact.path))
-        };
-        for is_better in [&is_called_so as &dyn Fn(&Fact) -> bool, &is_frozen] {
-            if like.iter().any(|fact| is_better(fact)) {
-                like.retain(|fact| is_better(fact));
+        let called = like.called.get(&name).map_or(&[][..], Vec::as_slice);
+        let is_frozen = |fact: &&Fact| self.frozen.contains(&*fact.path);
+        let called_and_frozen: Vec<&Fact> = called.iter().copied().filter(is_frozen).collect();
+        for facts in [&called_and_frozen, called, &like.frozen, &like.all] {
+            let mut folders = BTreeSet::new();
+            for fact in facts {
+                if folders.len() == MAX_TRIED {
+                    break;
+                }
+                if !member.own.hold_real(&fact.path) {
+                    folders.insert(folder_of(&fact.path));
+                }
+            }
+            if !folders.is_empty() {
+                return folders;
             }
         }
-        like.into_iter().map(|fact| folder_of(&fact.path)).collect()
+        BTreeSet::new()
     }
 
     /// A linked clone that its parent knows nothing of, or that names another one.
@@ -288,9 +318,7 @@ impl<'a> Kin<'a> {
 
     /// The parent is not in the library, or none of its VMs names the disk.
     fn unlisted_outside(&self, member: &Member, first: &Fact) -> Option<Finding> {
-        let env = self.look.env;
-        let found = clone::owner_of(env, &first.path);
-        let Some((parent, base)) = found else {
+        let Some(owner) = self.lookout.owner(&first.path) else {
             let text = format!(
                 "{} stands on {}, which is no VM's: nothing keeps it from being deleted",
                 quoted(member.vmx()),
@@ -299,13 +327,9 @@ impl<'a> Kin<'a> {
             let cure = "put back the configuration of the VM that it is part of, or make the clone independent: replix promote VMX";
             return Some(Finding::damage(Trouble::CloneUnlisted, &first.path, text).cure(cure));
         };
-        base?;
-        let vmsd = env.vmsd(&parent).ok()?;
-        let mut clones = vmsd.snapshots().iter().flat_map(|entry| &entry.clones);
-        let is_listed = clones.any(|name| {
-            kin::locate(env, parent.dir(), name).is_some_and(|path| path == member.vmx())
-        });
-        if is_listed {
+        let parent = &owner.vm;
+        owner.base?;
+        if owner.lists(self.look.env, member.vmx()) {
             return None;
         }
         let text = format!(
@@ -348,14 +372,9 @@ impl<'a> Kin<'a> {
     ) -> Option<Finding> {
         let vmsd = member.vm.vmsd_path(&*self.look.env.store);
         let name = files::last_part(clone).to_lowercase();
-        let mut moved = self.look.members.iter().filter(|other| {
-            let own = other
-                .vmx()
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy();
-            own.to_lowercase() == name && self.stands_on(other, at)
-        });
+        let called = self.called.get(&name).into_iter().flatten();
+        let called = called.map(|other| &self.look.members[*other]);
+        let mut moved = called.filter(|other| self.stands_on(other, at));
         let where_now = match (moved.next(), moved.next()) {
             (Some(one), None) => format!("; it is at {} now", quoted(one.vmx())),
             _ => String::new(),
@@ -389,11 +408,7 @@ impl<'a> Kin<'a> {
         clone: &str,
     ) -> Option<Finding> {
         let place = kin::locate(self.look.env, member.vm.dir(), clone)?;
-        let other = self
-            .look
-            .members
-            .iter()
-            .find(|other| other.vmx() == place)?;
+        let other = &self.look.members[*self.look.by_vmx.get(&place)?];
         let has_disks = other.parts().next().is_some() || other.vm.config.disks().is_empty();
         if !other.is_whole()
             || !has_disks
@@ -589,6 +604,16 @@ impl<'a> Kin<'a> {
     }
 }
 
+/// Links that read as the same disk would.
+#[derive(Default)]
+struct Like<'a> {
+    all: Vec<&'a Fact>,
+    /// By their names in lower case.
+    called: HashMap<String, Vec<&'a Fact>>,
+    /// Those that snapshots froze.
+    frozen: Vec<&'a Fact>,
+}
+
 /// Where the disk is that a clone was made on.
 enum Place {
     Found {
@@ -609,10 +634,21 @@ fn is_clones(member: &Member, last: &Fact) -> bool {
     member.vmsd.clone_of().is_some() || folder_of(&place) != folder_of(&last.path)
 }
 
+/// The name of a file, in lower case.
+fn lower_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().to_lowercase()
+}
+
+/// The disks that the snapshots of a VM froze.
+fn frozen_by(member: &Member) -> impl Iterator<Item = &Path> {
+    let frozen = member.uses.iter().filter(|used| used.uid.is_some());
+    frozen.filter_map(|used| Some(&*used.disk.as_ref().ok()?.top().path))
+}
+
 /// Tells whether a snapshot of `parent` froze the disk at `path`.
 fn freezes(parent: &Member, path: &Path) -> bool {
-    let mut frozen = parent.uses.iter().filter(|used| used.uid.is_some());
-    frozen.any(|used| used.disk.as_ref().is_ok_and(|part| part.top().path == path))
+    frozen_by(parent).any(|frozen| frozen == path)
 }
 
 /// The disks that a snapshot froze.

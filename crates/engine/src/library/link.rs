@@ -64,7 +64,12 @@ impl Links {
     /// `Cancelled`.
     pub(super) fn of(env: &Env, folders: &[Folder], job: &Job) -> Result<Self> {
         let mut links = Self::default();
-        for folder in folders {
+        for (at, folder) in folders.iter().enumerate() {
+            job.phase(format!(
+                "looking at disks, folder {} of {}",
+                at + 1,
+                folders.len()
+            ));
             let mut disks = folder.with_ending("vmdk").peekable();
             if disks.peek().is_none() {
                 continue;
@@ -101,12 +106,6 @@ impl Links {
         }
         self.open.insert(fact.path.clone(), fact);
         Ok(())
-    }
-
-    /// Returns the links that read as the one that a child wants: with this content id and capacity.
-    pub(super) fn like(&self, cid: u32, sectors: u64) -> impl Iterator<Item = &Fact> {
-        let facts = self.open.values();
-        facts.filter(move |fact| fact.cid == cid && fact.sectors == sectors)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::member::Member;
 use super::walk::is_unfinished;
 use super::{Step, rebuild};
-use crate::clone::{self, RelinkSpec};
+use crate::clone::{self, Lookout, RelinkSpec, Seeker};
 use crate::disk::{DiskAnswer, DiskCall};
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
@@ -122,7 +122,8 @@ fn unlock(store: &dyn Store, file: &Path) -> Result<String> {
 fn relink(env: &Env, vmx: &Path, parent: Option<&Path>, job: &Job) -> Result<String> {
     let vm = env.open(vmx)?;
     // A folder from a report is not the user's word: it is proven here, and then said.
-    clone::prospect(env, &vm, &env.vmsd(&vm)?, parent)?;
+    let (lookout, vmsd) = (Lookout::new(env), env.vmsd(&vm)?);
+    Seeker::of(&lookout, &vm, &vmsd)?.prospect(parent)?;
     let spec = RelinkSpec {
         parent: parent.map(PathBuf::from),
     };

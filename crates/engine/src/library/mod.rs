@@ -5,6 +5,8 @@
 //! provable. Looking changes nothing; what is carried out is proven anew under the locks of the operation
 //! that does it.
 
+#[cfg(test)]
+mod crowd;
 mod disks;
 mod files;
 mod kin;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, quoted};
+use crate::error::{Error, Result, quoted};
 use crate::job::Job;
 use crate::store::Local;
 use crate::vm::{Env, Settings};
@@ -199,7 +201,7 @@ impl Finding {
 }
 
 /// Something that is done to a library.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// Removes what a process left that ended in the middle of its work.
@@ -350,6 +352,8 @@ impl Library {
 
     fn within(env: Env, folders: &[PathBuf]) -> Result<Self> {
         let folders = walk::roots(&*env.store, folders)?;
+        // Of thousands of VMs each looks for its parent in the same folders.
+        let env = env.glancing();
         Ok(Self { env, folders })
     }
 
@@ -379,11 +383,17 @@ impl Library {
     /// Each is proven anew under the locks that it needs: what has changed since is left as it is.
     ///
     /// # Errors
-    /// `Cancelled`, with what was done before done.
+    /// `Cancelled`, with what was done before done: it says how much.
     pub fn carry_out(&self, steps: &[Step], job: &Job) -> Result<Vec<Outcome>> {
-        let mut outcomes = Vec::new();
+        let mut outcomes: Vec<Outcome> = Vec::new();
         for step in steps {
-            job.check()?;
+            let (done, all) = (outcomes.len(), steps.len());
+            job.check().map_err(|error| {
+                let is_done = outcomes.iter().filter(|outcome| outcome.is_done).count();
+                let text = format!("{error}: {is_done} of {all} steps were done");
+                Error::new(error.kind(), text).hint("give the command again for the rest")
+            })?;
+            job.phase(format!("step {} of {all}", done + 1));
             let ended = mend::carry_out(&self.env, step, job);
             outcomes.push(Outcome {
                 step: step.clone(),

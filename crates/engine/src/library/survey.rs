@@ -1,6 +1,6 @@
 //! The whole look: everything is read once, then judged.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::link::{Fact, Links};
@@ -16,6 +16,10 @@ pub(super) struct Look<'a> {
     pub(super) env: &'a Env,
     pub(super) folders: Vec<Folder>,
     pub(super) members: Vec<Member>,
+    /// By the configuration of a VM, its place in `members`.
+    pub(super) by_vmx: HashMap<PathBuf, usize>,
+    /// By a folder, the VMs in it.
+    pub(super) by_folder: HashMap<PathBuf, Vec<usize>>,
     pub(super) links: Links,
     /// By the path of a link, the VM whose own it is, as its place in `members`.
     pub(super) owners: HashMap<PathBuf, usize>,
@@ -32,17 +36,20 @@ pub(super) struct Look<'a> {
 pub(super) fn survey(env: &Env, roots: &[PathBuf], job: &Job) -> Result<LibraryReport> {
     let (folders, mut findings) = walk(&*env.store, roots, job)?;
     let mut members = Vec::new();
-    for vmx in folders.iter().flat_map(|folder| folder.with_ending("vmx")) {
+    let vmxs = folders.iter().flat_map(|folder| folder.with_ending("vmx"));
+    let vmxs: Vec<PathBuf> = vmxs.collect();
+    for (at, vmx) in vmxs.iter().enumerate() {
         job.check()?;
-        match Member::read(env, &vmx) {
+        job.phase(format!("reading VM {} of {}", at + 1, vmxs.len()));
+        match Member::read(env, vmx) {
             Ok(member) => members.push(member),
             Err(error) => {
                 let text = format!("the configuration cannot be used: {error}");
                 let cure =
                     "put it back from a copy, or write it anew: no other file says what it said";
                 findings.push(
-                    Finding::damage(Trouble::ConfigBroken, &vmx, text)
-                        .of(&vmx)
+                    Finding::damage(Trouble::ConfigBroken, vmx, text)
+                        .of(vmx)
                         .cure(cure),
                 );
             }
@@ -53,6 +60,8 @@ pub(super) fn survey(env: &Env, roots: &[PathBuf], job: &Job) -> Result<LibraryR
         env,
         folders,
         members,
+        by_vmx: HashMap::new(),
+        by_folder: HashMap::new(),
         links,
         owners: HashMap::new(),
         children: HashMap::new(),
@@ -98,16 +107,20 @@ fn withhold(findings: &mut [Finding]) {
 impl Look<'_> {
     /// Sees whose each link is, and what hangs on it.
     fn relate(&mut self) {
+        let mut seen = HashSet::new();
         for (at, member) in self.members.iter().enumerate() {
+            self.by_vmx.insert(member.vmx().to_path_buf(), at);
+            let dir = member.vm.dir().to_path_buf();
+            self.by_folder.entry(dir).or_default().push(at);
             for part in member.parts() {
                 for fact in part.own() {
                     self.owners.entry(fact.path.clone()).or_insert(at);
                 }
                 for pair in part.links().windows(2).take(part.own().len()) {
-                    let on = self.children.entry(pair[1].path.clone()).or_default();
-                    let child = (at, pair[0].path.clone());
-                    if !on.contains(&child) {
-                        on.push(child);
+                    let (child, parent) = (&pair[0].path, &pair[1].path);
+                    if seen.insert((at, child, parent)) {
+                        let on = self.children.entry(parent.clone()).or_default();
+                        on.push((at, child.clone()));
                     }
                 }
             }
@@ -140,6 +153,12 @@ fn report(look: &Look, roots: &[PathBuf], findings: Vec<Finding>) -> LibraryRepo
     let store = &*look.env.store;
     let mut all: BTreeMap<PathBuf, u64> = BTreeMap::new();
     let mut shared: BTreeMap<PathBuf, u64> = BTreeMap::new();
+    let mut reclaimable: HashMap<&Path, u64> = HashMap::new();
+    for one in &findings {
+        if let Some(vm) = &one.vm {
+            *reclaimable.entry(vm).or_default() += one.reclaimable_bytes;
+        }
+    }
     let mut vms = Vec::new();
     for member in &look.members {
         let mut own: BTreeMap<PathBuf, u64> = BTreeMap::new();
@@ -156,15 +175,12 @@ fn report(look: &Look, roots: &[PathBuf], findings: Vec<Finding>) -> LibraryRepo
                 own.insert(one.path, bytes);
             }
         }
-        let of_vm = findings
-            .iter()
-            .filter(|one| one.vm.as_deref() == Some(member.vmx()));
         vms.push(VmSpace {
             vm: member.vmx().to_path_buf(),
             name: member.vm.display_name(),
             own_bytes: own.values().sum(),
             shared_bytes: foreign.values().sum(),
-            reclaimable_bytes: of_vm.map(|one| one.reclaimable_bytes).sum(),
+            reclaimable_bytes: reclaimable.get(member.vmx()).copied().unwrap_or(0),
         });
         all.extend(own);
         shared.extend(foreign);
