@@ -46,11 +46,11 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
     job.check()?;
     // From here on it goes through to the end: half a VM is of no use to anybody.
     for link in &links {
-        link.remove(&*env.store)?;
         for left in hidden_siblings(&*env.store, link.path()) {
-            // A text that was to replace the descriptor.
+            // A text that was to replace the descriptor; without that nobody would look for it.
             let _ = env.store.remove_file(&left);
         }
+        link.remove(&*env.store)?;
     }
     for part in &parts {
         remove(&*env.store, part)?;

@@ -3,17 +3,24 @@
 
 use std::path::Path;
 
-use super::testing::{BASE, base_in_memory as vm, empty_disk, take};
+use super::testing::{BASE, base_in_memory as vm, base_on, empty_disk, take};
 use super::{
     CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec, delete, promote, relink, run,
 };
 use crate::disk::create_child;
 use crate::disk::testing::write_grain;
 use crate::error::{Kind, Result};
+use crate::format::vmdk::CreateType;
 use crate::job::Job;
 use crate::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef, SnapshotTree, consolidate};
-use crate::store::{Mem, Store, read_small, remove_tree};
+use crate::store::{Access, Mem, Store, hidden_sibling, read_small, remove_tree, write_new};
 use crate::vm::Env;
+
+/// The VM on a disk of some type, in two extents where it is split.
+fn vm_on(create_type: CreateType) -> (Mem, Env) {
+    let mem = Mem::new();
+    (mem.clone(), base_on(mem, create_type))
+}
 
 /// The VM with the snapshots `a`, `b` and `c`, and in the disks of `b` and `c` and the present one a
 /// grain more each: what stands on `b` has less than `b` itself never.
@@ -241,6 +248,33 @@ fn what_is_left_of_another_vm_outlives_a_deletion() {
     assert_eq!(files(&mem), ["other-000001.vmdk"]);
 }
 
+/// A split disk is made and removed file by file: one that nobody names may lack any of them.
+#[test]
+fn what_is_left_of_a_split_disk_goes_with_its_vm_alone() {
+    let dir = Path::new("/vms/base");
+    for lost in 1..=2 {
+        let (mem, env) = vm_on(CreateType::SplitSparse);
+        let opener = env.opener_in(dir, Vec::new()).unwrap();
+        let chain = opener.open(&dir.join("base.vmdk")).unwrap();
+        for (child, hint) in [("base-000001", "base.vmdk"), ("other-000001", "other.vmdk")] {
+            let child = dir.join(child).with_extension("vmdk");
+            let made = create_child(&mem, &chain, &child, hint).unwrap();
+            assert_eq!(made.len(), 3, "{made:?}");
+            mem.remove_file(&made[lost]).unwrap();
+            // More than tables: it was in use.
+            let rest = mem.open(&made[3 - lost], Access::Write).unwrap();
+            rest.write_at(&[1; 2 << 20], 1 << 20).unwrap();
+        }
+        let others = |mem: &Mem| -> Vec<String> {
+            let names = files(mem).into_iter();
+            names.filter(|name| name.starts_with("other")).collect()
+        };
+        let before = others(&mem);
+        delete_whole(&env).unwrap();
+        assert_eq!((before.len(), files(&mem)), (2, before), "extent {lost}");
+    }
+}
+
 #[test]
 fn removal_by_the_child_may_be_killed_at_any_change() {
     let (_, whole) = with_written_snapshots();
@@ -407,4 +441,38 @@ fn deletion_may_be_killed_at_any_change() {
         }
         assert_eq!(files(mem), [""; 0], "{at}");
     });
+}
+
+/// A promotion or the like may have been killed before, with the new text of a descriptor beside the old one.
+#[test]
+fn deletion_that_was_killed_forgets_no_text_that_was_to_replace_a_descriptor() {
+    let (dir, vmx) = (Path::new("/vms/base"), Path::new("/vms/base/web.vmx"));
+    let whole = DeleteSpec {
+        disks: true,
+        force: false,
+    };
+    for lost in [None, Some("base-s001.vmdk")] {
+        for changes in 0.. {
+            let (mem, env) = vm_on(CreateType::SplitSparse);
+            // What is called as the VM is would be found by that.
+            mem.rename_new(Path::new(BASE), vmx).unwrap();
+            let text = hidden_sibling(&dir.join("base.vmdk"));
+            write_new(&mem, &text, b"# Disk DescriptorFile\n").unwrap();
+            if let Some(lost) = lost {
+                mem.remove_file(&dir.join(lost)).unwrap();
+            }
+            mem.limit_changes(Some(changes));
+            let done = delete(&env, vmx, whole, &Job::new());
+            mem.limit_changes(None);
+            let _ = remove_tree(&mem, Path::new("/vms/base/web.vmx.lck"));
+            if mem.exists(vmx) {
+                delete(&env, vmx, whole, &Job::new()).unwrap();
+            }
+            assert_eq!(files(&mem), [""; 0], "{lost:?}, {changes}");
+            if done.is_ok() {
+                assert!(changes > 5, "{changes}");
+                break;
+            }
+        }
+    }
 }

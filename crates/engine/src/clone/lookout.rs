@@ -344,7 +344,7 @@ fn owner(env: &Env, disk: &Path) -> Option<Owner> {
         let mut clones: HashMap<String, Vec<String>> = HashMap::new();
         for clone in entries.iter().flat_map(|entry| &entry.clones) {
             let last = files::last_part(clone).to_lowercase();
-            clones.entry(last).or_default().push(clone.clone());
+            clones.entry(last).or_default().push(clone.to_owned());
         }
         let owner = Owner { vm, base, clones };
         if base.is_some() {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::format::vmdk::descriptor::{Descriptor, MAX_BYTES};
-use crate::store::{FileKind, folder_of, read_small};
+use crate::store::{FileKind, folder_of, hidden_siblings, read_small};
 use crate::vm::{Claim, Env, files};
 
 /// What is left of a disk.
@@ -19,7 +19,7 @@ pub(super) struct Remains {
 /// not to be read.
 pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Option<Remains> {
     let store = &*env.store;
-    let own = env.own_folders(&claim.vm);
+    let own_folders = env.own_folders(&claim.vm);
     // A stranger's descriptor may name any file.
     let is_disk = |path: &Path| {
         let ending = path.extension().unwrap_or_default();
@@ -27,7 +27,9 @@ pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Option<Remains> {
     };
     let is_own = |path: &Path| {
         let meta = store.meta(path);
-        is_disk(path) && meta.is_ok_and(|meta| meta.kind == FileKind::File) && own.hold(store, path)
+        is_disk(path)
+            && meta.is_ok_and(|meta| meta.kind == FileKind::File)
+            && own_folders.hold(store, path)
     };
     let path = env.own_file(&claim.vm, name).ok()??;
     let bytes = read_small(store, &path, MAX_BYTES).ok()?;
@@ -36,8 +38,11 @@ pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Option<Remains> {
     let extents = named.map(|name| files::join(folder_of(&path), &String::from_utf8_lossy(&name)));
     let extents = extents.filter(|extent| *extent != path);
     let files = extents.chain([path.clone()]);
+    // Texts that were to replace the descriptor.
+    let mut own = hidden_siblings(store, &path);
+    own.extend(files.filter(|path| is_own(path)));
     Some(Remains {
-        files: files.filter(|path| is_own(path)).collect(),
+        files: own,
         parent_hint: descriptor.parent_hint(),
     })
 }

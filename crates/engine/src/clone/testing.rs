@@ -16,8 +16,13 @@ pub(crate) const BASE: &str = "/vms/base/base.vmx";
 
 /// Makes the VM, with one disk that nobody wrote to.
 pub(crate) fn base(store: impl Store + 'static) -> Env {
+    base_on(store, CreateType::MonolithicSparse)
+}
+
+/// The same on a disk of some type, in two extents where it is split.
+pub(crate) fn base_on(store: impl Store + 'static, create_type: CreateType) -> Env {
     create_dirs(&store, Path::new("/vms/base")).unwrap();
-    empty_disk(&store, "/vms/base/base.vmdk");
+    make_disk(&store, "/vms/base/base.vmdk", create_type);
     let vmx = b"config.version = \"8\"\nvirtualHW.version = \"19\"\n\
                 scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"base.vmdk\"\n";
     write_new(&store, Path::new(BASE), vmx).unwrap();
@@ -35,12 +40,16 @@ pub(crate) fn base_in_memory() -> (Mem, Env) {
 
 /// Makes a disk of 1 MiB.
 pub(crate) fn empty_disk(store: &dyn Store, path: &str) {
+    make_disk(store, path, CreateType::MonolithicSparse);
+}
+
+fn make_disk(store: &dyn Store, path: &str, create_type: CreateType) {
     let disk = NewDisk {
         path: path.into(),
-        create_type: CreateType::MonolithicSparse,
+        create_type,
         preallocated: false,
         sectors: 2048,
-        cut: None,
+        cut: Some(1024),
         adapter: "lsilogic".into(),
         hardware_version: 19,
         uuid: None,
