@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::remains::remains;
+use super::remains::{Remains, remains};
 use super::{DeleteSpec, naming, promotion};
 use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
@@ -35,25 +35,18 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
         // looked at is left; of the disks, `own_links` says so.
         let _ = clear_unfinished(env, &mut claim, None);
     }
-    let (links, parts, listed) = match spec.disks {
-        true => {
-            let (links, parts) = own_links(env, &claim, &vmsd, job);
-            (links, parts, find_listed(env, &claim.vm, &vmsd))
-        }
-        false => (Vec::new(), Vec::new(), None),
+    let (disks, listed) = match spec.disks {
+        true => (
+            own_disks(env, &claim, &vmsd, job),
+            find_listed(env, &claim.vm, &vmsd),
+        ),
+        false => (Vec::new(), None),
     };
     let others = belongings::list(env, &claim.vm, &vmsd)?;
     job.check()?;
     // From here on it goes through to the end: half a VM is of no use to anybody.
-    for link in &links {
-        for left in hidden_siblings(&*env.store, link.path()) {
-            // A text that was to replace the descriptor; without that nobody would look for it.
-            let _ = env.store.remove_file(&left);
-        }
-        link.remove(&*env.store)?;
-    }
-    for part in &parts {
-        remove(&*env.store, part)?;
+    for disk in &disks {
+        disk.remove(&*env.store)?;
     }
     for belonging in others {
         if !matches!(belonging.role, Role::Config | Role::Disk | Role::Lock) {
@@ -100,10 +93,35 @@ fn refuse_parents(env: &Env, claim: &Claim, vmsd: &Vmsd) -> Result<()> {
     Err(Error::new(Kind::Busy, text).at(vmx).hint(hint))
 }
 
-/// The links that belong to this VM alone: in its folder, not beyond its sentinels, and not used by
-/// another VM in the same folder; and what is there of disks that lack a part. What else cannot be
+/// A disk of the VM, without its parents.
+enum Own {
+    Whole(Link),
+    /// It lacks a part; the files that are there.
+    Torn(Vec<PathBuf>),
+}
+
+impl Own {
+    /// Removes it, and what was to replace its descriptor: without that nobody would look for it.
+    fn remove(&self, store: &dyn Store) -> Result<()> {
+        match self {
+            Self::Whole(link) => {
+                for left in hidden_siblings(store, link.path()) {
+                    let _ = store.remove_file(&left);
+                }
+                link.remove(store)
+            }
+            Self::Torn(files) => files.iter().try_for_each(|file| remove(store, file)),
+        }
+    }
+}
+
+/// The disks that belong to this VM alone: in its folder, not beyond its sentinels, and not used by
+/// another VM in the same folder; and what is there of those that lack a part. What else cannot be
 /// opened is left, and said.
-fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Vec<PathBuf>) {
+///
+/// They are in an order in which they may be removed: when that is cut off, the rest is found again. What
+/// nobody names is known by what it stands on, and a parent by its child.
+fn own_disks(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Own> {
     let vm = &claim.vm;
     let current = vm.config.disks().into_iter().map(|slot| slot.file_name);
     let frozen = vmsd
@@ -120,16 +138,12 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Ve
     let foreign = used_by_neighbours(env, claim);
     let mut seen = BTreeSet::new();
     let mut own = Vec::new();
-    let mut parts = Vec::new();
+    let mut torn = Vec::new();
     for name in current.chain(frozen) {
         let links = match survey(env, claim, &name) {
             Ok(links) => links,
             Err(error) if error.kind() == Kind::FileNotFound && foreign.is_empty() => {
-                parts.extend(
-                    remains(env, claim, &name)
-                        .into_iter()
-                        .flat_map(|one| one.files),
-                );
+                torn.extend(remains(env, claim, &name));
                 continue;
             }
             Err(error) => {
@@ -137,6 +151,7 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Ve
                 continue;
             }
         };
+        torn.extend(links.last().and_then(|last| torn_parent(env, claim, last)));
         for link in links {
             let path = link.path().to_path_buf();
             if !own_folders.hold_link(&*env.store, &link) || foreign.contains(&path) {
@@ -151,31 +166,31 @@ fn own_links(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> (Vec<Link>, Ve
             }
         }
     }
-    for unnamed in unnamed_disks(env, claim, &own, &foreign) {
-        match unnamed {
-            Unnamed::Whole(link) => own.push(link),
-            Unnamed::Torn(files) => parts.extend(files),
-        }
-    }
-    (own, parts)
+    let mut disks = unnamed_disks(env, claim, &own, &foreign);
+    disks.reverse();
+    disks.extend(torn.into_iter().map(|remains| Own::Torn(remains.files)));
+    disks.extend(own.into_iter().rev().map(Own::Whole));
+    disks
 }
 
-/// A disk that nobody names.
-enum Unnamed {
-    Whole(Link),
-    /// It lacks a part; the files that are there.
-    Torn(Vec<PathBuf>),
+/// What is left of the parent of `link`, the last that could be opened, where a deletion was cut off at
+/// that: it is beside it, and lacks a part.
+fn torn_parent(env: &Env, claim: &Claim, link: &Link) -> Option<Remains> {
+    let hint = link.descriptor().parent_hint().filter(is_beside)?;
+    let is_alone = files_with_ending(&*env.store, claim.vm.dir(), "vmx").count() == 1;
+    let missing = survey(env, claim, &hint).err()?.kind() == Kind::FileNotFound;
+    (is_alone && missing).then(|| remains(env, claim, &hint))?
+}
+
+/// Whether a parent is in the folder of the disk that calls it so.
+fn is_beside(hint: &String) -> bool {
+    !hint.contains(['/', '\\'])
 }
 
 /// The disks that an operation made in the VM's folder and nobody names, since it was killed. They stand
 /// on disks that go, or say so: those may have another content id by now, or be gone from the folder, and are
 /// called as the VM's own then. What else lacks its parent may be all that is left of another VM.
-fn unnamed_disks(
-    env: &Env,
-    claim: &Claim,
-    own: &[Link],
-    foreign: &BTreeSet<PathBuf>,
-) -> Vec<Unnamed> {
+fn unnamed_disks(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<PathBuf>) -> Vec<Own> {
     let dir = claim.vm.dir();
     let mut going: BTreeSet<PathBuf> = own.iter().map(|link| link.path().to_path_buf()).collect();
     let base = |path: &Path| {
@@ -195,19 +210,14 @@ fn unnamed_disks(
                 let mut links = links.into_iter();
                 let Some(top) = links.next() else { continue };
                 let below = links.map(|link| link.path().to_path_buf()).collect();
-                (below, top.descriptor().parent_hint(), Unnamed::Whole(top))
+                (below, top.descriptor().parent_hint(), Own::Whole(top))
             }
             Err(_) => match remains(env, claim, &name) {
-                Some(remains) => (
-                    Vec::new(),
-                    remains.parent_hint,
-                    Unnamed::Torn(remains.files),
-                ),
+                Some(remains) => (Vec::new(), remains.parent_hint, Own::Torn(remains.files)),
                 None => continue,
             },
         };
         let named = hint.as_ref().map(|hint| files::join(dir, hint));
-        let is_beside = |hint: &String| !hint.contains(['/', '\\']);
         let is_missing = |path: &PathBuf| !env.store.exists(path) && bases.contains(&base(path));
         let missing = named.clone().filter(is_missing);
         going.extend(missing.filter(|_| hint.as_ref().is_some_and(is_beside)));

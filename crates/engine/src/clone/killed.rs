@@ -476,3 +476,33 @@ fn deletion_that_was_killed_forgets_no_text_that_was_to_replace_a_descriptor() {
         }
     }
 }
+
+/// A chain of split disks that only the lowest descriptors tell of, and one that a killed removal left.
+fn with_unnamed_links() -> (Mem, Env) {
+    let (mem, env) = vm_on(CreateType::SplitSparse);
+    for name in ["a", "b", "c"] {
+        take(&env, name).unwrap();
+    }
+    let dir = Path::new("/vms/base");
+    let opener = env.opener_in(dir, Vec::new()).unwrap();
+    let chain = opener.open(&dir.join("base-000001.vmdk")).unwrap();
+    let left = dir.join("base-000009.vmdk");
+    let made = create_child(&mem, &chain, &left, "base-000001.vmdk").unwrap();
+    mem.remove_file(&made[1]).unwrap();
+    let rest = mem.open(&made[2], Access::Write).unwrap();
+    rest.write_at(&[1; 2 << 20], 1 << 20).unwrap();
+    mem.remove_file(&dir.join("base.vmsd")).unwrap();
+    (mem, env)
+}
+
+#[test]
+fn killed_deletion_finds_again_what_nobody_names() {
+    kill_at_each_change(with_unnamed_links, delete_whole, |mem, env, at| {
+        if mem.exists(Path::new(VMX)) {
+            delete_whole(env).unwrap();
+        }
+        let states = files(mem).into_iter();
+        let left: Vec<_> = states.filter(|name| !name.ends_with(".vmsn")).collect();
+        assert_eq!(left, [""; 0], "{at}");
+    });
+}
