@@ -498,7 +498,7 @@ fn with_unnamed_links() -> (Mem, Env) {
 #[test]
 fn killed_deletion_finds_again_what_nobody_names() {
     kill_at_each_change(with_unnamed_links, delete_whole, |mem, env, at| {
-        if mem.exists(Path::new(VMX)) {
+        if mem.exists(Path::new(BASE)) {
             delete_whole(env).unwrap();
         }
         let states = files(mem).into_iter();
