@@ -11,7 +11,7 @@ use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::snapshot::clear_unfinished;
 use crate::snapshot::names::without_number;
-use crate::store::{FileKind, LockMode, Store, files_with_ending, hidden_siblings, replace};
+use crate::store::{FileKind, LockMode, Store, files_with_ending, replace};
 use crate::vm::belongings::{self, Role};
 use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, consent, files, kin};
 
@@ -101,15 +101,10 @@ enum Own {
 }
 
 impl Own {
-    /// Removes it, and what was to replace its descriptor: without that nobody would look for it.
+    /// Removes it.
     fn remove(&self, store: &dyn Store) -> Result<()> {
         match self {
-            Self::Whole(link) => {
-                for left in hidden_siblings(store, link.path()) {
-                    let _ = store.remove_file(&left);
-                }
-                link.remove(store)
-            }
+            Self::Whole(link) => link.remove(store),
             Self::Torn(files) => files.iter().try_for_each(|file| remove(store, file)),
         }
     }
@@ -176,14 +171,14 @@ fn own_disks(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Own> {
 /// What is left of the parent of `link`, the last that could be opened, where a deletion was cut off at
 /// that: it is beside it, and lacks a part.
 fn torn_parent(env: &Env, claim: &Claim, link: &Link) -> Option<Remains> {
-    let hint = link.descriptor().parent_hint().filter(is_beside)?;
+    let hint = link.descriptor().parent_hint()?;
     let is_alone = files_with_ending(&*env.store, claim.vm.dir(), "vmx").count() == 1;
     let missing = survey(env, claim, &hint).err()?.kind() == Kind::FileNotFound;
-    (is_alone && missing).then(|| remains(env, claim, &hint))?
+    (is_beside(&hint) && is_alone && missing).then(|| remains(env, claim, &hint))?
 }
 
 /// Whether a parent is in the folder of the disk that calls it so.
-fn is_beside(hint: &String) -> bool {
+fn is_beside(hint: &str) -> bool {
     !hint.contains(['/', '\\'])
 }
 
@@ -220,7 +215,7 @@ fn unnamed_disks(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<Path
         let named = hint.as_ref().map(|hint| files::join(dir, hint));
         let is_missing = |path: &PathBuf| !env.store.exists(path) && bases.contains(&base(path));
         let missing = named.clone().filter(is_missing);
-        going.extend(missing.filter(|_| hint.as_ref().is_some_and(is_beside)));
+        going.extend(missing.filter(|_| hint.as_ref().is_some_and(|hint| is_beside(hint))));
         let below: Vec<PathBuf> = Vec::into_iter(below).chain(named).collect();
         open.push((path, below, disk));
     }

@@ -477,6 +477,26 @@ fn deletion_that_was_killed_forgets_no_text_that_was_to_replace_a_descriptor() {
     }
 }
 
+/// A revert or a clone may have been killed while it wrote to descriptors.
+#[test]
+fn removed_snapshots_take_the_texts_with_them_that_were_to_replace_their_descriptors() {
+    let (mem, env) = with_snapshots();
+    let is_text = |name: &String| name.starts_with('.');
+    for disk in ["base-000001.vmdk", "base-000002.vmdk", "base-000003.vmdk"] {
+        let text = hidden_sibling(&Path::new("/vms/base").join(disk));
+        write_new(&mem, &text, b"# Disk DescriptorFile\n").unwrap();
+    }
+    for name in ["c", "b", "a"] {
+        remove(&env, name).unwrap();
+    }
+    let disks = files(&mem)
+        .iter()
+        .filter(|name| name.ends_with(".vmdk"))
+        .count();
+    let texts = files(&mem).into_iter().filter(is_text).count();
+    assert_eq!((disks, texts), (1, 0), "{:?}", files(&mem));
+}
+
 /// A chain of split disks that only the lowest descriptors tell of, and one that a killed removal left.
 fn with_unnamed_links() -> (Mem, Env) {
     let (mem, env) = vm_on(CreateType::SplitSparse);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::link::Link;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::store::Store;
+use crate::store::{Store, hidden_siblings};
 
 impl Link {
     /// Returns the link's files: the one with the descriptor first, then the other extents.
@@ -75,11 +75,15 @@ impl Link {
         Ok(())
     }
 
-    /// Removes the link's files, the descriptor last: after a crash the rest can still be named.
+    /// Removes the link's files, the descriptor last: after a crash the rest can still be named. What a killed
+    /// process meant to put in the descriptor's place goes before, since nobody would look for it then.
     ///
     /// # Errors
     /// What the system says; files that are gone already are no error.
     pub fn remove(&self, store: &dyn Store) -> Result<()> {
+        for left in hidden_siblings(store, self.path()) {
+            remove_if_there(store, &left)?;
+        }
         for file in self.files().iter().rev() {
             remove_if_there(store, file)?;
         }
