@@ -96,7 +96,8 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result {
             " -Clink-arg=-rdynamic",
         )
     })?;
-    let scratch = Scratch::create(target.join("vms"))?;
+    // Several targets may be run at once.
+    let scratch = Scratch::create(target.join("vms").join(wanted.name))?;
     let found = target.join("corpus").join(wanted.name);
     fs::create_dir_all(&found).doing(found.display())?;
     let built = target.join(triple()).join("release");
@@ -115,8 +116,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result {
     let length = format!("-max_len={}", wanted.largest);
     let memory = format!("-rss_limit_mb={}", wanted.memory);
     let patience = format!("-timeout={}", wanted.patience);
+    let bad = format!("-artifact_prefix={}-", wanted.name);
+    let figures = "-print_final_stats=1";
     stage("fuzzing", || {
-        fuzzer(&[&time, &length, &memory, &patience], &[&found, &corpus])
+        let how = [&*time, &length, &memory, &patience, &bad, figures];
+        fuzzer(&how, &[&found, &corpus])
     })?;
     // One input for each edge of the code; how often each is passed tells too little to keep files for.
     let keep = ["-set_cover_merge=1", "-use_counters=0", &length];

@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("stream", parsers::stream),
     ("lock", parsers::lock),
     ("leases", parsers::leases),
+    ("guest", parsers::guest),
     ("sparse", disks::sparse),
     ("packed", disks::packed),
     ("cowd", disks::cowd),

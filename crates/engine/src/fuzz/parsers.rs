@@ -5,6 +5,7 @@ use std::path::Path;
 use super::input::{Input, put};
 use crate::format::vmdk::Descriptor;
 use crate::format::{Dictionary, LineEnd, StateFile, Vmsd, Vmxf, nvram as firmware, vnc_key};
+use crate::guest as guests;
 use crate::network;
 use crate::power;
 use crate::store::{Access, Mem, Store};
@@ -140,4 +141,14 @@ pub fn lock(bytes: &[u8]) {
 /// What the DHCP server of a network leaves.
 pub fn leases(bytes: &[u8]) {
     network::read_leases(bytes);
+}
+
+/// What an agent answers, and the accounts of its guest.
+pub fn guest(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let [passwd, shadow, out] = [(); 3].map(|()| {
+        let len = input.number(2).unwrap_or(0);
+        input.take(len)
+    });
+    guests::read_answers(passwd, shadow, out, input.0);
 }

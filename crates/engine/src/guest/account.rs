@@ -5,6 +5,8 @@
 //!
 //! Source: passwd(5) and shadow(5).
 
+use std::collections::HashMap;
+
 use super::{Login, password};
 
 /// Programs in the place of a shell that let nobody in.
@@ -72,14 +74,26 @@ impl Account {
     }
 }
 
-/// Returns the name of the account `uid`, its number where it has none.
-pub(super) fn name_of(passwd: &str, uid: &str) -> String {
-    let mut lines = passwd.lines().map(|line| line.split(':'));
-    let found = lines.find_map(|mut fields| {
-        let name = fields.next()?;
-        (fields.nth(1)? == uid).then_some(name)
-    });
-    found.unwrap_or(uid).to_string()
+/// The names of accounts by their numbers, read once: there may be as many lines as a guest likes.
+pub(super) struct Names<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> Names<'a> {
+    /// Reads them; the first of a number counts.
+    pub(super) fn read(passwd: &'a str) -> Self {
+        let mut names = HashMap::new();
+        for line in passwd.lines() {
+            let mut fields = line.split(':');
+            if let (Some(name), Some(uid)) = (fields.next(), fields.nth(1)) {
+                names.entry(uid).or_insert(name);
+            }
+        }
+        Self(names)
+    }
+
+    /// Returns the name of the account `uid`, its number where it has none.
+    pub(super) fn of(&self, uid: &'a str) -> &'a str {
+        self.0.get(uid).copied().unwrap_or(uid)
+    }
 }
 
 fn fields_of<'a>(file: &'a str, name: &str) -> Option<Vec<&'a str>> {
@@ -129,8 +143,8 @@ mod tests {
                 .environment()
                 .contains(&"HOME=/home/carol".to_string())
         );
-        assert_eq!(name_of(passwd, "1002"), "carol");
-        assert_eq!(name_of(passwd, "7"), "7");
+        let names = Names::read(passwd);
+        assert_eq!((names.of("1002"), names.of("7")), ("carol", "7"));
     }
 
     #[test]

@@ -4,8 +4,13 @@
 //! VMware on systems that know no environment of the machine. It stands in a file of the guest that
 //! only its superuser writes; the last entry of a name counts.
 
+use std::collections::BTreeMap;
+
 use super::session::Session;
-use crate::error::{Error, Kind, Result, escaped};
+use crate::error::{Error, Kind, Result, escaped, quoted};
+
+/// No program begins with more: a quarter of the usual stack.
+const MOST: usize = 2 << 20;
 
 const READ: &str = r#"[ ! -e /run/replix-environment ] || exec cat /run/replix-environment"#;
 
@@ -21,16 +26,33 @@ impl Session<'_> {
     /// # Errors
     /// Those of [`Session::script`].
     pub(super) fn environment(&self) -> Result<Vec<String>> {
-        let mut all = self.account.environment();
         let out = self.script(READ, &[])?;
         let written = String::from_utf8_lossy(&out);
-        for entry in written.split('\0').filter(|entry| entry.contains('=')) {
-            let name = entry.split_inclusive('=').next().unwrap_or_default();
-            all.retain(|one| !one.starts_with(name));
-            all.push(entry.to_string());
-        }
-        Ok(all)
+        merge(&self.account.environment(), &written).ok_or_else(|| {
+            let vmx = self.agent.vmx();
+            let text = format!(
+                "the environment of the guest of {} does not end",
+                quoted(vmx)
+            );
+            Error::new(Kind::Io, text).at(vmx)
+        })
     }
+}
+
+/// Returns the account's own variables with those that were `written`; `None` where they are too many.
+pub(super) fn merge(own: &[String], written: &str) -> Option<Vec<String>> {
+    let written = written.split('\0').filter(|entry| entry.contains('='));
+    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut bytes = 0;
+    for entry in own.iter().map(String::as_str).chain(written) {
+        let name = entry.split_inclusive('=').next().unwrap_or_default();
+        let old = last.insert(name, entry);
+        bytes = bytes + entry.len() - old.map_or(0, str::len);
+        if bytes > MOST {
+            return None;
+        }
+    }
+    Some(last.into_values().map(str::to_string).collect())
 }
 
 /// Returns the value of a variable, empty where there is none.
@@ -66,4 +88,26 @@ fn checked(name: &str) -> Result<&str> {
         return Err(Error::new(Kind::Argument, text));
     }
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_entry_of_a_name_counts() {
+        let own = vec!["HOME=/root".to_string(), "PATH=/bin".to_string()];
+        let merged = merge(&own, "A=1\0PATH=/x\0nonsense\0A==2\0B=").unwrap();
+        assert_eq!(merged, ["A==2", "B=", "HOME=/root", "PATH=/x"]);
+    }
+
+    #[test]
+    fn as_many_variables_as_a_guest_likes_are_read_at_once_and_refused() {
+        let start = std::time::Instant::now();
+        let many: String = (0..400_000).map(|n| format!("{n}=\0")).collect();
+        assert_eq!(merge(&[], &many), None);
+        let same = "A=1\0".repeat(2_000_000);
+        assert_eq!(merge(&[], &same).unwrap(), ["A=1"]);
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    }
 }

@@ -156,10 +156,13 @@ pub(super) fn test(session: &Session, what: &str, path: &str) -> Result<bool> {
 /// Those of [`Session::script`]; `Io` where the answer is no path.
 pub(super) fn make_temporary(session: &Session) -> Result<String> {
     let out = session.script("umask 077\nexec mktemp", &[])?;
-    let path = String::from_utf8(out).ok();
-    let path = path.and_then(|path| Some(path.strip_suffix('\n')?.to_string()));
-    path.filter(|path| absolute(path).is_ok() && !path.contains('\n'))
-        .ok_or_else(|| nonsense(session, "a temporary file"))
+    parse_temporary(out).ok_or_else(|| nonsense(session, "a temporary file"))
+}
+
+/// Reads the path of a file with a name of its own.
+pub(super) fn parse_temporary(out: Vec<u8>) -> Option<String> {
+    let mut path = String::from_utf8(out).ok()?;
+    (path.pop() == Some('\n') && absolute(&path).is_ok() && !path.contains('\n')).then_some(path)
 }
 
 /// Describes a file or folder; of a symbolic link, the link.
@@ -181,8 +184,12 @@ pub(super) fn look(session: &Session, path: &str) -> Result<Facts> {
 }
 
 fn facts(session: &Session, out: &[u8]) -> Result<Facts> {
-    let facts = str::from_utf8(out).ok().and_then(Facts::parse);
-    facts.ok_or_else(|| nonsense(session, "a file"))
+    parse_facts(out).ok_or_else(|| nonsense(session, "a file"))
+}
+
+/// Reads what `stat` says of one file.
+pub(super) fn parse_facts(out: &[u8]) -> Option<Facts> {
+    str::from_utf8(out).ok().and_then(Facts::parse)
 }
 
 /// Lists a folder.
@@ -205,7 +212,8 @@ pub(super) fn entries(session: &Session, path: &str) -> Result<Vec<(Vec<u8>, Fac
     parse_entries(&out).ok_or_else(|| nonsense(session, "a folder"))
 }
 
-fn parse_entries(out: &[u8]) -> Option<Vec<(Vec<u8>, Facts)>> {
+/// Reads what is in a folder.
+pub(super) fn parse_entries(out: &[u8]) -> Option<Vec<(Vec<u8>, Facts)>> {
     let mut parts = out.split(|&byte| byte == b'/');
     let mut head = parts.next()?;
     let mut entries = Vec::new();

@@ -9,6 +9,8 @@ mod copy;
 mod environment;
 #[cfg(feature = "local")]
 mod files;
+#[cfg(any(all(test, feature = "local"), feature = "fuzz"))]
+mod fuzzed;
 #[cfg(feature = "local")]
 mod local;
 #[cfg(feature = "local")]
@@ -29,6 +31,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(all(test, feature = "local"), feature = "fuzz"))]
+pub(crate) use fuzzed::read_answers;
 #[cfg(feature = "local")]
 pub(crate) use local::call;
 

@@ -15,8 +15,8 @@ const LONGEST: usize = 4096;
 /// A rounds figure of SHA-crypt that takes about a second; the default is 5,000.
 const MOST_ROUNDS: u32 = 2_000_000;
 
-/// Memory that yescrypt may take; the default takes 16 MiB.
-const MOST_MEMORY: u64 = 256 << 20;
+/// Memory that yescrypt may take, half of what reading anything of a guest's may; the default takes 16 MiB.
+const MOST_MEMORY: u64 = 128 << 20;
 
 /// A cost of bcrypt that takes about a second; the default is 5 to 12.
 const MOST_COST: u32 = 14;

@@ -146,7 +146,8 @@ pub(super) fn kill(session: &Session, pid: u64) -> Result<()> {
     session.script(KILL, &[&pid.to_string()]).map(drop)
 }
 
-fn parse(text: &str, passwd: &str) -> Option<Vec<GuestProcess>> {
+/// Reads what the script prints.
+pub(super) fn parse(text: &str, passwd: &str) -> Option<Vec<GuestProcess>> {
     let mut lines = text.lines();
     let boot_s: i64 = lines.next()?.trim().parse().ok()?;
     let ticks: i64 = lines
@@ -155,6 +156,7 @@ fn parse(text: &str, passwd: &str) -> Option<Vec<GuestProcess>> {
         .parse()
         .ok()
         .filter(|ticks| *ticks > 0)?;
+    let names = account::Names::read(passwd);
     let mut processes = Vec::new();
     while let Some(pid) = lines.next() {
         let [name, uid, tracer, figures, command] = [(); 5].map(|()| lines.next());
@@ -165,7 +167,7 @@ fn parse(text: &str, passwd: &str) -> Option<Vec<GuestProcess>> {
         processes.push(GuestProcess {
             pid: pid.parse().ok()?,
             name: name.to_string(),
-            owner: account::name_of(passwd, uid),
+            owner: names.of(uid).to_string(),
             // A process of the kernel has no command: VMware's agent tells its name then, too.
             command: if command.is_empty() { name } else { command }.to_string(),
             debugged: tracer?.trim() != "0",

@@ -44,8 +44,10 @@ pub(super) struct Session<'a> {
 pub(super) struct Ended {
     /// What it ended with; 128 and its number for one that was ended by a signal.
     pub(super) code: i32,
-    out: Vec<u8>,
-    err: Vec<u8>,
+    /// What it printed.
+    pub(super) out: Vec<u8>,
+    /// What it said of failures.
+    pub(super) err: Vec<u8>,
     cut: bool,
 }
 
@@ -174,7 +176,8 @@ impl<'a> Session<'a> {
 }
 
 impl Ended {
-    fn of(status: qga::GuestExecStatus) -> Self {
+    /// Takes it from what the agent says.
+    pub(super) fn of(status: qga::GuestExecStatus) -> Self {
         let code = status
             .exitcode
             .or(status.signal.map(|signal| signal.saturating_add(128)));
