@@ -119,6 +119,10 @@ impl Cutter for Image {
         }
         said
     }
+
+    fn keeps_what_was_written(&self) -> bool {
+        false
+    }
 }
 
 fn cut_off(kind: &str) {
