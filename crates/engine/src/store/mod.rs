@@ -12,6 +12,7 @@ mod mem;
 mod undo;
 
 use std::any::Any;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -237,7 +238,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// `FileNotFound` also where `dir` is no folder.
     fn list(&self, dir: &Path) -> Result<Vec<Entry>>;
 
-    /// Returns the names in a folder, for those who look for one in whatever case.
+    /// Returns the name in a folder that is `name` in whatever case. Several that differ only by case are none:
+    /// nobody could say which is meant.
+    fn alike(&self, dir: &Path, name: &str) -> Option<OsString> {
+        let wanted = name.to_lowercase();
+        let names = self.list(dir).ok()?.into_iter().map(|entry| entry.name);
+        let mut alike = names.filter(|own| own.to_string_lossy().to_lowercase() == wanted);
+        let first = alike.next();
+        first.filter(|_| alike.next().is_none())
+    }
+
+    /// Returns the names in a folder, for those who look for many in whatever case.
     ///
     /// # Errors
     /// As [`Store::list`].

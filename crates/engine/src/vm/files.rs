@@ -70,7 +70,7 @@ pub fn find_in(store: &dyn Store, dir: &Path, name: &str) -> Option<PathBuf> {
     if store.exists(&exact) {
         return Some(exact);
     }
-    Some(dir.join(store.names(dir).ok()?.alike(name)?))
+    Some(dir.join(store.alike(dir, name)?))
 }
 
 /// Finds the file that a VM's files in `dir` call `name`.
