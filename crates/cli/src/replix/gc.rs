@@ -3,10 +3,9 @@
 use replix::library::{Library, LibraryReport, Trouble};
 use serde_json::json;
 
-use super::check::Folders;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::repair::{Consent, carry_out};
+use super::plan::Plan;
 use super::screen::{Answer, to_json};
 use super::session::Session;
 use crate::text::size;
@@ -19,14 +18,12 @@ use crate::text::size;
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    library: Folders,
-    #[command(flatten)]
-    consent: Consent,
+    plan: Plan,
 }
 
 /// Gives back.
 pub(super) fn run(args: &Args, session: &mut Session) -> Result<Answer, Failure> {
-    let work = carry_out(&args.library, &args.consent, Library::savings, session)?;
+    let work = args.plan.carry_out(Library::savings, session)?;
     let freed = taken(&work.before).saturating_sub(taken(&work.after));
     if !work.outcomes.is_empty() {
         session.screen.confirm(&format!("{} freed", size(freed)));

@@ -19,6 +19,7 @@ mod ip;
 mod list;
 mod network;
 mod place;
+mod plan;
 mod pool;
 mod promote;
 mod relink;

@@ -528,3 +528,21 @@ fn plan_is_carried_out_only_where_the_user_says_yes() {
         ended.out
     );
 }
+
+#[test]
+fn plan_of_many_steps_is_told_in_short() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..25 {
+        let name = format!(".new-new.replix-{number:016x}");
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let each = call(&Fake::default(), &["repair", "--dry-run", "--each", path]);
+    assert_eq!(each.out.matches("plan: remove \"").count(), 25);
+    let ended = call(&Fake::default(), &["repair", "--yes", path]);
+    insta::assert_snapshot!(ended.out, @r"
+    plan: remove 25 unfinished files and folders
+    done: remove 25 unfinished files and folders
+    0 VMs: no damage found
+    ");
+}

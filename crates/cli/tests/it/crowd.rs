@@ -1,5 +1,5 @@
 //! A crowd of processes at one parent: they clone it while others change it; thousands of clones are made
-//! of it and deleted again. All succeed, and in the end the parent is as it was.
+//! of it, find it again where it was renamed, and are deleted. All succeed, and in the end the parent is as it was.
 //!
 //! `REPLIX_TEST_CROWD=5000` makes it thousands, and says how long they took.
 
@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use replix_testkit::{Random, qemu_img, same_content};
+use replix_testkit::{Random, qemu_img, same_content, tree_of};
 
 use crate::library::{Library, Program, changes};
 
@@ -23,6 +23,10 @@ const DELETERS: usize = 8;
 
 /// How many clones of one snapshot are made where nobody says.
 const FEW: usize = 40;
+
+/// How many of them lose their parent, and how long each may take then to be found out and mended.
+const LOST: usize = 200;
+const MENDED: Duration = Duration::from_millis(200);
 
 /// A clone late in the row may take so many times what the first takes.
 const MOST: f64 = 1.5;
@@ -181,10 +185,62 @@ fn delete_all(library: &Library, count: usize) {
     });
 }
 
+/// How many clones are made: `REPLIX_TEST_CROWD`, or so many.
+fn size(otherwise: usize) -> usize {
+    let wanted = std::env::var("REPLIX_TEST_CROWD");
+    wanted.map_or(otherwise, |count| count.parse().unwrap())
+}
+
+#[test]
+fn many_clones_find_their_parent_which_was_renamed() {
+    let (library, count) = (golden(), size(LOST));
+    for number in 1..=count {
+        timed_clone(&library, &format!("web{number}/web{number}.vmx"));
+    }
+    let of = |folder: &str| tree_of(&library.path(folder));
+    let before = of("base");
+    std::fs::rename(library.path("base"), library.path("elsewhere")).unwrap();
+    let begin = Instant::now();
+    let (code, report) = library.json(&["check"]);
+    assert_eq!(code, Some(1));
+    let findings = report["findings"].as_array().unwrap();
+    let lost = findings
+        .iter()
+        .filter(|one| one["trouble"] == "parent-missing");
+    assert_eq!(lost.count(), count);
+    println!("{count} clones, looked at: {:?}", begin.elapsed());
+
+    let whole =
+        format!("hang {count} VMs on their parents in \"/vms/elsewhere\", each naming the other\n");
+    let plan = |words: &[&str]| {
+        let said = library.replix(&[&["repair", "--dry-run"], words].concat());
+        assert_eq!((said.err.as_str(), said.code), ("", Some(1)));
+        said.out
+    };
+    assert_eq!(plan(&[]), format!("plan: {whole}"));
+    let each = plan(&["--each"]);
+    assert_eq!(each.lines().count(), count);
+    assert!(each.contains("/vms/web1/web1.vmx"), "{each}");
+    let begin = Instant::now();
+    let told = library.shown(&["repair", "--yes"]);
+    let verdict = format!("{} VMs: no damage found\n", count + 1);
+    assert_eq!(told, format!("plan: {whole}done: {whole}{verdict}"));
+    let took = begin.elapsed();
+    println!("{count} clones, mended: {took:?}");
+    assert!(took < MENDED * count as u32, "{took:?} for {count} clones");
+
+    assert_eq!(changes(&before, &of("elsewhere")), [""; 0]);
+    for number in [1, count / 2, count] {
+        let disk = library.path(format!("web{number}/base-cl1.vmdk"));
+        let parent = library.path("elsewhere/base.vmdk");
+        assert!(same_content(&disk, &parent), "{disk:?}");
+    }
+}
+
 #[test]
 fn many_clones_of_one_snapshot_come_and_go() {
-    let wanted = std::env::var("REPLIX_TEST_CROWD").ok();
-    let count = wanted.as_ref().map_or(FEW, |count| count.parse().unwrap());
+    let is_timed = std::env::var_os("REPLIX_TEST_CROWD").is_some();
+    let count = size(FEW);
     let (library, other) = (golden(), golden());
     let before = library.tree();
     let mut turns = Turns::default();
@@ -194,7 +250,7 @@ fn many_clones_of_one_snapshot_come_and_go() {
         let place = PLACES
             .iter()
             .find(|place| number <= **place && **place < number + TURNS);
-        let Some(place) = place.filter(|_| wanted.is_some()) else {
+        let Some(place) = place.filter(|_| is_timed) else {
             continue;
         };
         turns.crowd.push(crowd);
