@@ -1,12 +1,18 @@
 //! Many clones whose parent was renamed: looking at one of them, and mending it, costs as much as with few.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use super::{Finding, Library, Step, Trouble};
 use crate::clone::crowd::{clone, library, vmx};
 use crate::clone::testing::BASE;
+use crate::error::Kind;
 use crate::job::Job;
+use crate::store::counting::Counting;
 use crate::store::{Store, folder_of};
+
+/// Where the parent is after it was renamed.
+const MOVED: &str = "/vms/elsewhere";
 
 /// What it costs.
 #[derive(Debug, Default)]
@@ -21,14 +27,19 @@ struct Cost {
     names_mending: u64,
 }
 
-fn cost_of(count: usize) -> Cost {
+/// A library of so many clones whose parent was renamed.
+fn lost(count: usize) -> (Counting, Library) {
     let (store, env) = library();
     for number in 0..count {
         clone(&env, number);
     }
-    let moved = Path::new("/vms/elsewhere");
-    store.rename_new(folder_of(Path::new(BASE)), moved).unwrap();
-    let library = Library::within(env, &["/vms".into()]).unwrap();
+    let base = folder_of(Path::new(BASE));
+    store.rename_new(base, Path::new(MOVED)).unwrap();
+    (store, Library::within(env, &["/vms".into()]).unwrap())
+}
+
+fn cost_of(count: usize) -> Cost {
+    let (store, library) = lost(count);
     let job = Job::new();
     let mut cost = Cost::default();
     let mut report = library.check(&job).unwrap();
@@ -39,7 +50,7 @@ fn cost_of(count: usize) -> Cost {
     let steps = Library::repairs(&report);
     let hang = |number| Step::Relink {
         vm: vmx(number).into(),
-        parent: Some(moved.into()),
+        parent: Some(MOVED.into()),
     };
     assert_eq!(steps, (0..count).map(hang).collect::<Vec<_>>());
     let (first, second) = steps.split_at(count / 2);
@@ -65,4 +76,27 @@ fn one_of_many_clones_costs_as_much_as_one_of_few() {
             && is_linear(few.names_mending, many.names_mending),
         "of 10: {few:?}, of 60: {many:?}"
     );
+}
+
+#[test]
+fn repair_that_is_cancelled_says_how_much_was_done() {
+    let (_, library) = lost(4);
+    let steps = Library::repairs(&library.check(&Job::new()).unwrap());
+    let itself = Arc::new(OnceLock::<Job>::new());
+    let seen = Arc::clone(&itself);
+    let job = Job::observed(move |progress| {
+        if progress.phase == "step 3 of 4" {
+            seen.get().unwrap().cancel();
+        }
+    });
+    assert!(itself.set(job.clone()).is_ok());
+    let error = library.carry_out(&steps, &job).unwrap_err();
+    assert_eq!(error.kind(), Kind::Cancelled);
+    assert!(
+        error.to_string().ends_with(": 2 of 4 steps were done"),
+        "{error}"
+    );
+    // The rest is as it was, and can be done.
+    let left = Library::repairs(&library.check(&Job::new()).unwrap());
+    assert_eq!(left, steps[2..]);
 }
