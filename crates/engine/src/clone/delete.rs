@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::remains::{Remains, remains};
 use super::{DeleteSpec, naming, promotion};
 use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::snapshot::clear_unfinished;
 use crate::snapshot::names::without_number;
+use crate::snapshot::{Remains, clear_unfinished, remains};
 use crate::store::{FileKind, LockMode, Store, files_with_ending, replace};
 use crate::vm::belongings::{self, Role};
 use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, consent, files, kin};
@@ -138,7 +137,7 @@ fn own_disks(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Own> {
         let links = match survey(env, claim, &name) {
             Ok(links) => links,
             Err(error) if error.kind() == Kind::FileNotFound && foreign.is_empty() => {
-                torn.extend(remains(env, claim, &name));
+                torn.extend(remains(env, &claim.vm, &name));
                 continue;
             }
             Err(error) => {
@@ -174,7 +173,7 @@ fn torn_parent(env: &Env, claim: &Claim, link: &Link) -> Option<Remains> {
     let hint = link.descriptor().parent_hint()?;
     let is_alone = files_with_ending(&*env.store, claim.vm.dir(), "vmx").count() == 1;
     let missing = survey(env, claim, &hint).err()?.kind() == Kind::FileNotFound;
-    (is_beside(&hint) && is_alone && missing).then(|| remains(env, claim, &hint))?
+    (is_beside(&hint) && is_alone && missing).then(|| remains(env, &claim.vm, &hint))?
 }
 
 /// Whether a parent is in the folder of the disk that calls it so.
@@ -207,7 +206,7 @@ fn unnamed_disks(env: &Env, claim: &Claim, own: &[Link], foreign: &BTreeSet<Path
                 let below = links.map(|link| link.path().to_path_buf()).collect();
                 (below, top.descriptor().parent_hint(), Own::Whole(top))
             }
-            Err(_) => match remains(env, claim, &name) {
+            Err(_) => match remains(env, &claim.vm, &name) {
                 Some(remains) => (Vec::new(), remains.parent_hint, Own::Torn(remains.files)),
                 None => continue,
             },

@@ -29,8 +29,6 @@ mod promotion;
 #[cfg(feature = "local")]
 mod relink;
 #[cfg(feature = "local")]
-mod remains;
-#[cfg(feature = "local")]
 mod run;
 #[cfg(feature = "local")]
 mod source;

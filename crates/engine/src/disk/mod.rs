@@ -101,7 +101,7 @@ pub use raw::copy_to_raw;
 #[cfg(feature = "local")]
 pub use rename::rename;
 #[cfg(feature = "local")]
-pub use repair::repair;
+pub use repair::{even_tables, repair};
 #[cfg(feature = "local")]
 pub use stream::{LEVELS, USUAL_LEVEL};
 

@@ -54,6 +54,7 @@ pub fn repair(
         child,
         job,
         is_wanted: !dry_run,
+        primary_counts: false,
     };
     let is_sound = report.found.errors.is_empty();
     if !is_sound {
@@ -70,6 +71,24 @@ pub fn repair(
         (false, false) => Some(check(opener, path, job)?),
     };
     Ok(report)
+}
+
+/// Makes the redundant copies of tables say what the primary ones do: of a disk that a merge wrote to that was
+/// cut off, where it reads the same whichever copy is right.
+///
+/// The caller guarantees that nobody uses the disk.
+///
+/// # Errors
+/// As [`repair`].
+pub fn even_tables(opener: &Opener, link: &Link, job: &Job) -> Result<()> {
+    let repair = Repair {
+        opener,
+        child: None,
+        job,
+        is_wanted: true,
+        primary_counts: true,
+    };
+    repair.mend_tables(link, &mut RepairReport::default())
 }
 
 fn beyond_repair(error: &Error) -> String {
@@ -92,6 +111,8 @@ struct Repair<'a> {
     child: Option<&'a Path>,
     job: &'a Job,
     is_wanted: bool,
+    /// Which copy of a table is right where either can be.
+    primary_counts: bool,
 }
 
 impl Repair<'_> {
@@ -100,7 +121,7 @@ impl Repair<'_> {
         for _ in 0..ROUNDS {
             let mut plan = tables::Plan::default();
             for checker in mendable(&link) {
-                tables::plan(&checker, &mut plan, self.job)?;
+                tables::plan(&checker, self.primary_counts, &mut plan, self.job)?;
             }
             let steps = self.allowed(plan.steps, report);
             self.apply(&link, &steps)?;

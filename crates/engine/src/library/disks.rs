@@ -10,7 +10,7 @@ use super::walk::{has_ending, is_unfinished};
 use super::{Finding, Step, Trouble, rebuild};
 use crate::error::{Error, Kind, escaped, quoted};
 use crate::power;
-use crate::store::Store;
+use crate::store::{LockMode, Store};
 use crate::vm::{Env, PowerState, kin, state as vm_state};
 
 /// Files whose times differ by less were written together: microseconds.
@@ -28,6 +28,7 @@ pub(super) fn findings(look: &Look) -> Vec<Finding> {
             states(look.env, member),
             memory(look.env, member).into_iter().collect(),
             spare_memory(look.env, member),
+            left(&*look.env.store, member).into_iter().collect(),
             out_of_step(&*look.env.store, member),
         ];
         let of_vm = of_vm.into_iter().flatten();
@@ -223,6 +224,37 @@ fn spare_memory(env: &Env, member: &Member) -> Vec<Finding> {
             .frees(bytes)
     });
     found.collect()
+}
+
+/// What a change of its snapshots left that was cut off.
+fn left(store: &dyn Store, member: &Member) -> Option<Finding> {
+    if member.left.is_empty() && member.vmsd.leavings().is_empty() {
+        return None;
+    }
+    // Not what another process is making now.
+    store
+        .try_lock_dir(member.vm.dir(), LockMode::Shared)
+        .ok()??;
+    let names: Vec<String> = member.left.iter().map(quoted).collect();
+    let text = format!(
+        "a change of the snapshots of {} was cut off{}",
+        quoted(member.vmx()),
+        match names.is_empty() {
+            true => String::new(),
+            false => format!(": nothing needs {}", kin::enumerate(&names)),
+        }
+    );
+    let metas = member.left.iter().map(|file| store.meta(file));
+    let bytes = metas.map(|meta| meta.map_or(0, |meta| meta.allocated_bytes));
+    let vm = member.vmx().to_path_buf();
+    let file = member.vm.vmsd_path(store);
+    let finding = Finding::note(Trouble::Unfinished, &file, text);
+    Some(
+        finding
+            .cure("what it left can be put right")
+            .step(Step::EndChanges { vm })
+            .frees(bytes.sum()),
+    )
 }
 
 /// Nothing is written to a disk that a snapshot froze: where some of its extents are newer than the

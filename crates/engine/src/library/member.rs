@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::link::Fact;
+use super::rebuild;
 use crate::disk::{Link, Opener};
 use crate::error::{Error, Kind, Result};
 use crate::format::{LineEnd, Vmsd};
+use crate::snapshot;
 use crate::store::Store;
 use crate::vm::{Env, OwnFolders, PowerState, VmFolder, files, state};
 
@@ -23,6 +25,8 @@ pub(super) struct Member {
     pub(super) uses: Vec<Use>,
     /// The folders whose files are its alone.
     pub(super) own: OwnFolders,
+    /// What changes of its snapshots left that were cut off.
+    pub(super) left: Vec<PathBuf>,
 }
 
 /// A disk as one state of a VM uses it.
@@ -113,7 +117,13 @@ impl Member {
         let state = state::read(env, &vm).state;
         let own = env.own_folders(&vm);
         let uses = Lines::of(env, &vm, &vmsd, &own)?.uses(&vmsd);
+        let is_still = matches!(state, PowerState::Off | PowerState::Suspended);
+        let left = match is_still && broken.is_none() && !rebuild::is_lost(env, &vm, &vmsd) {
+            true => snapshot::left(env, &vm, &vmsd).unwrap_or_default(),
+            false => Vec::new(),
+        };
         Ok(Self {
+            left,
             vm,
             vmsd,
             broken,

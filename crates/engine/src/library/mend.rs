@@ -26,6 +26,13 @@ pub(super) fn carry_out(env: &Env, step: &Step, job: &Job) -> Result<String> {
     match step {
         Step::Clear { path } => clear(env, path, job),
         Step::Unlock { file } => unlock(&*env.store, file),
+        Step::EndChanges { vm } => {
+            snapshot::end_changes(env, vm, job)?;
+            Ok(format!(
+                "what a change of the snapshots of {} left was put right",
+                quoted(vm)
+            ))
+        }
         Step::Rebuild { vm } => {
             let count = rebuild::write(env, vm, job)?;
             Ok(format!(
@@ -208,6 +215,10 @@ fn remove_memory(env: &Env, vmx: &Path, path: &Path, job: &Job) -> Result<String
     let claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     let store = &*env.store;
     let is_still = matches!(claim.state.state, PowerState::Off | PowerState::Suspended);
+    if !store.exists(path) {
+        // Whatever was done before took it along.
+        return Ok(format!("{} is gone already", quoted(path)));
+    }
     let strays = vm_state::stray_memories(store, &claim.vm);
     if !is_still || !strays.iter().any(|stray| stray == path) {
         let text = format!("{} may be in use by {}", quoted(path), quoted(vmx));

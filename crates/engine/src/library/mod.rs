@@ -214,6 +214,11 @@ pub enum Step {
         /// The file that it locks.
         file: PathBuf,
     },
+    /// Takes away what changes of a VM's snapshots left that were cut off, and puts disks right that they wrote to.
+    EndChanges {
+        /// The VM.
+        vm: PathBuf,
+    },
     /// Writes the bookkeeping of snapshots anew, from their state files.
     Rebuild {
         /// The VM.
@@ -283,6 +288,10 @@ impl fmt::Display for Step {
                     quoted(file)
                 )
             }
+            Self::EndChanges { vm } => {
+                let vm = quoted(vm);
+                write!(f, "put right what a change of the snapshots of {vm} left")
+            }
             Self::Rebuild { vm } => {
                 write!(
                     f,
@@ -350,7 +359,11 @@ impl Library {
         Self::within(Env { store, settings }, folders)
     }
 
-    fn within(env: Env, folders: &[PathBuf]) -> Result<Self> {
+    /// The same of the disk that `env` works on.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub(crate) fn within(env: Env, folders: &[PathBuf]) -> Result<Self> {
         let folders = walk::roots(&*env.store, folders)?;
         // Of thousands of VMs each looks for its parent in the same folders.
         let env = env.glancing();
@@ -374,7 +387,8 @@ impl Library {
     /// that is damaged.
     pub fn savings(report: &LibraryReport) -> Vec<Step> {
         in_order(report, |step| {
-            step.is_for_space() || matches!(step, Step::Clear { .. })
+            let is_left = matches!(step, Step::Clear { .. } | Step::EndChanges { .. });
+            is_left || step.is_for_space()
         })
     }
 
@@ -394,7 +408,7 @@ impl Library {
                 Error::new(error.kind(), text).hint("give the command again for the rest")
             })?;
             job.phase(format!("step {} of {all}", done + 1));
-            let ended = mend::carry_out(&self.env, step, job);
+            let ended = self.carry_out_one(step, job);
             outcomes.push(Outcome {
                 step: step.clone(),
                 is_done: ended.is_ok(),
@@ -402,6 +416,14 @@ impl Library {
             });
         }
         Ok(outcomes)
+    }
+
+    /// Carries out one step, and says what was done.
+    ///
+    /// # Errors
+    /// Why it was not; what is there is as before then.
+    pub(crate) fn carry_out_one(&self, step: &Step, job: &Job) -> Result<String> {
+        mend::carry_out(&self.env, step, job)
     }
 }
 

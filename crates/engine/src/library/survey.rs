@@ -93,10 +93,24 @@ fn withhold(findings: &mut [Finding]) {
     let damaged = findings
         .iter()
         .filter(|one| one.severity == Severity::Damage);
-    let damaged: BTreeSet<PathBuf> = damaged.filter_map(|one| one.vm.clone()).collect();
+    let damaged: Vec<(PathBuf, Trouble)> = damaged
+        .filter_map(|one| Some((one.vm.clone()?, one.trouble)))
+        .collect();
+    let odd = damaged
+        .iter()
+        .filter(|(_, one)| *one != Trouble::DiskDamaged);
+    let odd: BTreeSet<PathBuf> = odd.map(|(vm, _)| vm.clone()).collect();
+    let damaged: BTreeSet<PathBuf> = damaged.into_iter().map(|(vm, _)| vm).collect();
     for finding in findings {
         let of_damaged = finding.vm.as_ref().is_some_and(|vm| damaged.contains(vm));
-        if of_damaged && finding.step.as_ref().is_some_and(Step::is_for_space) {
+        // What a change did that was cut off may be all that is wrong with its disks.
+        let is_odd = |vm: &PathBuf| odd.contains(vm);
+        let takes = match &finding.step {
+            Some(Step::EndChanges { .. }) => finding.vm.as_ref().is_some_and(is_odd),
+            Some(step) => step.is_for_space(),
+            None => false,
+        };
+        if of_damaged && takes {
             finding.step = None;
             finding.reclaimable_bytes = 0;
             finding.cure = "the VM is damaged: see to that first".into();
@@ -128,6 +142,7 @@ impl Look<'_> {
         let mut claimed = BTreeSet::new();
         for member in &self.members {
             claimed.insert(member.vmx().to_path_buf());
+            claimed.extend(member.left.iter().cloned());
             let belongings = belongings::list(self.env, &member.vm, &member.vmsd);
             claimed.extend(
                 belongings
@@ -168,6 +183,10 @@ fn report(look: &Look, roots: &[PathBuf], findings: Vec<Finding>) -> LibraryRepo
             own.extend(part.own().iter().map(bytes));
             foreign.extend(part.foreign().iter().map(bytes));
         }
+        own.extend(member.left.iter().map(|file| {
+            let bytes = store.meta(file).map_or(0, |meta| meta.allocated_bytes);
+            (file.clone(), bytes)
+        }));
         let belongings = belongings::list(look.env, &member.vm, &member.vmsd);
         for one in belongings.unwrap_or_default() {
             if one.role != belongings::Role::Disk && one.role != belongings::Role::Lock {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::links::{Links, Step};
 use super::local::hold_still;
-use super::{Consolidated, remove, take};
+use super::{Consolidated, leavings, remove, take};
 use crate::disk::{self, Chain, Opener};
 use crate::error::{Result, quoted};
 use crate::format::Vmsd;
@@ -28,6 +28,7 @@ use crate::vm::{Claim, Env};
 pub(crate) fn consolidate(env: &Env, vmx: &Path, job: &Job) -> Result<Consolidated> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     let halted = hold_still(env, &claim, false, job)?;
+    leavings::clear(env, &mut claim, job);
     let done = consolidate_still(env, &mut claim, job)?;
     halted.map_or(Ok(()), Halted::go_on)?;
     Ok(done)
@@ -43,12 +44,18 @@ pub(crate) fn consolidate_still(env: &Env, claim: &mut Claim, job: &Job) -> Resu
     remove::add_states(env, claim, &vmsd, &mut links)?;
     let freed = links.unneeded();
     let (steps, _) = links.plan(&freed);
+    if !steps.is_empty() {
+        leavings::note(&mut vmsd, &claim.vm, &[], &steps);
+        let path = claim.vm.vmsd_path(&*env.store);
+        replace(&*env.store, &path, &vmsd.to_bytes())?;
+    }
     let merged = carry_out(env, claim, &mut vmsd, &steps, job)?;
     let done = Consolidated {
         links: merged.gone.len() as u64,
         bytes: merged.bytes,
     };
     merged.ended?;
+    leavings::forget(env, claim, &mut vmsd, job);
     if vmsd.needs_consolidation() {
         vmsd.forget_consolidation();
         replace(

@@ -33,6 +33,17 @@ pub(super) enum Step {
     },
 }
 
+impl Step {
+    /// Returns the links of which it leaves one less.
+    pub(super) fn links(&self) -> impl Iterator<Item = &PathBuf> {
+        let (first, second) = match self {
+            Self::Delete(link) => (link, None),
+            Self::Merge { child, into, .. } => (child, Some(into)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
 impl Links {
     /// Adds a chain, child first.
     pub(super) fn add_chain(&mut self, chain: &[PathBuf]) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::take::GuestMemory;
-use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, take, unfinished};
+use super::{NewSnapshot, Snapshot, SnapshotRef, SnapshotTree, frozen, leavings, take};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
@@ -43,9 +43,7 @@ pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Res
         refuse_unchanged(env, &claim, saved)?;
     }
     let halted = hold_still(env, &claim, new.with_memory, job)?;
-    if let Err(error) = unfinished::clear(env, &mut claim, None) {
-        job.warn(format!("what is left of another snapshot stays: {error}"));
-    }
+    leavings::clear(env, &mut claim, job);
     let mut undo = Undo::new(env.store.clone());
     let memory = match (&suspended, &halted) {
         (Some(saved), _) => Some(GuestMemory::Suspended(saved)),

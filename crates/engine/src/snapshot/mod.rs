@@ -5,11 +5,15 @@ mod consolidate;
 #[cfg(feature = "local")]
 mod frozen;
 #[cfg(feature = "local")]
+mod leavings;
+#[cfg(feature = "local")]
 mod links;
 #[cfg(feature = "local")]
 mod local;
 #[cfg(feature = "local")]
 pub(crate) mod names;
+#[cfg(feature = "local")]
+mod remains;
 #[cfg(feature = "local")]
 mod remove;
 #[cfg(feature = "local")]
@@ -24,7 +28,9 @@ mod unfinished;
 pub(crate) use {
     consolidate::{consolidate, consolidate_still},
     frozen::read as frozen,
+    leavings::{end_changes, left},
     local::{create, entry, find, hold_still, list, unchanged_since},
+    remains::{Remains, remains},
     remove::remove,
     revert::revert,
     take::take,

@@ -46,6 +46,14 @@ pub(super) fn state_file(vm_stem: &str, uid: u32) -> String {
     format!("{vm_stem}-Snapshot{uid}.vmsn")
 }
 
+/// Returns the number of the snapshot whose state is in a file that is called so.
+pub(super) fn number_of_state(vm_stem: &str, name: &str) -> Option<u32> {
+    let prefix = format!("{vm_stem}-Snapshot").to_lowercase();
+    let name = name.to_lowercase();
+    let number = name.strip_prefix(&prefix)?.strip_suffix(".vmsn")?;
+    number.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +65,19 @@ mod tests {
         assert_eq!(without_number("web-cl1-000006"), "web-cl1");
         assert_eq!(without_number("web-12"), "web-12");
         assert_eq!(without_number("-000001"), "-000001");
+    }
+
+    #[test]
+    fn state_files_are_numbered() {
+        assert_eq!(number_of_state("web", &state_file("web", 12)), Some(12));
+        assert_eq!(number_of_state("web", "WEB-snapshot3.VMSN"), Some(3));
+        for name in [
+            "web-Snapshot.vmsn",
+            "web-2-Snapshot1.vmsn",
+            "web-Snapshot1.vmem",
+        ] {
+            assert_eq!(number_of_state("web", name), None, "{name}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Removing snapshots of a VM, with consolidation of their disks. The guest of one that runs is
 //! halted meanwhile: QEMU's own ways of merging disks end badly with VMDKs (docs/adr/0001).
 //!
-//! Order of what becomes durable: the `.vmsd` without the snapshots; for each merge, that saved
+//! Order of what becomes durable: the `.vmsd` without the snapshots, which says what they leave; for each merge, that saved
 //! memories fit what it comes to, the merged data, and re-pointing the disks above; the `.vmsd` and
 //! the `.vmx` with the names that stay; then the files that nothing names any more go. Power may fail
 //! between any two: the VM runs on a longer chain at worst.
@@ -11,15 +11,14 @@ use std::path::{Path, PathBuf};
 use super::consolidate::carry_out;
 use super::links::Links;
 use super::local::hold_still;
-use super::{SnapshotRef, take};
+use super::{SnapshotRef, leavings, take};
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::power::Halted;
 use crate::store::{LockMode, replace};
-use crate::vm::firmware::VARIABLES_ENDING;
-use crate::vm::{Claim, Env, Standing, clone_standing, kin, state as vm_state};
+use crate::vm::{Claim, Env, Standing, clone_standing, kin};
 
 /// Removes the snapshot `wanted` of the VM at `vmx`, and with `children` all that descend from it.
 ///
@@ -35,7 +34,7 @@ pub(crate) fn remove(
     job: &Job,
 ) -> Result<()> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
-    let mut vmsd = env.vmsd(&claim.vm)?;
+    let vmsd = env.vmsd(&claim.vm)?;
     let tree = take::tree_of(&vmsd);
     let uid = tree.find(wanted)?.uid;
     let mut doomed = vec![uid];
@@ -50,6 +49,8 @@ pub(crate) fn remove(
         refuse_if_cloned(env, &claim, entry)?;
     }
     let halted = hold_still(env, &claim, false, job)?;
+    leavings::clear(env, &mut claim, job);
+    let mut vmsd = env.vmsd(&claim.vm)?;
     let mut links = Links::default();
     let mut freed = Vec::new();
     for entry in &entries {
@@ -64,6 +65,7 @@ pub(crate) fn remove(
             quoted(link)
         ));
     }
+    leavings::note(&mut vmsd, &claim.vm, &entries, &steps);
     replace(
         &*env.store,
         &claim.vm.vmsd_path(&*env.store),
@@ -72,6 +74,9 @@ pub(crate) fn remove(
     // What was merged is put to use even if the rest was not.
     let merged = carry_out(env, &mut claim, &mut vmsd, &steps, job)?;
     clean_up(env, &claim, &entries)?;
+    if merged.ended.is_ok() {
+        leavings::forget(env, &claim, &mut vmsd, job);
+    }
     halted.map_or(Ok(()), Halted::go_on)?;
     merged.ended.map_err(|error| {
         error.context("the snapshot is removed, but not all of its disks could be merged")
@@ -162,24 +167,9 @@ pub(super) fn add(env: &Env, claim: &Claim, chain: &Chain, links: &mut Links) ->
 
 /// Removes the files with the states of snapshots that are gone.
 fn clean_up(env: &Env, claim: &Claim, entries: &[SnapshotEntry]) -> Result<()> {
-    let own = env.own_folders(&claim.vm);
-    // After going back to a snapshot, the VM may be suspended to its memory.
-    let suspended_to = claim.vm.config.suspended_to();
     for entry in entries {
-        let memory = vm_state::memory_beside(&entry.file_name);
-        let keeps_memory = suspended_to
-            .as_ref()
-            .is_some_and(|name| memory == Path::new(name));
-        let memories: &[&str] = match keeps_memory {
-            true => &[],
-            false => &["vmem", vm_state::MEMORY_ENDING],
-        };
-        for ending in ["vmsn", VARIABLES_ENDING].iter().chain(memories) {
-            let name = Path::new(&entry.file_name).with_extension(ending);
-            let found = claim.vm.find(&*env.store, &name.to_string_lossy());
-            if let Some(found) = found.filter(|f| own.hold(&*env.store, &f.path)) {
-                env.store.remove_file(&found.path)?;
-            }
+        for file in leavings::state_files(env, &claim.vm, &entry.file_name) {
+            env.store.remove_file(&file)?;
         }
     }
     env.store.sync_dir(claim.vm.dir())

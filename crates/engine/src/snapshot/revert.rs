@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::links::{Links, Step};
-use super::{RevertSpec, frozen, remove, take};
+use super::{RevertSpec, frozen, leavings, remove, take};
 use crate::error::{Error, Kind, Result, escaped};
-use crate::format::SnapshotEntry;
+use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::power::{self, StopMode};
 use crate::store::{LockMode, Undo};
@@ -36,6 +36,7 @@ pub(crate) fn revert(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Res
 fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     let given_up = require_reverted(env, &claim)?;
+    leavings::clear(env, &mut claim, job);
     let (entry, memory) = wanted(env, &claim.vm, spec)?;
     let mut vmsd = env.vmsd(&claim.vm)?;
     let mut undo = Undo::new(env.store.clone());
@@ -64,14 +65,20 @@ fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> 
         let place = env.own_output(&claim.vm, &firmware::variables(&claim.vm))?;
         undo.replace(&place, &variables)?;
     }
-    undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
     vmsd.set_current(Some(entry.uid));
+    let steps = discarded(env, &claim, &vmsd, &old, job);
+    leavings::note(&mut vmsd, &claim.vm, &[], &steps);
+    // First, since it says what the other one gives up.
     undo.replace(&claim.vm.vmsd_path(&*env.store), &vmsd.to_bytes())?;
+    undo.replace(claim.vm.vmx(), &claim.vm.config.to_bytes())?;
     undo.keep();
     if let Some(path) = given_up {
         vm_state::remove_memory(&*env.store, &path);
     }
-    discard(env, &claim, &old, job)?;
+    for link in steps.iter().flat_map(Step::links) {
+        remove::delete_link(env, &claim, link)?;
+    }
+    leavings::forget(env, &claim, &mut vmsd, job);
     Ok(memory.is_some() && !was_suspended)
 }
 
@@ -147,27 +154,22 @@ fn nvram_place(env: &Env, claim: &mut Claim) -> Result<PathBuf> {
     Ok(there.unwrap_or_else(|| claim.vm.dir().join(name)))
 }
 
-/// Removes the disks that the VM ran on before; they are left where a state of the VM cannot be read, which
-/// may need them.
-fn discard(env: &Env, claim: &Claim, old: &[DiskSlot], job: &Job) -> Result<()> {
-    let vmsd = env.vmsd(&claim.vm)?;
+/// Returns what rids the VM of the disks that it ran on before; they stay where a state of the VM cannot be
+/// read, which may need them.
+fn discarded(env: &Env, claim: &Claim, vmsd: &Vmsd, old: &[DiskSlot], job: &Job) -> Vec<Step> {
     let mut links = Links::default();
-    if let Err(error) = remove::add_states(env, claim, &vmsd, &mut links) {
-        job.warn(format!("the disks of before were left behind: {error}"));
-        return Ok(());
+    if let Err(error) = remove::add_states(env, claim, vmsd, &mut links) {
+        job.warn(format!("the disks of before are left behind: {error}"));
+        return Vec::new();
     }
     let mut freed: Vec<PathBuf> = Vec::new();
     for slot in old {
         match env.disk(&claim.vm, &slot.file_name) {
             Ok(chain) => freed.push(remove::add(env, claim, &chain, &mut links)),
-            Err(error) => job.warn(format!("an old disk was left behind: {error}")),
+            Err(error) => job.warn(format!("an old disk is left behind: {error}")),
         }
     }
-    let (steps, _) = links.plan(&freed);
-    for step in steps {
-        if let Step::Delete(link) = step {
-            remove::delete_link(env, claim, &link)?;
-        }
-    }
-    Ok(())
+    let (mut steps, _) = links.plan(&freed);
+    steps.retain(|step| matches!(step, Step::Delete(_)));
+    steps
 }

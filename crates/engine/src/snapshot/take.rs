@@ -1,6 +1,6 @@
 //! Taking a snapshot of a VM that is off or suspended, or whose guest is halted meanwhile.
 //!
-//! Order of what becomes durable: the new disks, the state file and the memory, which nobody names yet; the
+//! Order of what becomes durable: the new disks, a `.vmsd` where there is none, the state file and the memory, which nobody names yet; the
 //! `.vmx`, which then runs on the new disks; the `.vmsd`. Power may fail between any two: the VM
 //! runs on a longer chain at worst, and never writes to a disk that the `.vmsd` says is frozen.
 
@@ -97,6 +97,7 @@ pub(crate) fn take(
     };
     let ram = memory.and_then(|memory| memory.ram_bytes(&old));
     let regions = ram.map_or(Vec::new(), power::memory_regions);
+    begin_bookkeeping(env, claim, &vmsd_path, undo)?;
     write_new(&*env.store, &state, &files.to_bytes(&regions))?;
     undo.made_file(&state);
     if let Some(variables) = firmware::read(env, &claim.vm)? {
@@ -118,6 +119,22 @@ pub(crate) fn take(
     vmsd.touch(uid);
     undo.replace(&vmsd_path, &vmsd.to_bytes())?;
     Ok(Snapshot::from(&entry))
+}
+
+/// Sees to it that there is a bookkeeping, be it one without snapshots, before the first state file is there:
+/// who finds such files and no bookkeeping knows that it was lost.
+fn begin_bookkeeping(env: &Env, claim: &Claim, path: &Path, undo: &mut Undo) -> Result<()> {
+    let store = &*env.store;
+    let blank = Vmsd::blank(claim.vm.config.line_end()).to_bytes();
+    match store.meta(path) {
+        Ok(meta) if meta.len > 0 => Ok(()),
+        Ok(_) => undo.replace(path, &blank),
+        Err(_) => {
+            write_new(store, path, &blank)?;
+            undo.made_file(path);
+            Ok(())
+        }
+    }
 }
 
 /// Returns the first number from `next` on whose files are nobody's yet: those of a snapshot that is not

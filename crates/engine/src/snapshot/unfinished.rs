@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::local::is_fresh_child;
-use super::{names, take};
+use super::{leavings, names};
 use crate::disk::{Chain, Opener};
 use crate::error::{Kind, Result};
 use crate::format::Vmsd;
-use crate::store::{FileKind, files_with_ending, hidden_siblings, replace};
-use crate::vm::{Claim, DiskSlot, Env, VmConfig, files, state as vm_state};
+use crate::store::{FileKind, Store, files_with_ending, hidden_siblings, replace};
+use crate::vm::{Claim, DiskSlot, Env, VmConfig, VmFolder, files, firmware, state as vm_state};
 
 /// What a disk that was never whole takes at most: its tables.
 const MOST_TORN: u64 = 1 << 20;
@@ -30,20 +30,19 @@ pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: Option<i64>) -> Resu
     let store = &*env.store;
     let vmsd = env.vmsd(&claim.vm)?;
     let mut left = Vec::new();
-    if let Some(state) = state_file(env, claim, &vmsd, since_us)
-        && go_back(env, claim, &state)?
+    let mut highest = vmsd.last_uid();
+    if let Some(state) = state_file(env, &claim.vm, &vmsd, since_us)
+        && let Some(back) = way_back(env, &claim.vm, &state)?
     {
-        // What is unfinished of the memory goes with it; that of a suspended VM is older than this.
-        let memory = vm_state::memory_beside(&state);
-        let ram = vm_state::ram_beside(&memory);
-        for path in [&memory, &ram] {
-            left.extend(hidden_siblings(store, path));
+        highest = highest.saturating_add(1);
+        if back != claim.vm.config {
+            replace(store, claim.vm.vmx(), &back.to_bytes())?;
+            claim.vm.config = back;
         }
-        let whole = [memory, ram, state].into_iter();
-        left.extend(whole.filter(|path| store.exists(path)));
+        left.extend(files_of(store, state));
     }
     left.extend(vm_state::stray_memories(store, &claim.vm));
-    left.extend(unnamed_disks(env, claim, &vmsd, since_us)?);
+    left.extend(unnamed_disks(env, &claim.vm, &vmsd, highest, since_us)?);
     left.sort_unstable();
     left.dedup();
     for path in &left {
@@ -55,10 +54,45 @@ pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: Option<i64>) -> Resu
     Ok(!left.is_empty())
 }
 
+/// Returns the files that [`clear`] would remove of a VM whose disks are still, but for memory that has
+/// nothing to do with snapshots.
+///
+/// # Errors
+/// As [`clear`].
+pub(super) fn left(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<PathBuf>> {
+    let mut left = Vec::new();
+    let mut vm = vm.clone();
+    let mut highest = vmsd.last_uid();
+    if let Some(state) = state_file(env, &vm, vmsd, None)
+        && let Some(back) = way_back(env, &vm, &state)?
+    {
+        highest = highest.saturating_add(1);
+        vm.config = back;
+        left.extend(files_of(&*env.store, state));
+    }
+    left.extend(unnamed_disks(env, &vm, vmsd, highest, None)?);
+    Ok(left)
+}
+
+/// What there is of a snapshot besides its disks. What is unfinished of the memory goes with it; that of a
+/// suspended VM is older than this.
+fn files_of(store: &dyn Store, state: PathBuf) -> Vec<PathBuf> {
+    let memory = vm_state::memory_beside(&state);
+    let ram = vm_state::ram_beside(&memory);
+    let mut files: Vec<PathBuf> = [&memory, &ram]
+        .into_iter()
+        .flat_map(|path| hidden_siblings(store, path))
+        .collect();
+    let variables = firmware::variables_beside(&state);
+    let whole = [memory, ram, variables, state].into_iter();
+    files.extend(whole.filter(|path| store.exists(path)));
+    files
+}
+
 /// The file with the state of a snapshot that the bookkeeping does not know.
-fn state_file(env: &Env, claim: &Claim, vmsd: &Vmsd, since_us: Option<i64>) -> Option<PathBuf> {
-    let name = names::state_file(&claim.vm.stem(), vmsd.next_uid().ok()?);
-    let path = env.working_dir(&claim.vm).ok()?.join(name);
+fn state_file(env: &Env, vm: &VmFolder, vmsd: &Vmsd, since_us: Option<i64>) -> Option<PathBuf> {
+    let name = names::state_file(&vm.stem(), vmsd.next_uid().ok()?);
+    let path = env.working_dir(vm).ok()?.join(name);
     is_new(env, &path, since_us).then_some(path)
 }
 
@@ -69,42 +103,37 @@ fn is_new(env: &Env, path: &Path, since_us: Option<i64>) -> bool {
     })
 }
 
-/// Lets the VM run on the disks again that it ran on in `state`; tells whether it is as it was then.
-fn go_back(env: &Env, claim: &mut Claim, state: &Path) -> Result<bool> {
-    let files = match env.read_state(&claim.vm, &state.to_string_lossy()) {
+/// Returns the configuration with which the VM runs on the disks again that it ran on in `state`; `None`
+/// where it is not as it was then.
+fn way_back(env: &Env, vm: &VmFolder, state: &Path) -> Result<Option<VmConfig>> {
+    let files = match env.read_state(vm, &state.to_string_lossy()) {
         Ok((_, files)) => files,
         // It was not whole when the process ended: the VM has not gone on to new disks.
-        Err(error) if error.kind() == Kind::SnapshotBroken => return Ok(true),
+        Err(error) if error.kind() == Kind::SnapshotBroken => return Ok(Some(vm.config.clone())),
         Err(error) => return Err(error),
     };
     let Ok(then) = VmConfig::parse(&files.config) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let mut back = claim.vm.config.clone();
+    let mut back = vm.config.clone();
     for slot in then.disks() {
         back.set_disk_file(slot.node, &slot.file_name);
     }
     if back.dict().to_lf_bytes() != files.config {
-        return Ok(false);
-    }
-    if back == claim.vm.config {
-        return Ok(true);
+        return Ok(None);
     }
     // Both have the same disks, but for the names of their files.
-    let pairs = claim.vm.config.disks().into_iter().zip(then.disks());
+    let pairs = vm.config.disks().into_iter().zip(then.disks());
     let mut covered = pairs.filter(|(slot, _)| !slot.mode.is_independent());
-    if !covered.all(|(now, before)| is_unused(env, claim, &now, &before)) {
-        return Ok(false);
-    }
-    replace(&*env.store, claim.vm.vmx(), &back.to_bytes())?;
-    claim.vm.config = back;
-    Ok(true)
+    let is_as_then =
+        back == vm.config || covered.all(|(now, before)| is_unused(env, vm, &now, &before));
+    Ok(is_as_then.then_some(back))
 }
 
 /// Whether the disk in `now` is a child of the one in `before`, and nothing was written to it.
-fn is_unused(env: &Env, claim: &Claim, now: &DiskSlot, before: &DiskSlot) -> bool {
-    let parent = claim.vm.find(&*env.store, &before.file_name);
-    let chain = env.disk(&claim.vm, &now.file_name);
+fn is_unused(env: &Env, vm: &VmFolder, now: &DiskSlot, before: &DiskSlot) -> bool {
+    let parent = vm.find(&*env.store, &before.file_name);
+    let chain = env.disk(vm, &now.file_name);
     parent
         .zip(chain.ok())
         .is_some_and(|(parent, chain)| is_empty_child(&chain, &parent.path))
@@ -114,50 +143,75 @@ fn is_empty_child(chain: &Chain, parent: &Path) -> bool {
     is_fresh_child(chain, parent) && chain.own_bytes().is_ok_and(|bytes| bytes == 0)
 }
 
-/// The files of children of the VM's present disks that hold nothing and that nothing names.
+/// The files of children of the VM's disks that hold nothing and that nothing names: a snapshot was to go
+/// on with them, or a VM that was put back to one. `highest` is the number of the last known snapshot.
 fn unnamed_disks(
     env: &Env,
-    claim: &Claim,
+    vm: &VmFolder,
     vmsd: &Vmsd,
+    highest: u32,
     since_us: Option<i64>,
 ) -> Result<Vec<PathBuf>> {
-    let dir = env.working_dir(&claim.vm)?;
-    // Of any age, they may be another VM's that shares the folder.
-    if since_us.is_none() && may_be_shared(env, claim, &dir) {
+    let dir = env.working_dir(vm)?;
+    let mut next = BTreeMap::new();
+    for slot in vm
+        .config
+        .disks()
+        .iter()
+        .filter(|slot| !slot.mode.is_independent())
+    {
+        // Its true path tells what it is called.
+        if let Some(found) = vm.find(&*env.store, &slot.file_name) {
+            let path = env.store.canonical(&found.path)?;
+            next.extend(next_disks(env, &dir, &path));
+        }
+    }
+    if next.is_empty() {
         return Ok(Vec::new());
     }
-    let opener = env.opener(&claim.vm)?;
-    let named = named_disks(env, claim, vmsd);
+    let named = named_disks(env, vm, vmsd);
+    next.retain(|descriptor, _| !named.contains(descriptor));
+    // Of any age, they may be another VM's that shares the folder, or of a snapshot that the bookkeeping
+    // has forgotten.
+    let is_safe = || !may_be_shared(env, vm, &dir) && !leavings::has_newer(env, vm, highest);
+    if next.is_empty() || (since_us.is_none() && !is_safe()) {
+        return Ok(Vec::new());
+    }
+    let opener = env.opener(vm)?;
+    let standing = leavings::children_in(&*env.store, &opener, &dir);
+    let is_stood_on = |disk: &Path| {
+        let name = leavings::name_of(disk);
+        standing.iter().any(|(_, parent)| *parent == name)
+    };
     let mut left = Vec::new();
-    for slot in take::covered_disks(claim) {
-        let chain = env.disk(&claim.vm, &slot.file_name)?;
-        let top = chain.top().path();
-        for (descriptor, files) in next_disks(env, &dir, top) {
-            if !named.contains(&descriptor)
-                && files.iter().all(|file| is_new(env, file, since_us))
-                && holds_nothing(env, &opener, &descriptor, &files, top)
-            {
-                left.extend(files);
-            }
+    for (descriptor, files) in next {
+        if !is_stood_on(&descriptor)
+            && files.iter().all(|file| is_new(env, file, since_us))
+            && holds_nothing(env, &opener, &descriptor, &files, &named)
+        {
+            left.extend(files);
         }
     }
     Ok(left)
 }
 
-fn may_be_shared(env: &Env, claim: &Claim, dir: &Path) -> bool {
-    dir != claim.vm.dir() || files_with_ending(&*env.store, dir, "vmx").count() > 1
+fn may_be_shared(env: &Env, vm: &VmFolder, dir: &Path) -> bool {
+    dir != vm.dir() || files_with_ending(&*env.store, dir, "vmx").count() > 1
 }
 
-/// Whether a disk is a child of `parent` without data of its own, or was never whole.
+/// Whether a disk is a child of one of `parents` without data of its own, or was never whole.
 fn holds_nothing(
     env: &Env,
     opener: &Opener,
     descriptor: &Path,
     files: &[PathBuf],
-    parent: &Path,
+    parents: &BTreeSet<PathBuf>,
 ) -> bool {
     match opener.open(descriptor) {
-        Ok(chain) => is_empty_child(&chain, parent),
+        Ok(chain) => {
+            let parent = chain.links().get(1).map(|link| link.path());
+            parent.is_some_and(|parent| parents.contains(parent) && is_empty_child(&chain, parent))
+        }
         Err(error) if matches!(error.kind(), Kind::FileNotFound | Kind::DiskInvalid) => {
             let sizes = files.iter().map(|file| env.store.meta(file));
             let sizes: Result<u64> = sizes.map(|meta| Ok(meta?.allocated_bytes)).sum();
@@ -193,16 +247,9 @@ fn next_disks(env: &Env, dir: &Path, disk: &Path) -> BTreeMap<PathBuf, Vec<PathB
 }
 
 /// The disks that the configuration or the bookkeeping names.
-fn named_disks(env: &Env, claim: &Claim, vmsd: &Vmsd) -> BTreeSet<PathBuf> {
-    let now = claim
-        .vm
-        .config
-        .disks()
-        .into_iter()
-        .map(|slot| slot.file_name);
-    let frozen = vmsd.snapshots().iter().flat_map(|entry| &entry.disks);
-    let names = now.chain(frozen.map(|disk| disk.file_name.clone()));
-    let found = names.filter_map(|name| claim.vm.find(&*env.store, &name));
+pub(super) fn named_disks(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> BTreeSet<PathBuf> {
+    let names = leavings::disk_names(vm, vmsd).into_iter();
+    let found = names.filter_map(|name| vm.find(&*env.store, &name));
     let canonical = |path: PathBuf| env.store.canonical(&path).unwrap_or(path);
     found.map(|found| canonical(found.path)).collect()
 }

@@ -332,13 +332,55 @@ fn hold_file<'a>(env: &'a Env, path: &Path, folder: VmLock) -> Result<Held<'a>> 
 
 /// Refuses a disk that another one in its folder stands on: a snapshot was taken of it.
 fn require_no_child(env: &Env, path: &Path) -> Result<()> {
-    let Some(child) = child_of(env, path)? else {
+    let Some(top) = child_of(env, path)? else {
         return Ok(());
     };
-    let (name, child) = (quoted(path), quoted(&child));
+    let (name, child) = (quoted(path), quoted(&top));
     let text = format!("{name} cannot be changed: {child} stands on it");
-    let hint = "remove the snapshots first";
+    let hint = way_out(env, path, &top);
     Err(Error::new(Kind::DiskUnsupported, text).at(path).hint(hint))
+}
+
+/// Says how a disk gets rid of a child.
+fn way_out(env: &Env, path: &Path, child: &Path) -> String {
+    let vms = vms_beside(env, path);
+    let is_frozen = vms.iter().any(|vm| {
+        let frozen = frozen_names(env, vm).into_iter();
+        let mut found = frozen.filter_map(|name| vm.find(&*env.store, &name));
+        found.any(|found| found.path == path)
+    });
+    if vms.is_empty() || is_frozen {
+        return "remove the snapshots first".into();
+    }
+    if let Some(vm) = vms.iter().find(|vm| needs(env, vm, child)) {
+        let vmx = quoted(vm.vmx());
+        return format!("no snapshot needs it: replix consolidate {vmx} makes one of the two");
+    }
+    // A snapshot may be lost with its name, or a process killed while it took one away.
+    let folder = quoted(folder_of(path));
+    format!(
+        "no state of a VM there uses it: replix gc {folder} removes it where it is known to be of no use, and replix check {folder} tells what else it may be"
+    )
+}
+
+/// Tells whether a state of a VM stands on a disk, as far as its disks can be opened.
+fn needs(env: &Env, vm: &VmFolder, path: &Path) -> bool {
+    let current = vm.config.disks().into_iter().map(|slot| slot.file_name);
+    let Ok(opener) = env.opener(vm) else {
+        return true;
+    };
+    let mut surveys = current.chain(frozen_names(env, vm)).filter_map(|name| {
+        let found = vm.find(&*env.store, &name)?;
+        opener.survey(&found.path).ok()
+    });
+    surveys.any(|survey| survey.links.iter().any(|link| link.path() == path))
+}
+
+/// The disks that the snapshots of a VM froze, as written.
+fn frozen_names(env: &Env, vm: &VmFolder) -> Vec<String> {
+    let entries = env.vmsd(vm).map(|vmsd| vmsd.snapshots().to_vec());
+    let frozen = entries.into_iter().flatten().flat_map(|entry| entry.disks);
+    frozen.map(|disk| disk.file_name).collect()
 }
 
 /// Returns a disk in the same folder that stands on the one at `path`, if there is one.

@@ -24,11 +24,12 @@ pub struct Plan {
     pub is_cut_short: bool,
 }
 
-/// Plans the repair of one extent.
+/// Plans the repair of one extent. Where both copies of a table can be right, that is left open, unless the
+/// primary one counts.
 ///
 /// # Errors
 /// `Cancelled`; what reading says.
-pub fn plan(checker: &Checker<'_>, plan: &mut Plan, job: &Job) -> Result<()> {
+pub fn plan(checker: &Checker<'_>, primary_counts: bool, plan: &mut Plan, job: &Job) -> Result<()> {
     let Some(rgd) = checker.redundant() else {
         return Ok(());
     };
@@ -43,6 +44,7 @@ pub fn plan(checker: &Checker<'_>, plan: &mut Plan, job: &Job) -> Result<()> {
         copies: &copies,
         metadata,
         claims,
+        primary_counts,
     }
     .plan(plan, job)
 }
@@ -312,6 +314,8 @@ struct Merge<'m, 'c, 'a> {
     copies: &'m Copies<'c, 'a>,
     metadata: Metadata,
     claims: Claims,
+    /// Whether the primary copy is right where either can be.
+    primary_counts: bool,
 }
 
 impl Merge<'_, '_, '_> {
@@ -427,7 +431,9 @@ impl Merge<'_, '_, '_> {
             (true, false) => Verdict::Give,
             // What the redundant copy says nothing of, it does not contradict; nor can it be right
             // about a place that is another grain's.
-            (true, true) if redundant == 0 || !is_free(redundant) => Verdict::Give,
+            (true, true) if redundant == 0 || !is_free(redundant) || self.primary_counts => {
+                Verdict::Give
+            }
             (true, true) => Verdict::Open,
         }
     }

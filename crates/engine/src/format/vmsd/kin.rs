@@ -1,5 +1,5 @@
-//! What a `.vmsd` says besides its snapshots: of a linked clone, on whom it stands; and whether disks
-//! wait to be merged.
+//! What a `.vmsd` says besides its snapshots: of a linked clone, on whom it stands; whether disks
+//! wait to be merged; and what files are about to be removed.
 
 use super::Vmsd;
 use crate::format::{Dictionary, LineEnd};
@@ -67,12 +67,33 @@ impl Vmsd {
         flags.any(|name| self.dict.get_bool(name) == Some(true))
     }
 
+    /// Returns the files, as written, that a change of the snapshots gave up and was about to remove.
+    ///
+    /// The entries are our own. A product that does not know them leaves them out or leaves them alone.
+    pub fn leavings(&self) -> Vec<String> {
+        let name = |n| self.dict.get_filled(&format!("{LEAVING}{n}"));
+        (0..u64::MAX).map_while(name).collect()
+    }
+
+    /// Names the files that a change of the snapshots gives up, in place of others.
+    pub fn set_leavings(&mut self, names: &[String]) {
+        let count = names.len() as u64;
+        let beyond = |name: &str| number_of(name, LEAVING).is_some_and(|n| n >= count);
+        self.dict.remove_matching(beyond);
+        for (number, file_name) in names.iter().enumerate() {
+            self.dict.set(&format!("{LEAVING}{number}"), file_name);
+        }
+    }
+
     /// Says that no disks wait to be merged.
     pub fn forget_consolidation(&mut self) {
         self.dict
             .remove_matching(|name| name.ends_with(".needconsolidate"));
     }
 }
+
+/// What stands before the number of a file that is about to be removed.
+const LEAVING: &str = "replix.leaving";
 
 /// The number after `word` in the name of an entry, in lower case.
 fn number_of(name: &str, word: &str) -> Option<u64> {
@@ -85,6 +106,20 @@ mod tests {
 
     fn text(vmsd: &Vmsd) -> String {
         String::from_utf8(vmsd.to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_is_given_up_is_named_until_it_is_gone() {
+        let text = b"snapshot.lastUID = \"3\"\n";
+        let mut vmsd = Vmsd::parse(text, LineEnd::Lf).unwrap();
+        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        vmsd.set_leavings(&names(&["a-000002.vmdk", "a-Snapshot2.vmsn"]));
+        let mut vmsd = Vmsd::parse(&vmsd.to_bytes(), LineEnd::Lf).unwrap();
+        assert_eq!(vmsd.leavings(), ["a-000002.vmdk", "a-Snapshot2.vmsn"]);
+        vmsd.set_leavings(&names(&["b.vmdk"]));
+        assert_eq!(vmsd.leavings(), ["b.vmdk"]);
+        vmsd.set_leavings(&[]);
+        assert_eq!(vmsd.to_bytes(), text);
     }
 
     #[test]

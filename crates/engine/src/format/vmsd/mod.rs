@@ -100,6 +100,18 @@ impl Vmsd {
         })
     }
 
+    /// Returns the bookkeeping of a VM that never had a snapshot, as a file that is not empty.
+    pub fn blank(line_end: LineEnd) -> Self {
+        let mut dict = Dictionary::new(line_end);
+        dict.set("snapshot.lastUID", "0");
+        Self {
+            dict,
+            snapshots: Vec::new(),
+            has_gaps: false,
+            bulk: None,
+        }
+    }
+
     /// Returns the file's bytes: those that were read, but for what was edited.
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.bulk {

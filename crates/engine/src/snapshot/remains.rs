@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 
 use crate::format::vmdk::descriptor::{Descriptor, MAX_BYTES};
 use crate::store::{FileKind, folder_of, hidden_siblings, read_small};
-use crate::vm::{Claim, Env, files};
+use crate::vm::{Env, VmFolder, files};
 
 /// What is left of a disk.
-pub(super) struct Remains {
+pub(crate) struct Remains {
     /// The files that are there and the VM's own, the descriptor last.
-    pub(super) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Where its parent was, as it says.
-    pub(super) parent_hint: Option<String>,
+    pub(crate) parent_hint: Option<String>,
 }
 
 /// Returns what is there of the VM's own disk `name`, which cannot be opened; `None` where its descriptor is
 /// not to be read.
-pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Option<Remains> {
+pub(crate) fn remains(env: &Env, vm: &VmFolder, name: &str) -> Option<Remains> {
     let store = &*env.store;
-    let own_folders = env.own_folders(&claim.vm);
+    let own_folders = env.own_folders(vm);
     // A stranger's descriptor may name any file.
     let is_disk = |path: &Path| {
         let ending = path.extension().unwrap_or_default();
@@ -31,7 +31,7 @@ pub(super) fn remains(env: &Env, claim: &Claim, name: &str) -> Option<Remains> {
             && meta.is_ok_and(|meta| meta.kind == FileKind::File)
             && own_folders.hold(store, path)
     };
-    let path = env.own_file(&claim.vm, name).ok()??;
+    let path = env.own_file(vm, name).ok()??;
     let bytes = read_small(store, &path, MAX_BYTES).ok()?;
     let descriptor = Descriptor::parse(&bytes).ok()?;
     let named = descriptor.extent_names().into_iter().flatten();
