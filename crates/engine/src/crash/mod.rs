@@ -8,13 +8,17 @@
 //! - each VM is wholly as before, or wholly as the operation makes it;
 //! - what others stand on has the same bytes;
 //! - the operation, done again, succeeds;
-//! - when all VMs are deleted then, nothing is left.
+//! - the next change of the snapshots takes away what the one before left;
+//! - when all VMs are deleted then, nothing is left;
+//! - `check` finds nothing, or `repair` mends what is wrong, and `gc` takes what nobody needs, and all of
+//!   this holds of what they leave: [`library`].
 //!
 //! A run in the tests takes a few states of each step. With `REPLIX_CRASH_STATES=all`, all of them are
 //! tried; each operation then adds a line to the file that `REPLIX_CRASH_TABLE` names.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod library;
 mod operations;
 mod outage;
 mod record;
@@ -28,6 +32,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use crate::error::Kind;
+use crate::library::Finding;
 use crate::store::{Mem, Store};
 use operations::{OPERATIONS, Operation, delete};
 use outage::{Image, Outage, files};
@@ -52,6 +57,8 @@ struct Course {
     made: BTreeMap<PathBuf, u64>,
     /// Disks that it must not change.
     untouched: BTreeMap<PathBuf, u64>,
+    /// What is found before it, and after it.
+    known: library::Known,
     outage: Outage,
 }
 
@@ -83,14 +90,17 @@ impl Course {
         (operation.world)(&mem);
         let (image, before) = (Image::of(&mem), look(&mem));
         let untouched = operation.untouched.map(|folder| disks(&mem, folder));
+        let mut known = library::known(&mem);
         let recorder = Recorder::of(mem.clone());
         (operation.work)(&env(&recorder)).unwrap();
+        known.extend(library::known(&mem));
         Self {
             operation,
             before,
             after: look(&mem),
             made: files(&mem, Path::new("/vms")),
             untouched: untouched.unwrap_or_default(),
+            known,
             outage: Outage::new(image.clone(), recorder.steps()),
             image,
         }
@@ -101,9 +111,32 @@ impl Course {
         self.before[path] != Seen::Nothing && self.after[path] == Seen::Nothing
     }
 
-    /// Tells what is wrong with the disk `mem` as something left it; it is used up. A lock that could not
-    /// be removed `may_stay`.
-    fn judge(&self, mem: &Mem, may_stay: bool) -> Result<(), String> {
+    /// Tells what is wrong with a disk as something left it, or whether some of it was to be mended. A lock
+    /// that could not be removed `may_stay`.
+    fn judge(&self, image: &Image, may_stay: bool) -> Result<bool, String> {
+        self.judge_as_it_is(&image.to_mem(), may_stay)?;
+        let mem = image.to_mem();
+        let is_mended = library::mend(&mem, |finding| self.is_news(finding))?;
+        if is_mended {
+            self.judge_as_it_is(&mem, may_stay)
+                .map_err(|what| format!("mended: {what}"))?;
+        }
+        Ok(is_mended)
+    }
+
+    /// Tells whether something is wrong that was not, and will not be; of what is being deleted, all is.
+    fn is_news(&self, finding: &Finding) -> bool {
+        let goes = [BASE, CLONE].map(Path::new).into_iter().any(|vmx| {
+            let is_of_it = finding.vm.as_deref() == Some(vmx)
+                || finding.file.starts_with(vmx.parent().unwrap());
+            is_of_it && self.goes(vmx)
+        });
+        let key = (finding.trouble, finding.file.clone());
+        !goes && !self.known.contains(&key)
+    }
+
+    /// The same of the disk `mem`, which is used up, without a look at the library.
+    fn judge_as_it_is(&self, mem: &Mem, may_stay: bool) -> Result<(), String> {
         let env = env(mem);
         let seen = look(mem);
         for (path, seen) in &seen {
@@ -124,6 +157,14 @@ impl Course {
             return Err(format!("done again, it is not as it should: {seen:?}"));
         }
         self.judge_untouched(mem)?;
+        if let Some(tidy) = self.operation.tidy {
+            tidy(&env).map_err(|error| format!("tidied: {error:?}"))?;
+            let found = files(mem, Path::new("/vms"));
+            // Which of two disks takes the other one in depends on what was done before.
+            if names(&found).len() != names(&self.made).len() {
+                return Err(format!("left when tidied: {:?}", names(&found)));
+            }
+        }
         let is_clean = || names(&files(mem, Path::new("/vms"))) == names(&self.made);
         if seen[Path::new(BASE)] == Seen::Nothing && !is_clean() {
             // Whoever does the like next clears away.
@@ -165,24 +206,23 @@ impl Course {
         (0..=steps).step_by(stride)
     }
 
-    /// Tries the states that a failing power leaves; returns how many, and what was wrong.
-    fn outages(&self, all: bool) -> (usize, Vec<String>) {
-        let (mut seen, mut tried, mut wrong) = (HashSet::new(), 0, Vec::new());
+    /// Tries the states that a failing power leaves.
+    fn outages(&self, all: bool) -> Tried {
+        let (mut seen, mut tried) = (HashSet::new(), Tried::default());
         let most = if all { usize::MAX } else { FEW_STATES };
         for done in self.steps(all) {
             for state in self.outage.states(done, most, &mut seen) {
-                tried += 1;
-                if let Err(what) = self.judge(&state.to_mem(), false) {
-                    wrong.push(format!("power fails after {done} steps: {what}"));
-                }
+                tried.add(self.judge(&state, false), || {
+                    format!("power fails after {done} steps")
+                });
             }
         }
-        (tried, wrong)
+        tried
     }
 
-    /// Has each step fail in each way; returns how many failed, and what was wrong.
-    fn faults(&self, all: bool) -> (usize, Vec<String>) {
-        let (mut tried, mut wrong) = (0, Vec::new());
+    /// Has each step fail in each way.
+    fn faults(&self, all: bool) -> Tried {
+        let mut tried = Tried::default();
         for (fault, kind) in FAULTS {
             for at in self.steps(all) {
                 let recorder = Recorder::failing(self.image.to_mem(), at, *fault);
@@ -190,7 +230,6 @@ impl Course {
                 if !recorder.has_failed() {
                     continue;
                 }
-                tried += 1;
                 let said = match &done {
                     // A lock that could not be let go of is in its own way.
                     Err(error) if error.kind() == Kind::FileLocked => Ok(()),
@@ -199,13 +238,13 @@ impl Course {
                 };
                 let left = said.and_then(|()| self.judge_failed(&recorder.mem, done.is_ok()));
                 // Its process ends, too.
-                let mem = Image::of(&recorder.mem).to_mem();
-                if let Err(what) = left.and_then(|()| self.judge(&mem, true)) {
-                    wrong.push(format!("step {at} fails with {fault:?}: {what}"));
-                }
+                let image = Image::of(&recorder.mem);
+                tried.add(left.and_then(|()| self.judge(&image, true)), || {
+                    format!("step {at} fails with {fault:?}")
+                });
             }
         }
-        (tried, wrong)
+        tried
     }
 
     /// Tells what is wrong with what an operation left that has failed or, after all, was `done`.
@@ -227,6 +266,25 @@ impl Course {
         match is_fine {
             true => Ok(()),
             false => Err(format!("files left by a failure: {:?}", names(&found))),
+        }
+    }
+}
+
+/// What was tried.
+#[derive(Default)]
+struct Tried {
+    count: usize,
+    /// In how many of them something was to be mended.
+    mended: usize,
+    wrong: Vec<String>,
+}
+
+impl Tried {
+    fn add(&mut self, judged: Result<bool, String>, when: impl Fn() -> String) {
+        self.count += 1;
+        match judged {
+            Ok(is_mended) => self.mended += usize::from(is_mended),
+            Err(what) => self.wrong.push(format!("{}: {what}", when())),
         }
     }
 }
@@ -254,17 +312,19 @@ fn run(name: &str) {
         .unwrap();
     let course = Course::of(operation);
     let all = std::env::var_os("REPLIX_CRASH_STATES").is_some_and(|states| states == "all");
-    let (states, lost) = course.outages(all);
-    let (faults, failed) = course.faults(all);
+    let (states, faults) = (course.outages(all), course.faults(all));
     if let Some(table) = std::env::var_os("REPLIX_CRASH_TABLE") {
-        let (steps, wrong) = (course.outage.steps(), lost.len() + failed.len());
-        let line = format!("| {name} | {steps} | {states} | {faults} | {wrong} |\n");
+        let steps = course.outage.steps();
+        let mended = states.mended + faults.mended;
+        let wrong = states.wrong.len() + faults.wrong.len();
+        let (states, faults) = (states.count, faults.count);
+        let line = format!("| {name} | {steps} | {states} | {faults} | {mended} | {wrong} |\n");
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.create(true).append(true).open(table).unwrap();
         file.write_all(line.as_bytes()).unwrap();
     }
     let mut text = String::new();
-    for wrong in [lost, failed] {
+    for Tried { wrong, .. } in [states, faults] {
         wrong
             .iter()
             .take(SHOWN)
@@ -299,6 +359,9 @@ tests! {
     remove_a_snapshot_in_the_middle: "remove a snapshot in the middle",
     remove_the_last_snapshot: "remove the last snapshot",
     remove_a_snapshot_with_its_children: "remove a snapshot with its children",
+    remove_a_branch_of_snapshots: "remove a branch of snapshots",
+    remove_a_snapshot_of_a_split_disk: "remove a snapshot of a split disk",
+    consolidate: "consolidate",
     full_clone: "full clone",
     full_clone_of_a_snapshot: "full clone of a snapshot",
     linked_clone: "linked clone",
@@ -311,6 +374,7 @@ tests! {
     suspend_but_for_qemu: "suspend, but for QEMU",
     snapshot_of_a_suspended_vm: "snapshot of a suspended VM",
     revert_to_a_snapshot_with_memory: "revert to a snapshot with memory",
+    revert_of_a_suspended_vm: "revert of a suspended VM",
     remove_a_snapshot_with_memory: "remove a snapshot with memory",
     delete_a_suspended_vm: "delete a suspended VM",
     create_a_disk_that_grows: "create a disk that grows",
@@ -321,6 +385,50 @@ tests! {
     grow_a_disk: "grow a disk",
     compact_a_disk: "compact a disk",
     rename_a_disk: "rename a disk",
+    delete_a_disk: "delete a disk",
     repair_a_disk: "repair a disk",
     relink_a_clone: "relink a clone",
+    repair_a_library: "repair a library",
+    write_lost_bookkeeping_anew: "write lost bookkeeping anew",
+    gc_of_a_library: "gc of a library",
+}
+
+/// A disk that a killed removal left is in the way of the disk below it, and the user is told of the way out.
+#[test]
+fn disk_that_a_killed_removal_left_is_told_of_and_taken_away() {
+    let mem = Mem::new();
+    world::with_base(&mem);
+    world::take(&env(&mem), "s").unwrap();
+    let image = Image::of(&mem);
+    let recorder = Recorder::of(mem);
+    operations::remove(&env(&recorder), "s", false).unwrap();
+    let outage = Outage::new(image, recorder.steps());
+    let mut told = BTreeSet::new();
+    for done in 0..=outage.steps() {
+        for state in outage.states(done, 1, &mut HashSet::new()) {
+            let mem = state.to_mem();
+            let env = env(&mem);
+            let vm = env.open(Path::new(BASE)).unwrap();
+            let has_snapshot = !env.vmsd(&vm).unwrap().snapshots().is_empty();
+            let Err(error) = operations::grow(&env, "/vms/base/base.vmdk") else {
+                continue;
+            };
+            assert_eq!(error.kind(), Kind::DiskUnsupported, "{error:?}");
+            let advice = error.advice().unwrap();
+            let way = ["remove the snapshots", "replix consolidate", "replix gc"]
+                .into_iter()
+                .find(|way| advice.contains(way));
+            told.insert(way.unwrap());
+            assert_eq!(
+                has_snapshot,
+                way == Some("remove the snapshots"),
+                "{advice}"
+            );
+            if !has_snapshot {
+                operations::consolidate(&env).unwrap();
+                operations::grow(&env, "/vms/base/base.vmdk").unwrap();
+            }
+        }
+    }
+    assert_eq!(told.len(), 3, "{told:?}");
 }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use super::library;
 use super::world::{self, ALONE, BASE, CLONE, COPY};
 use crate::clone::{self, CloneKind, CloneSpec, DeleteSpec, PromoteSpec, RelinkSpec, Unfinished};
 use crate::disk::{DiskCall, DiskFormat};
 use crate::error::Result;
 use crate::job::Job;
+use crate::library::Library;
 use crate::snapshot::{self, SnapshotRef};
-use crate::store::{Mem, create_dirs, files_with_ending};
+use crate::store::{Mem, create_dirs, files_with_ending, write_new};
 use crate::vm::{Connection, Env, adapters, disk_call, hardware};
 
 /// An operation that the power fails in.
@@ -25,6 +27,9 @@ pub struct Operation {
     pub untouched: Option<&'static str>,
     /// Whether it may leave files behind when it fails, which it takes up when it is done again.
     pub takes_up: bool,
+    /// What takes away what it left, though it seems to be done: then nothing more is left than when it was
+    /// done at once.
+    pub tidy: Option<fn(&Env) -> Result<()>>,
 }
 
 const fn operation(name: &'static str, world: fn(&Mem), work: fn(&Env) -> Result<()>) -> Operation {
@@ -35,6 +40,7 @@ const fn operation(name: &'static str, world: fn(&Mem), work: fn(&Env) -> Result
         clear: |_| Ok(()),
         untouched: None,
         takes_up: false,
+        tidy: None,
     }
 }
 
@@ -46,6 +52,11 @@ impl Operation {
 
     const fn taking_up(mut self) -> Self {
         self.takes_up = true;
+        self
+    }
+
+    const fn tidied_by(mut self, tidy: fn(&Env) -> Result<()>) -> Self {
+        self.tidy = Some(tidy);
         self
     }
 
@@ -66,23 +77,39 @@ pub const OPERATIONS: &[Operation] = &[
     .leaving("/vms/base"),
     operation("revert", world::with_snapshots, |env| {
         world::revert(env, "a")
-    }),
+    })
+    .tidied_by(consolidate),
     operation("remove the first snapshot", world::with_snapshots, |env| {
         remove(env, "a", false)
-    }),
+    })
+    .tidied_by(consolidate),
     operation(
         "remove a snapshot in the middle",
         world::with_snapshots,
         |env| remove(env, "b", false),
-    ),
+    )
+    .tidied_by(consolidate),
     operation("remove the last snapshot", world::with_snapshots, |env| {
         remove(env, "c", false)
-    }),
+    })
+    .tidied_by(consolidate),
     operation(
         "remove a snapshot with its children",
         world::with_snapshots,
         |env| remove(env, "b", true),
-    ),
+    )
+    .tidied_by(consolidate),
+    operation("remove a branch of snapshots", with_branch, |env| {
+        remove(env, "b", true)
+    })
+    .tidied_by(consolidate),
+    operation(
+        "remove a snapshot of a split disk",
+        world::with_split,
+        |env| remove(env, "a", false),
+    )
+    .tidied_by(consolidate),
+    operation("consolidate", world::with_long_chain, consolidate).tidied_by(consolidate),
     operation("full clone", world::with_snapshots, |env| {
         clone(env, CloneKind::Full, None)
     })
@@ -131,10 +158,18 @@ pub const OPERATIONS: &[Operation] = &[
         "revert to a snapshot with memory",
         world::with_memory,
         |env| world::revert(env, "d"),
-    ),
+    )
+    .tidied_by(consolidate),
+    operation(
+        "revert of a suspended VM",
+        world::with_snapshots_and_suspended,
+        |env| world::revert(env, "a"),
+    )
+    .tidied_by(consolidate),
     operation("remove a snapshot with memory", world::with_memory, |env| {
         remove(env, "d", false)
-    }),
+    })
+    .tidied_by(consolidate),
     operation("delete a suspended VM", with_suspended, |env| {
         delete(env, BASE)
     }),
@@ -156,15 +191,15 @@ pub const OPERATIONS: &[Operation] = &[
         convert(env, DiskFormat::StreamOptimized { level: None })
     })
     .leaving("/vms/disks"),
-    operation("grow a disk", world::with_disk, |env| {
-        let capacity_bytes = 33 << 20;
-        disk(env, &DiskCall::Grow { capacity_bytes })
-    }),
+    operation("grow a disk", world::with_disk, |env| grow(env, ALONE)),
     operation("compact a disk", world::with_disk, |env| {
         disk(env, &DiskCall::Compact)
     }),
     operation("rename a disk", world::with_disk, |env| {
         disk(env, &DiskCall::Rename { to: COPY.into() })
+    }),
+    operation("delete a disk", world::with_disk, |env| {
+        disk(env, &DiskCall::Delete)
     }),
     operation("repair a disk", world::with_damaged_disk, |env| {
         disk(env, &DiskCall::Repair { dry_run: false })
@@ -174,11 +209,32 @@ pub const OPERATIONS: &[Operation] = &[
         clone::relink(env, Path::new(CLONE), &spec, &Job::new()).map(drop)
     })
     .leaving("/vms/base"),
+    operation("repair a library", with_disorder, |env| {
+        library::carry_out(env, Library::repairs)
+    })
+    .leaving("/vms/base")
+    .tidied_by(|env| library::carry_out(env, Library::repairs)),
+    operation(
+        "write lost bookkeeping anew",
+        world::with_lost_bookkeeping,
+        |env| library::carry_out(env, Library::repairs),
+    )
+    .leaving("/vms/base"),
+    operation("gc of a library", with_spare, |env| {
+        library::carry_out(env, Library::savings)
+    })
+    .tidied_by(|env| library::carry_out(env, Library::savings)),
 ];
 
-fn remove(env: &Env, name: &str, children: bool) -> Result<()> {
+/// Removes a snapshot of the VM that is there from the beginning.
+pub fn remove(env: &Env, name: &str, children: bool) -> Result<()> {
     let wanted = SnapshotRef::Name(name.into());
     snapshot::remove(env, Path::new(BASE), &wanted, children, &Job::new())
+}
+
+/// Merges the disks of the VM that is there from the beginning.
+pub fn consolidate(env: &Env) -> Result<()> {
+    snapshot::consolidate(env, Path::new(BASE), &Job::new()).map(drop)
 }
 
 fn spec(kind: CloneKind, snapshot: Option<&str>) -> CloneSpec {
@@ -216,6 +272,12 @@ fn with_clone(mem: &Mem) {
     clone(&world::env(mem), CloneKind::Linked, Some("b")).unwrap();
 }
 
+/// The VM stands on its first snapshot, beside the others.
+fn with_branch(mem: &Mem) {
+    world::with_snapshots(mem);
+    world::revert(&world::env(mem), "a").unwrap();
+}
+
 /// The clone's disks name a folder that there is not.
 fn with_lost_parent(mem: &Mem) {
     with_clone(mem);
@@ -223,6 +285,27 @@ fn with_lost_parent(mem: &Mem) {
     for path in files_with_ending(mem, folder, "vmdk") {
         world::overwrite(mem, &path, b"base/", b"gone/");
     }
+}
+
+/// The same; and a clone is listed that is gone, and a text was left that was to replace another.
+fn with_disorder(mem: &Mem) {
+    with_lost_parent(mem);
+    world::change_bookkeeping(mem, |vmsd| {
+        let uid = vmsd.current().unwrap();
+        vmsd.add_clone(uid, "/vms/other/other.vmx");
+    });
+    let hidden = "/vms/base/.base.vmx.replix-0123456789abcdef";
+    write_new(mem, Path::new(hidden), b"half of a te").unwrap();
+}
+
+/// A VM with links that no state needs, with a snapshot that was made for a clone that is gone, and with
+/// memory that it is not suspended to.
+fn with_spare(mem: &Mem) {
+    world::with_long_chain(mem);
+    clone(&world::env(mem), CloneKind::Linked, None).unwrap();
+    delete(&world::env(mem), CLONE).unwrap();
+    let memory = "/vms/base/base-0badcafe.replixstate";
+    write_new(mem, Path::new(memory), b"memory").unwrap();
 }
 
 fn with_suspended(mem: &Mem) {
@@ -241,6 +324,13 @@ fn create(env: &Env, format: DiskFormat) -> Result<()> {
         adapter: "ide".into(),
     };
     disk(env, &call)
+}
+
+/// Makes a disk larger.
+pub fn grow(env: &Env, path: &str) -> Result<()> {
+    let capacity_bytes = 33 << 20;
+    let call = DiskCall::Grow { capacity_bytes };
+    disk_call::run(env, Path::new(path), &call, &Job::new()).map(drop)
 }
 
 fn convert(env: &Env, format: DiskFormat) -> Result<()> {

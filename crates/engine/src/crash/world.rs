@@ -10,10 +10,11 @@ use crate::disk::{Chain, NewDisk, create as create_disk};
 use crate::error::{Kind, Result};
 use crate::format::vmdk::sparse::TABLE_ENTRIES;
 use crate::format::vmdk::{CreateType, SECTOR};
+use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::power::{record_memory, suspended_memory, write_sample};
 use crate::snapshot::{self, NewSnapshot, RevertSpec, SnapshotRef};
-use crate::store::{Access, Mem, Store, create_dirs, write_new};
+use crate::store::{Access, Mem, Store, create_dirs, replace, write_new};
 use crate::vm::{Env, Settings};
 
 /// The VM that is there from the beginning.
@@ -37,6 +38,9 @@ const UNCLEAN_AT: u64 = 72;
 /// Six grains, the last of them not whole.
 const SECTORS: u64 = 128 * 5 + 37;
 
+/// The extents of a split disk have three grains each.
+const CUT: u64 = 128 * 3;
+
 /// Returns what operations need to work in `store`.
 pub fn env(store: &(impl Store + Clone + 'static)) -> Env {
     Env {
@@ -51,7 +55,7 @@ fn new_disk(mem: &Mem, path: &str, create_type: CreateType) {
         create_type,
         preallocated: false,
         sectors: SECTORS,
-        cut: None,
+        cut: create_type.is_split().then_some(CUT),
         adapter: "lsilogic".into(),
         hardware_version: 19,
         uuid: None,
@@ -80,6 +84,57 @@ pub fn with_snapshots(mem: &Mem) {
         take(&env(mem), name).unwrap();
         use_guest(mem, BASE, number as u8 + 2);
     }
+}
+
+/// Makes a VM with one split disk, with data on all its parts, and the snapshots `a` and `b`.
+pub fn with_split(mem: &Mem) {
+    create_dirs(mem, Path::new("/vms/base")).unwrap();
+    new_disk(mem, "/vms/base/base.vmdk", CreateType::SplitSparse);
+    let vmx = b"config.version = \"8\"\nvirtualHW.version = \"19\"\n\
+                scsi0.present = \"TRUE\"\n\
+                scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"base.vmdk\"\n";
+    write_new(mem, Path::new(BASE), vmx).unwrap();
+    use_guest(mem, BASE, 4);
+    for (name, fill) in [("a", 5), ("b", 3)] {
+        take(&env(mem), name).unwrap();
+        use_guest(mem, BASE, fill);
+    }
+}
+
+/// The one with snapshots, and `d` and `e`, after which nothing was written. The bookkeeping names `b` and
+/// `d` no more: their disks are still in the chains.
+pub fn with_long_chain(mem: &Mem) {
+    with_snapshots(mem);
+    take(&env(mem), "d").unwrap();
+    take(&env(mem), "e").unwrap();
+    for name in ["b", "d"] {
+        change_bookkeeping(mem, |vmsd| {
+            let is_it = |one: &&SnapshotEntry| one.display_name == name;
+            let uid = vmsd.snapshots().iter().find(is_it).unwrap().uid;
+            vmsd.remove_snapshot(uid);
+        });
+    }
+}
+
+/// Changes the bookkeeping of the VM that is there from the beginning.
+pub fn change_bookkeeping(mem: &Mem, change: impl FnOnce(&mut Vmsd)) {
+    let env = env(mem);
+    let vm = env.open(Path::new(BASE)).unwrap();
+    let mut vmsd = env.vmsd(&vm).unwrap();
+    change(&mut vmsd);
+    replace(mem, &vm.vmsd_path(mem), &vmsd.to_bytes()).unwrap();
+}
+
+/// The one with snapshots, without the file that names them.
+pub fn with_lost_bookkeeping(mem: &Mem) {
+    with_snapshots(mem);
+    mem.remove_file(Path::new("/vms/base/base.vmsd")).unwrap();
+}
+
+/// The one with snapshots, suspended.
+pub fn with_snapshots_and_suspended(mem: &Mem) {
+    with_snapshots(mem);
+    suspend(&env(mem)).unwrap();
 }
 
 /// Puts the VM that is there from the beginning back to a snapshot.
@@ -163,10 +218,14 @@ fn use_guest(mem: &Mem, vmx: &str, fill: u8) {
 /// Writes a grain of the disk's own link.
 fn write_grain(mem: &Mem, chain: &Chain, grain: u64, fill: u8) {
     let link = chain.top();
-    let file = mem
-        .open(&link.extent_path(&link.extents()[0]), Access::Write)
-        .unwrap();
-    let ExtentData::Sparse { header, .. } = link.extents()[0].data else {
+    let (mut extents, mut grain) = (link.extents().iter(), grain);
+    let mut extent = extents.next().unwrap();
+    while grain * 128 >= extent.sectors {
+        grain -= extent.sectors / 128;
+        extent = extents.next().unwrap();
+    }
+    let file = mem.open(&link.extent_path(extent), Access::Write).unwrap();
+    let ExtentData::Sparse { header, .. } = extent.data else {
         let start = grain * 128 * SECTOR;
         let len = (128 * SECTOR).min(SECTORS * SECTOR - start);
         return file.write_at(&vec![fill; len as usize], start).unwrap();
