@@ -269,6 +269,7 @@ impl Dictionary {
             .retain(|line| line.entry.as_ref().is_none_or(|e| !unwanted(&e.key)));
         if self.lines.len() < before {
             self.index = index_of(&self.lines);
+            self.keep_charset();
         }
     }
 
@@ -294,9 +295,25 @@ impl Dictionary {
         }
         self.charset = charset;
         self.index = index_of(&self.lines);
+        self.state_charset();
+    }
+
+    /// Says in the file what it is written in, where it was known only by bytes that are gone now: the rest
+    /// would be read as something else.
+    fn keep_charset(&mut self) {
+        let guessed = self.charset == Charset::WINDOWS_1252 && !self.contains(ENCODING);
+        let is_utf8 = |line: &Line| str::from_utf8(&line.raw).is_ok();
+        if guessed && self.lines.iter().all(is_utf8) && !self.lines.iter().all(|l| l.raw.is_ascii())
+        {
+            self.state_charset();
+        }
+    }
+
+    fn state_charset(&mut self) {
         let first_entry = self.lines.iter().position(|l| l.entry.is_some());
         let shebang = usize::from(self.lines.first().is_some_and(|l| l.raw.starts_with(b"#!")));
-        self.put(ENCODING, charset.label(), first_entry.unwrap_or(shebang));
+        let label = self.charset.label().as_bytes();
+        self.put_bytes(ENCODING, label, first_entry.unwrap_or(shebang));
     }
 
     /// Gives `name` a value, in a new line `place` where it has none.
@@ -319,6 +336,7 @@ impl Dictionary {
         if let Some(line) = self.find(name) {
             if self.lines[line].value().as_deref() != Some(value) {
                 self.lines[line].set_value(value);
+                self.keep_charset();
             }
             return;
         }
@@ -422,6 +440,19 @@ mod tests {
 
     fn text(dict: &Dictionary) -> String {
         String::from_utf8(dict.to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn text_is_read_as_before_when_the_bytes_are_gone_that_told_its_character_set() {
+        let parsed = || Dictionary::parse(b"a = \"\xfd\"\nb = \"\xde\xa7\"\n").unwrap();
+        let (mut without, mut other) = (parsed(), parsed());
+        without.remove("a");
+        other.set("a", "1");
+        for dict in [without, other] {
+            assert_eq!(dict.get("b").as_deref(), Some("\u{de}\u{a7}"));
+            let again = Dictionary::parse(&dict.to_bytes()).unwrap();
+            assert_eq!(again.get("b"), dict.get("b"));
+        }
     }
 
     #[test]
