@@ -433,7 +433,7 @@ pub(crate) fn tree(of: &[(u32, Option<u32>, &str)]) -> SnapshotTree {
         description: String::new(),
         created_us: 1_795_422_180_000_000,
         with_memory: false,
-        clones: replix::format::Paths::default(),
+        clones: Vec::new(),
     };
     SnapshotTree {
         snapshots: of.iter().map(snapshot).collect(),

@@ -236,7 +236,7 @@ mod tests {
             (4, Some(1), "c"),
         ]);
         tree.current = Some(4);
-        tree.snapshots[0].clones = vec!["x.vmx".to_string()].into();
+        tree.snapshots[0].clones = vec!["x.vmx".into()];
         tree.snapshots[3].with_memory = true;
         tree.snapshots[3].description = "before\nthe update".into();
         insta::assert_snapshot!(render(&tree), @r#"

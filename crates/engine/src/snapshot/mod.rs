@@ -39,7 +39,6 @@ pub(crate) use {
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::Paths;
 use crate::power::StartSpec;
 
 /// One snapshot.
@@ -58,7 +57,7 @@ pub struct Snapshot {
     /// Whether the guest's memory was saved with it.
     pub with_memory: bool,
     /// Configurations of the linked clones that stand on it, as written.
-    pub clones: Paths,
+    pub clones: Vec<String>,
 }
 
 /// The snapshots of a VM.

@@ -220,7 +220,7 @@ impl From<&SnapshotEntry> for Snapshot {
             description: entry.description.clone(),
             created_us: entry.created_us,
             with_memory: entry.with_memory,
-            clones: entry.clones.clone(),
+            clones: entry.clones.iter().map(String::from).collect(),
         }
     }
 }

@@ -202,7 +202,7 @@ mod tests {
             description: String::new(),
             created_us: 0,
             with_memory: false,
-            clones: crate::format::Paths::default(),
+            clones: Vec::new(),
         };
         SnapshotTree {
             snapshots: of.iter().map(snapshot).collect(),
