@@ -79,19 +79,28 @@ pub(super) fn check(
     let tables = Tables::new();
     let grains = Grains::new(link, &tables, extent, index, file_len);
     let grain = index.grain_sectors();
+    let page = index.page_entries().saturating_mul(grain);
     let (mut at, mut used) = (0, 0);
+    // A page in which something is wrong is gone through grain by grain.
+    let mut careful_to = 0;
     while at < extent.sectors {
         job.check()?;
-        match grains.stored(at, extent.sectors - at) {
+        let step = if at < careful_to { grain } else { page };
+        let limit = (step - at % step).min(extent.sectors - at);
+        match grains.stored(at, limit) {
             Ok((stored, sectors)) => {
                 if matches!(stored, Stored::Data(..)) {
                     used += sectors.div_ceil(grain);
                 }
                 at += sectors;
             }
+            Err(error) if error.kind() == Kind::DiskInvalid && step > grain => {
+                careful_to = (at - at % page).saturating_add(page);
+                debug_assert!(at < careful_to, "it would not end");
+            }
             Err(error) if error.kind() == Kind::DiskInvalid => {
                 found(error.to_string());
-                at += grain;
+                at += limit;
             }
             Err(error) => return Err(error),
         }

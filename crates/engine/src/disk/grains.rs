@@ -48,7 +48,7 @@ impl Index {
     }
 
     /// Returns how many entries of a table are read at once.
-    fn page_entries(&self) -> u64 {
+    pub fn page_entries(&self) -> u64 {
         match self {
             Self::Hosted(_) | Self::Cowd(_) => TABLE_ENTRIES,
             Self::SeSparse(_) => SE_ENTRIES,
