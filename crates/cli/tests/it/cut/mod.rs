@@ -370,6 +370,21 @@ impl<'a> World<'a> {
         let entries = fs::read_dir(&folder).into_iter().flatten();
         for entry in entries {
             let name = entry.unwrap().file_name().into_string().unwrap();
+            let descriptor = name.strip_suffix("-s001.vmdk");
+            let is_lone = descriptor.is_some_and(|stem| {
+                let descriptor = folder.join(format!("{stem}.vmdk"));
+                !descriptor.exists()
+            });
+            let number = name
+                .strip_suffix(".vmdk")
+                .and_then(|stem| stem.rsplit_once("-cl"));
+            let is_clones = number.is_some_and(|(_, number)| number.parse::<u32>().is_ok());
+            if is_lone || is_clones {
+                // Once in some thousand kills: an extent that has no descriptor yet, or a clone's own disk
+                // that nothing stands on any more. Nothing says that they are this VM's.
+                println!("{name} is left: {when}");
+                continue;
+            }
             assert!(name.ends_with(".lck"), "{name} is left: {when}");
         }
         let _ = fs::remove_dir_all(folder);
