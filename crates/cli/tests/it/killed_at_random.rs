@@ -89,5 +89,7 @@ fn run(root: &Path, seed: u64, size: usize) -> World<'static> {
         text += &format!("{name}: {cut} killed, {midway} midway, {done} done; {ended} had ended\n");
     }
     print!("{text}");
+    let (left, most) = (world.left(), world.cuts() / 1000 + 1);
+    assert!(left <= most, "{left} disks are left of deleted VMs");
     world
 }
