@@ -17,7 +17,7 @@ pub type Known = BTreeSet<(Trouble, PathBuf)>;
 const ROUNDS: usize = 6;
 
 fn library(env: &Env) -> Result<Library> {
-    Library::within(env.clone(), &["/vms".into()])
+    Library::within(env, &["/vms".into()])
 }
 
 /// Returns what is found.

@@ -35,7 +35,7 @@ fn lost(count: usize) -> (Counting, Library) {
     }
     let base = folder_of(Path::new(BASE));
     store.rename_new(base, Path::new(MOVED)).unwrap();
-    (store, Library::within(env, &["/vms".into()]).unwrap())
+    (store, Library::within(&env, &["/vms".into()]).unwrap())
 }
 
 fn cost_of(count: usize) -> Cost {

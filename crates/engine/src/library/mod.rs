@@ -356,14 +356,14 @@ impl Library {
     /// `FileNotFound`.
     pub fn open(settings: Settings, folders: &[PathBuf]) -> Result<Self> {
         let store = Arc::new(Local);
-        Self::within(Env { store, settings }, folders)
+        Self::within(&Env { store, settings }, folders)
     }
 
     /// The same of the disk that `env` works on.
     ///
     /// # Errors
     /// As [`Library::open`].
-    pub(crate) fn within(env: Env, folders: &[PathBuf]) -> Result<Self> {
+    pub(crate) fn within(env: &Env, folders: &[PathBuf]) -> Result<Self> {
         let folders = walk::roots(&*env.store, folders)?;
         // Of thousands of VMs each looks for its parent in the same folders.
         let env = env.glancing();
