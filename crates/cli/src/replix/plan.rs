@@ -174,6 +174,9 @@ fn all_of(step: &Step, count: usize) -> String {
         Step::Unlock { .. } => {
             format!("remove the locks of ended processes from {count} files")
         }
+        Step::EndChanges { .. } => {
+            format!("put right what changes of the snapshots of {count} VMs left")
+        }
         Step::Rebuild { .. } => {
             format!("write the bookkeeping of snapshots of {count} VMs anew")
         }
