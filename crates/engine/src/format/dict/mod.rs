@@ -85,7 +85,7 @@ impl Dictionary {
             charset: Charset::guess(bytes),
             lines,
         };
-        let stated = dict.get(ENCODING).and_then(|l| Charset::from_label(&l));
+        let stated = dict.stated_charset();
         dict.charset = stated.unwrap_or(dict.charset);
         Ok(dict)
     }
@@ -298,10 +298,16 @@ impl Dictionary {
         self.state_charset();
     }
 
+    /// The character set that the file says it is written in, if that is one.
+    fn stated_charset(&self) -> Option<Charset> {
+        self.get(ENCODING)
+            .and_then(|label| Charset::from_label(&label))
+    }
+
     /// Says in the file what it is written in, where it was known only by bytes that are gone now: the rest
     /// would be read as something else.
     fn keep_charset(&mut self) {
-        let guessed = self.charset == Charset::WINDOWS_1252 && !self.contains(ENCODING);
+        let guessed = self.charset == Charset::WINDOWS_1252 && self.stated_charset().is_none();
         let is_utf8 = |line: &Line| str::from_utf8(&line.raw).is_ok();
         if guessed && self.lines.iter().all(is_utf8) && !self.lines.iter().all(|l| l.raw.is_ascii())
         {
@@ -319,7 +325,7 @@ impl Dictionary {
     /// Gives `name` a value, in a new line `place` where it has none.
     fn put(&mut self, name: &str, value: &str, place: usize) {
         debug_assert!(is_name(name), "{name:?} cannot be a name");
-        let unlabelled = !value.is_ascii() && !self.contains(ENCODING);
+        let unlabelled = !value.is_ascii() && self.stated_charset().is_none();
         let bytes = match self.charset.encode(value) {
             Some(bytes) if !unlabelled => bytes,
             _ => {
@@ -444,11 +450,16 @@ mod tests {
 
     #[test]
     fn text_is_read_as_before_when_the_bytes_are_gone_that_told_its_character_set() {
-        let parsed = || Dictionary::parse(b"a = \"\xfd\"\nb = \"\xde\xa7\"\n").unwrap();
+        let text = b"a = \"\xfd\"\nb = \"\xde\xa7\"\n";
+        let parsed = || Dictionary::parse(text).unwrap();
         let (mut without, mut other) = (parsed(), parsed());
         without.remove("a");
         other.set("a", "1");
-        for dict in [without, other] {
+        // A set that does not exist is as good as none.
+        let unknown = [b".encoding = \"x\"\n", &text[..]].concat();
+        let mut unknown = Dictionary::parse(&unknown).unwrap();
+        unknown.remove("a");
+        for dict in [without, other, unknown] {
             assert_eq!(dict.get("b").as_deref(), Some("\u{de}\u{a7}"));
             let again = Dictionary::parse(&dict.to_bytes()).unwrap();
             assert_eq!(again.get("b"), dict.get("b"));
