@@ -43,6 +43,7 @@ pub(crate) fn clear(env: &Env, claim: &mut Claim, since_us: Option<i64>) -> Resu
     }
     left.extend(vm_state::stray_memories(store, &claim.vm));
     left.extend(unnamed_disks(env, &claim.vm, &vmsd, highest, since_us)?);
+    left.extend(unused_texts(env, &claim.vm, &vmsd));
     left.sort_unstable();
     left.dedup();
     for path in &left {
@@ -244,6 +245,22 @@ fn next_disks(env: &Env, dir: &Path, disk: &Path) -> BTreeMap<PathBuf, Vec<PathB
         }
     }
     found
+}
+
+/// The files that were to take the place of descriptors of the VM's own disks.
+fn unused_texts(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Vec<PathBuf> {
+    let store = &*env.store;
+    let own = env.own_folders(vm);
+    let disks = named_disks(env, vm, vmsd).into_iter();
+    let mut texts: Vec<PathBuf> = disks
+        .flat_map(|disk| hidden_siblings(store, &disk))
+        .collect();
+    let is_file = |path: &Path| {
+        let meta = store.meta(path);
+        meta.is_ok_and(|meta| meta.kind == FileKind::File)
+    };
+    texts.retain(|text| is_file(text) && own.hold(store, text));
+    texts
 }
 
 /// The disks that the configuration or the bookkeeping names.
