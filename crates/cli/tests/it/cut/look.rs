@@ -75,7 +75,12 @@ impl Looker {
     /// All files of the library but those of locks.
     pub fn files(&self) -> Stamps {
         let mut files = Stamps::new();
-        for entry in fs::read_dir(&self.dir).unwrap() {
+        let entries = match fs::read_dir(&self.dir) {
+            // The disk was shut down below it: nothing is to be seen there before it is mounted again.
+            Err(error) if error.raw_os_error() == Some(5) => return files,
+            entries => entries.unwrap(),
+        };
+        for entry in entries {
             self.add_files(entry.unwrap().path(), &mut files);
         }
         files
