@@ -10,7 +10,7 @@ use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
 use crate::snapshot::names::without_number;
 use crate::snapshot::{Remains, clear_unfinished, remains};
-use crate::store::{FileKind, LockMode, Store, files_with_ending, replace};
+use crate::store::{FileKind, LockMode, Store, files_with_ending, remove_if_there, replace};
 use crate::vm::belongings::{self, Role};
 use crate::vm::{Claim, Env, Standing, VmFolder, VmLock, clone_standing, consent, files, kin};
 
@@ -49,7 +49,7 @@ pub(crate) fn delete(env: &Env, vmx: &Path, spec: DeleteSpec, job: &Job) -> Resu
     }
     for belonging in others {
         if !matches!(belonging.role, Role::Config | Role::Disk | Role::Lock) {
-            remove(&*env.store, &belonging.path)?;
+            remove_if_there(&*env.store, &belonging.path)?;
         }
     }
     // Without the configuration nobody would look for its lock any more.
@@ -104,7 +104,9 @@ impl Own {
     fn remove(&self, store: &dyn Store) -> Result<()> {
         match self {
             Self::Whole(link) => link.remove(store),
-            Self::Torn(files) => files.iter().try_for_each(|file| remove(store, file)),
+            Self::Torn(files) => files
+                .iter()
+                .try_for_each(|file| remove_if_there(store, file)),
         }
     }
 }
@@ -118,11 +120,7 @@ impl Own {
 fn own_disks(env: &Env, claim: &Claim, vmsd: &Vmsd, job: &Job) -> Vec<Own> {
     let vm = &claim.vm;
     let current = vm.config.disks().into_iter().map(|slot| slot.file_name);
-    let frozen = vmsd
-        .snapshots()
-        .iter()
-        .flat_map(|s| &s.disks)
-        .map(|disk| disk.file_name.clone());
+    let frozen = vmsd.frozen_disks().map(String::from);
     let own_folders = env.own_folders(vm);
     let sentinels: Vec<PathBuf> = vmsd
         .sentinels()
@@ -236,7 +234,7 @@ fn survey(env: &Env, claim: &Claim, name: &str) -> Result<Vec<Link>> {
     Ok(env.opener(&claim.vm)?.survey(&path)?.links)
 }
 
-/// The links that other VMs in the same folder run on.
+/// The links that other VMs in the same folder run on, and their disks that cannot be opened.
 fn used_by_neighbours(env: &Env, claim: &Claim) -> BTreeSet<PathBuf> {
     let mut used = BTreeSet::new();
     let entries = env.store.list(claim.vm.dir()).unwrap_or_default();
@@ -248,9 +246,9 @@ fn used_by_neighbours(env: &Env, claim: &Claim) -> BTreeSet<PathBuf> {
         let Ok(neighbour) = env.open(&path) else {
             continue;
         };
-        let frozen = env
+        let frozen: Vec<String> = env
             .vmsd(&neighbour)
-            .map(|vmsd| frozen_names(&vmsd))
+            .map(|vmsd| vmsd.frozen_disks().map(String::from).collect())
             .unwrap_or_default();
         let current = neighbour
             .config
@@ -258,24 +256,16 @@ fn used_by_neighbours(env: &Env, claim: &Claim) -> BTreeSet<PathBuf> {
             .into_iter()
             .map(|slot| slot.file_name);
         for name in current.chain(frozen) {
-            if let Ok(links) = survey(env, claim, &name) {
-                used.extend(links.iter().map(|link| link.path().to_path_buf()));
+            match survey(env, claim, &name) {
+                Ok(links) => used.extend(links.iter().map(|link| link.path().to_path_buf())),
+                Err(_) => {
+                    let found = claim.vm.find(&*env.store, &name);
+                    used.extend(found.and_then(|one| env.store.canonical(&one.path).ok()));
+                }
             }
         }
     }
     used
-}
-
-fn frozen_names(vmsd: &Vmsd) -> Vec<String> {
-    let disks = vmsd.snapshots().iter().flat_map(|entry| &entry.disks);
-    disks.map(|disk| disk.file_name.clone()).collect()
-}
-
-fn remove(store: &dyn Store, path: &Path) -> Result<()> {
-    match store.remove_file(path) {
-        Err(error) if error.kind() == Kind::FileNotFound => Ok(()),
-        result => result,
-    }
 }
 
 /// Where a linked clone stands in its parent's bookkeeping.

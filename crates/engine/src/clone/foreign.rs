@@ -26,7 +26,7 @@ pub(super) struct Foreign {
 pub(super) fn disks(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<BTreeMap<PathBuf, Foreign>> {
     let ends = Ends::of(env, vm, vmsd);
     let mut found: BTreeMap<PathBuf, Foreign> = BTreeMap::new();
-    for name in names(vm, vmsd) {
+    for name in vm.disk_names(vmsd) {
         let chain = env.disk(vm, &name)?;
         let Some(last) = ends.last_own(env, chain.links()) else {
             continue;
@@ -43,20 +43,6 @@ pub(super) fn disks(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<BTreeMap<Pa
         }
     }
     Ok(found)
-}
-
-/// The names of the disks of all states of a VM, each once.
-pub(super) fn names(vm: &VmFolder, vmsd: &Vmsd) -> Vec<String> {
-    let now = vm.config.disks().into_iter();
-    let now = now.filter(|slot| !slot.raw).map(|slot| slot.file_name);
-    let frozen = vmsd.snapshots().iter().flat_map(|entry| &entry.disks);
-    let mut names: Vec<String> = Vec::new();
-    for name in now.chain(frozen.map(|disk| disk.file_name.clone())) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 /// Where a VM's own disks end.

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::foreign;
 use super::stage;
 use crate::disk::Link;
 use crate::error::{Error, Kind, Result, quoted};
@@ -156,7 +155,7 @@ fn moved(store: &dyn Store, vm: &VmFolder, dir: &Path) -> Vec<PathBuf> {
 fn used(env: &Env, vm: &VmFolder) -> Result<BTreeSet<PathBuf>> {
     let (vmsd, opener) = (env.vmsd(vm)?, env.opener(vm)?);
     let mut used = BTreeSet::new();
-    for name in foreign::names(vm, &vmsd) {
+    for name in vm.disk_names(&vmsd) {
         let path = vm.require(&*env.store, "disk", &name)?;
         let links = opener.survey(&path)?.links;
         used.extend(links.iter().flat_map(Link::files));

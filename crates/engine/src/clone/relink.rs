@@ -162,7 +162,7 @@ pub(super) struct End {
 fn ends(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<End>> {
     let (borders, opener) = (Ends::of(env, vm, vmsd), env.opener(vm)?);
     let mut ends: Vec<End> = Vec::new();
-    for name in foreign::names(vm, vmsd) {
+    for name in vm.disk_names(vmsd) {
         let path = vm.require(&*env.store, "disk", &name)?;
         let survey = opener.survey(&path)?;
         let mut links = survey.links;
@@ -235,7 +235,7 @@ fn change(
     for (end, parent) in ends.iter().zip(found) {
         done = done.and_then(|()| hung.hang(end.child.path(), parent.path(), parent.cid()));
     }
-    for name in foreign::names(&claim.vm, &vmsd) {
+    for name in claim.vm.disk_names(&vmsd) {
         done = done.and_then(|()| env.disk(&claim.vm, &name).map(drop));
     }
     if let Err(error) = done {

@@ -1,10 +1,10 @@
 //! The files of a link: which they are, whether somebody writes to them, removing them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::link::Link;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::store::{Store, hidden_siblings};
+use crate::store::{Store, hidden_siblings, remove_if_there};
 
 impl Link {
     /// Returns the link's files: the one with the descriptor first, then the other extents.
@@ -88,13 +88,6 @@ impl Link {
             remove_if_there(store, file)?;
         }
         Ok(())
-    }
-}
-
-fn remove_if_there(store: &dyn Store, file: &Path) -> Result<()> {
-    match store.remove_file(file) {
-        Err(error) if error.kind() != Kind::FileNotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

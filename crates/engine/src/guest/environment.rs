@@ -103,11 +103,9 @@ mod tests {
 
     #[test]
     fn as_many_variables_as_a_guest_likes_are_read_at_once_and_refused() {
-        let start = std::time::Instant::now();
         let many: String = (0..400_000).map(|n| format!("{n}=\0")).collect();
         assert_eq!(merge(&[], &many), None);
         let same = "A=1\0".repeat(2_000_000);
         assert_eq!(merge(&[], &same).unwrap(), ["A=1"]);
-        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     }
 }

@@ -104,3 +104,60 @@ impl Write for Pieces {
             .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::saved::{suspended_memory, write_sample};
+    use super::*;
+    use crate::error::Kind;
+    use crate::store::{Mem, Store, write_new};
+    use crate::vm::Settings;
+
+    const STATE: &str = "/v/a-1.replixstate";
+
+    /// A VM that is suspended to `stream`, all in one file.
+    fn suspended(stream: &[u8]) -> (Env, Saved) {
+        let store = Mem::new();
+        store.create_dir(Path::new("/v")).unwrap();
+        let config = b"checkpoint.vmState = \"a-1.replixstate\"\n";
+        write_new(&store, Path::new("/v/a.vmx"), config).unwrap();
+        let env = Env {
+            store: Arc::new(store),
+            settings: Settings::default(),
+        };
+        let vm = env.open(Path::new("/v/a.vmx")).unwrap();
+        write_sample(&env, &vm, Path::new(STATE)).unwrap();
+        let file = env.store.open(Path::new(STATE), Access::Write).unwrap();
+        pages::keep(stream, &*file, HEAD as u64).unwrap();
+        let saved = suspended_memory(&env, &vm).unwrap().unwrap();
+        (env, saved)
+    }
+
+    #[test]
+    fn all_of_a_memory_is_sent_in_order() {
+        // More than is read ahead, and no whole number of pieces.
+        let stream: Vec<u8> = (0..5_000_003_u32).map(|n| (n / 7) as u8).collect();
+        let (env, saved) = suspended(&stream);
+        let mut sent = Vec::new();
+        let feed = Feed::of(&env, &saved).unwrap();
+        feed.send(&mut sent, &Job::new()).unwrap();
+        assert!(sent == stream);
+    }
+
+    #[test]
+    fn damage_is_told_with_the_file_and_a_cancelled_job_ends_it() {
+        let (env, saved) = suspended(&vec![1; 4 << 20]);
+        let job = Job::new();
+        job.cancel();
+        let cancelled = Feed::of(&env, &saved).unwrap().send(&mut Vec::new(), &job);
+        assert_eq!(cancelled.unwrap_err().kind(), Kind::Cancelled);
+        let file = env.store.open(Path::new(STATE), Access::Write).unwrap();
+        file.set_len(file.len().unwrap() - 1).unwrap();
+        let feed = Feed::of(&env, &saved).unwrap();
+        let error = feed.send(&mut Vec::new(), &Job::new()).unwrap_err();
+        assert_eq!(error.kind(), Kind::SnapshotBroken);
+        assert_eq!(error.path(), Some(Path::new(STATE)));
+    }
+}

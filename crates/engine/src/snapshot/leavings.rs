@@ -18,7 +18,7 @@ use crate::disk::{self, Opener};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
-use crate::store::{LockMode, Store, files_with_ending, folder_of, replace};
+use crate::store::{LockMode, Store, files_with_ending, folder_of, remove_if_there, replace};
 use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::{Claim, Env, PowerState, VmFolder, files, state as vm_state};
 
@@ -67,7 +67,7 @@ fn try_clear(env: &Env, claim: &mut Claim, job: &Job) -> Result<()> {
     let given_up = given_up(env, &claim.vm, &vmsd)?;
     settle_merges(env, &claim.vm, &vmsd, job)?;
     for file in &given_up {
-        remove(store, file)?;
+        remove_if_there(store, file)?;
     }
     let folders: BTreeSet<&Path> = given_up.iter().map(|file| folder_of(file)).collect();
     for folder in folders {
@@ -138,13 +138,6 @@ pub(super) fn name_of(path: &Path) -> String {
     name.to_string_lossy().to_lowercase()
 }
 
-fn remove(store: &dyn Store, file: &Path) -> Result<()> {
-    match store.remove_file(file) {
-        Err(error) if error.kind() != Kind::FileNotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// Takes away what changes of the snapshots of the VM at `vmx` left that were cut off.
 ///
 /// # Errors
@@ -180,7 +173,10 @@ fn given_up(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<PathBuf>> {
     let is_state = |name: &String| name.to_lowercase().ends_with(".vmsn");
     let (states, disks): (Vec<String>, Vec<String>) = names.into_iter().partition(is_state);
     let is_kept = |name: &String| vmsd.snapshots().iter().any(|one| one.file_name == *name);
-    let states = states.iter().filter(|name| !is_kept(name));
+    // Where other VMs are, a name that is not of this one's may be of one of theirs.
+    let (stem, is_alone) = (vm.stem(), !unfinished::may_be_shared(env, vm, vm.dir()));
+    let is_own = |name: &String| is_alone || names::number_of_state(&stem, name).is_some();
+    let states = states.iter().filter(|name| is_own(name) && !is_kept(name));
     let mut found: Vec<PathBuf> = states.flat_map(|name| state_files(env, vm, name)).collect();
     found.extend(spare_disks(env, vm, vmsd, &disks)?);
     Ok(found)
@@ -304,7 +300,7 @@ fn spare_disk(env: &Env, vm: &VmFolder, opener: &Opener, path: &Path) -> Option<
 fn used(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<BTreeSet<PathBuf>> {
     let mut used = BTreeSet::new();
     let opener = env.opener(vm)?;
-    for name in disk_names(vm, vmsd) {
+    for name in vm.disk_names(vmsd) {
         let survey = opener.survey(&vm.require(&*env.store, "disk", &name)?)?;
         survey.problem.map_or(Ok(()), Err)?;
         used.extend(survey.links.iter().map(|link| link.path().to_path_buf()));
@@ -315,7 +311,7 @@ fn used(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<BTreeSet<PathBuf>> {
             continue;
         };
         let opener = env.opener(&other)?;
-        for name in disk_names(&other, &env.vmsd(&other)?) {
+        for name in other.disk_names(&env.vmsd(&other)?) {
             let found = other.find(&*env.store, &name);
             let survey = found.and_then(|found| opener.survey(&found.path).ok());
             let links = survey.into_iter().flat_map(|survey| survey.links);
@@ -323,12 +319,4 @@ fn used(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<BTreeSet<PathBuf>> {
         }
     }
     Ok(used)
-}
-
-/// The disks that the configuration or the bookkeeping of a VM name.
-pub(super) fn disk_names(vm: &VmFolder, vmsd: &Vmsd) -> Vec<String> {
-    let slots = vm.config.disks().into_iter().filter(|slot| !slot.raw);
-    let frozen = vmsd.snapshots().iter().flat_map(|entry| &entry.disks);
-    let frozen = frozen.map(|disk| disk.file_name.clone());
-    slots.map(|slot| slot.file_name).chain(frozen).collect()
 }

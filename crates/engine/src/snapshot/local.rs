@@ -145,7 +145,7 @@ pub(crate) fn entry(vmsd: &Vmsd, uid: u32) -> Result<SnapshotEntry> {
 /// # Errors
 /// `SnapshotNotFound`, `SnapshotAmbiguous`.
 pub(crate) fn find(vmsd: &Vmsd, wanted: &SnapshotRef) -> Result<SnapshotEntry> {
-    entry(vmsd, take::tree_of(vmsd).find(wanted)?.uid)
+    entry(vmsd, take::shape_of(vmsd).find(wanted)?.uid)
 }
 
 /// Returns the current snapshot, if the VM is now as it was then: same hardware, nothing written.

@@ -35,7 +35,7 @@ pub(crate) fn remove(
 ) -> Result<()> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
     let vmsd = env.vmsd(&claim.vm)?;
-    let tree = take::tree_of(&vmsd);
+    let tree = take::shape_of(&vmsd);
     let uid = tree.find(wanted)?.uid;
     let mut doomed = vec![uid];
     if children {

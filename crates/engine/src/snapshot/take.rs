@@ -1,8 +1,9 @@
 //! Taking a snapshot of a VM that is off or suspended, or whose guest is halted meanwhile.
 //!
-//! Order of what becomes durable: the new disks, a `.vmsd` where there is none, the state file and the memory, which nobody names yet; the
-//! `.vmx`, which then runs on the new disks; the `.vmsd`. Power may fail between any two: the VM
-//! runs on a longer chain at worst, and never writes to a disk that the `.vmsd` says is frozen.
+//! Order of what becomes durable: the new disks, a `.vmsd` where there is none, the state file and the
+//! memory, which nobody names yet; the `.vmx`, which then runs on the new disks; the `.vmsd`. Power may
+//! fail between any two: the VM runs on a longer chain at worst, and never writes to a disk that the
+//! `.vmsd` says is frozen.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -214,14 +215,31 @@ fn now_us() -> i64 {
 impl From<&SnapshotEntry> for Snapshot {
     fn from(entry: &SnapshotEntry) -> Self {
         Self {
-            uid: entry.uid,
-            parent: entry.parent,
-            name: entry.display_name.clone(),
-            description: entry.description.clone(),
-            created_us: entry.created_us,
-            with_memory: entry.with_memory,
             clones: entry.clones.iter().map(String::from).collect(),
+            ..without_clones(entry)
         }
+    }
+}
+
+/// What callers see of a snapshot, but for its clones.
+fn without_clones(entry: &SnapshotEntry) -> Snapshot {
+    Snapshot {
+        uid: entry.uid,
+        parent: entry.parent,
+        name: entry.display_name.clone(),
+        description: entry.description.clone(),
+        created_us: entry.created_us,
+        with_memory: entry.with_memory,
+        clones: Vec::new(),
+    }
+}
+
+/// Reads the bookkeeping as a tree in which a snapshot is looked for: of clones, which may be thousands, it
+/// knows nothing.
+pub(super) fn shape_of(vmsd: &Vmsd) -> super::SnapshotTree {
+    super::SnapshotTree {
+        snapshots: vmsd.snapshots().iter().map(without_clones).collect(),
+        current: vmsd.current(),
     }
 }
 

@@ -196,7 +196,7 @@ fn unnamed_disks(
     Ok(left)
 }
 
-fn may_be_shared(env: &Env, vm: &VmFolder, dir: &Path) -> bool {
+pub(super) fn may_be_shared(env: &Env, vm: &VmFolder, dir: &Path) -> bool {
     dir != vm.dir() || files_with_ending(&*env.store, dir, "vmx").count() > 1
 }
 
@@ -265,7 +265,7 @@ fn unused_texts(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Vec<PathBuf> {
 
 /// The disks that the configuration or the bookkeeping names.
 pub(super) fn named_disks(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> BTreeSet<PathBuf> {
-    let names = leavings::disk_names(vm, vmsd).into_iter();
+    let names = vm.disk_names(vmsd).into_iter();
     let found = names.filter_map(|name| vm.find(&*env.store, &name));
     let canonical = |path: PathBuf| env.store.canonical(&path).unwrap_or(path);
     found.map(|found| canonical(found.path)).collect()

@@ -374,6 +374,17 @@ pub fn write_new(store: &dyn Store, path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_if_there(store: &dyn Store, path: &Path) -> Result<()> {
+    match store.remove_file(path) {
+        Err(error) if error.kind() != Kind::FileNotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Creates a file with `bytes` in it, which is not durable yet.
 ///
 /// # Errors

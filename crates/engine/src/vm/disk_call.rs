@@ -378,9 +378,10 @@ fn needs(env: &Env, vm: &VmFolder, path: &Path) -> bool {
 
 /// The disks that the snapshots of a VM froze, as written.
 fn frozen_names(env: &Env, vm: &VmFolder) -> Vec<String> {
-    let entries = env.vmsd(vm).map(|vmsd| vmsd.snapshots().to_vec());
-    let frozen = entries.into_iter().flatten().flat_map(|entry| entry.disks);
-    frozen.map(|disk| disk.file_name).collect()
+    let frozen = env
+        .vmsd(vm)
+        .map(|vmsd| vmsd.frozen_disks().map(String::from).collect());
+    frozen.unwrap_or_default()
 }
 
 /// Returns a disk in the same folder that stands on the one at `path`, if there is one.

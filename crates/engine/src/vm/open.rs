@@ -1,10 +1,12 @@
 //! Opening a VM: its folder, its configuration, and the files beside it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::config::VmConfig;
 use super::files::{self, Found, How};
 use crate::error::{Error, Kind, Result, escaped, quoted};
+use crate::format::Vmsd;
 use crate::store::{FileKind, Store, folder_of, read_small};
 
 /// No `.vmx` is larger.
@@ -53,6 +55,16 @@ impl VmFolder {
     /// Returns the name shown to people; where none is written, that of the file.
     pub fn display_name(&self) -> String {
         self.config.display_name().unwrap_or_else(|| self.stem())
+    }
+
+    /// Returns the disks of all its states, as its configuration and its bookkeeping name them, each once.
+    /// Devices of the host, which disks may stand for, are none.
+    pub fn disk_names(&self, vmsd: &Vmsd) -> Vec<String> {
+        let now = self.config.disks().into_iter().filter(|slot| !slot.raw);
+        let frozen = vmsd.frozen_disks().map(String::from);
+        let mut seen = HashSet::new();
+        let names = now.map(|slot| slot.file_name).chain(frozen);
+        names.filter(|name| seen.insert(name.clone())).collect()
     }
 
     /// Returns where the `.vmsd` is or would be.

@@ -170,6 +170,12 @@ impl Vmsd {
         (0..MRU).map_while(uid).collect()
     }
 
+    /// Returns the disks that the snapshots froze, as written.
+    pub fn frozen_disks(&self) -> impl Iterator<Item = &str> {
+        let disks = self.snapshots.iter().flat_map(|entry| &entry.disks);
+        disks.map(|disk| disk.file_name.as_str())
+    }
+
     /// Returns the snapshot that the linked clone at `path`, as written, stands on.
     pub fn base_of_clone(&self, path: &str) -> Option<u32> {
         let stands = |s: &&SnapshotEntry| s.clones.iter().any(|clone| clone == path);
