@@ -57,18 +57,18 @@ impl Bulk {
     fn at(text: &str, start: usize, block: usize) -> Option<(Self, Range<usize>, Paths)> {
         let line = text[start..].split_inclusive('\n').next()?;
         let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
-        let (mut paths, mut at, mut head) = (Paths::default(), start, String::new());
-        loop {
-            head.clear();
-            let _ = write!(head, "snapshot{block}.clone{} = \"", paths.len());
-            let Some(rest) = text[at..].strip_prefix(&head) else {
-                break;
-            };
+        let head = format!("snapshot{block}.clone");
+        let (mut paths, mut at) = (Paths::default(), start);
+        while let Some((number, rest)) = text[at..]
+            .strip_prefix(&head)
+            .and_then(|rest| rest.split_once(" = \""))
+            .filter(|(number, _)| is_number(number, paths.len()))
+        {
             let (path, rest) = rest.split_once('"')?;
             if !is_plain(path) || !rest.starts_with(end) {
                 return None;
             }
-            at += head.len() + path.len() + 1 + end.len();
+            at += head.len() + number.len() + " = \"\"".len() + path.len() + end.len();
             paths.push(path);
         }
         let is_whole = text[at..].starts_with(&format!("snapshot{block}.numClones = \""))
@@ -99,6 +99,12 @@ impl Bulk {
             self.add(number, path);
         }
     }
+}
+
+/// Whether `text` is `number` as it is written; thousands are compared.
+fn is_number(text: &str, number: usize) -> bool {
+    let is_short = text == "0" || !text.starts_with(['0', '+']);
+    is_short && text.parse() == Ok(number)
 }
 
 /// Whether a path stands in a line as it is.
