@@ -75,21 +75,15 @@ impl Looker {
     /// All files of the library but those of locks.
     pub fn files(&self) -> Stamps {
         let mut files = Stamps::new();
-        let entries = match fs::read_dir(&self.dir) {
-            // The disk was shut down below it: nothing is to be seen there before it is mounted again.
-            Err(error) if error.raw_os_error() == Some(5) => return files,
-            entries => entries.unwrap(),
-        };
-        for entry in entries {
-            self.add_files(entry.unwrap().path(), &mut files);
-        }
+        self.add_files(self.dir.clone(), &mut files);
         files
     }
 
-    /// Adds those of a folder, by their paths in the library.
+    /// Adds those of a folder, by their paths in the library. Where the disk was shut down below it, nothing is
+    /// to be seen before it is mounted again.
     fn add_files(&self, folder: PathBuf, files: &mut Stamps) {
-        for entry in fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
             let Ok(meta) = fs::symlink_metadata(&path) else {
                 continue;
             };
