@@ -407,21 +407,18 @@ fn recode_line(line: &mut Line, from: Charset, to: Charset) {
     }
 }
 
-/// A dictionary has no control characters but those of lines: they are escaped.
+/// A text has no NUL. Other control characters should be escaped in it, but a stranger's that are not
+/// are kept: an edit may move them to any place.
 fn refuse_binary(bytes: &[u8]) -> Result<(), Malformed> {
-    let is_control = |b: &u8| matches!(b, 0..=8 | 14..=31);
-    let head = &bytes[..bytes.len().min(512)];
-    let zero = || match bytes.contains(&0) {
-        true => bytes.iter().position(|b| *b == 0),
-        false => None,
-    };
-    match head.iter().position(is_control).or_else(zero) {
-        Some(at) => Err(Malformed::new(
-            Place::Byte(at as u64),
-            "this is no text file",
-        )),
-        None => Ok(()),
+    // To know that there is none is much quicker than to look for its place.
+    if !bytes.contains(&0) {
+        return Ok(());
     }
+    let at = bytes.iter().position(|b| *b == 0).unwrap_or(0);
+    Err(Malformed::new(
+        Place::Byte(at as u64),
+        "this is no text file",
+    ))
 }
 
 fn refuse_foreign_text(lines: &[Line]) -> Result<(), Malformed> {
