@@ -8,6 +8,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use super::read::number;
 use crate::format::Paths;
 
 /// Fewer lines are taken apart as all others.
@@ -42,7 +43,7 @@ impl Bulk {
                 None if before.len() == at => 0,
                 None => return None,
             };
-            let block: usize = text[start..at].strip_prefix("snapshot")?.parse().ok()?;
+            let block = number(text[start..at].strip_prefix("snapshot")?)?;
             Self::at(text, start, block)
         });
         // Only the first is looked for in the rest of the text, which a stranger may have filled with such runs.
@@ -62,7 +63,7 @@ impl Bulk {
         while let Some((number, rest)) = text[at..]
             .strip_prefix(&head)
             .and_then(|rest| rest.split_once(" = \""))
-            .filter(|(number, _)| is_number(number, paths.len()))
+            .filter(|(text, _)| number(text) == Some(paths.len()))
         {
             let (path, rest) = rest.split_once('"')?;
             if !is_plain(path) || !rest.starts_with(end) {
@@ -99,12 +100,6 @@ impl Bulk {
             self.add(number, path);
         }
     }
-}
-
-/// Whether `text` is `number` as it is written; thousands are compared.
-fn is_number(text: &str, number: usize) -> bool {
-    let is_short = text == "0" || !text.starts_with(['0', '+']);
-    is_short && text.parse() == Ok(number)
 }
 
 /// Whether a path stands in a line as it is.

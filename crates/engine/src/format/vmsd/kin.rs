@@ -2,6 +2,7 @@
 //! wait to be merged; and what files are about to be removed.
 
 use super::Vmsd;
+use super::read::number;
 use crate::format::{Dictionary, LineEnd};
 
 impl Vmsd {
@@ -97,7 +98,7 @@ const LEAVING: &str = "replix.leaving";
 
 /// The number after `word` in the name of an entry, in lower case.
 fn number_of(name: &str, word: &str) -> Option<u64> {
-    name.strip_prefix(word)?.parse().ok()
+    number(name.strip_prefix(word)?)
 }
 
 #[cfg(test)]

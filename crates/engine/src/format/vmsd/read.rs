@@ -1,6 +1,7 @@
 //! Reading the bookkeeping: counts that cannot be trusted, parents that may form a ring.
 
 use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
 
 use super::{FrozenDisk, SnapshotEntry};
 use crate::format::{Dictionary, Malformed, Paths, Place};
@@ -106,16 +107,22 @@ fn has_gaps(clones: &BTreeMap<u64, String>) -> bool {
 /// Reads `snapshotN.cloneK`, in lower case, as N and K.
 pub(super) fn clone_key(name: &str) -> Option<(u64, u64)> {
     let (block, rest) = block_key(name)?;
-    Some((block, rest.strip_prefix("clone")?.parse().ok()?))
+    Some((block, number(rest.strip_prefix("clone")?)?))
 }
 
 /// Splits `snapshotN.rest` into N and the rest.
 pub(super) fn block_key(name: &str) -> Option<(u64, &str)> {
     let head = name.get(..8)?;
     let (block, rest) = name.get(8..)?.split_once('.')?;
-    let numeric = block.bytes().all(|b| b.is_ascii_digit());
-    let block = block.parse().ok()?;
-    (head.eq_ignore_ascii_case("snapshot") && numeric).then_some((block, rest))
+    let block = number(block)?;
+    head.eq_ignore_ascii_case("snapshot")
+        .then_some((block, rest))
+}
+
+/// Reads the number in the name of an entry, in the only spelling that counts: entries are looked up by it.
+pub(super) fn number<N: FromStr>(text: &str) -> Option<N> {
+    let is_short = text == "0" || !text.starts_with(['0', '+']);
+    text.parse().ok().filter(|_| is_short)
 }
 
 fn refuse_repeated_uids(found: &[SnapshotEntry]) -> Result<(), Malformed> {

@@ -390,3 +390,14 @@ fn text_full_of_clones_is_read_once() {
     let one_line = ".clone0 = \"".repeat(1_500_000);
     assert!(Bulk::find(one_line.as_bytes()).is_none());
 }
+
+#[test]
+fn a_number_in_another_spelling_is_nobodys() {
+    let text = text(&chain(2)) + "snapshot01.displayName = \"x\"\nsnapshot1.clone+0 = \"/x.vmx\"\n";
+    let mut vmsd = vmsd(&text);
+    let second = vmsd.snapshot(2).unwrap().clone();
+    assert!(second.clones.is_empty());
+    vmsd.remove_snapshot(1);
+    same_when_read_again(&vmsd);
+    assert_eq!(vmsd.snapshot(2).unwrap().display_name, second.display_name);
+}
