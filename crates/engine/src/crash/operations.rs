@@ -25,7 +25,8 @@ pub struct Operation {
     pub clear: fn(&Env) -> Result<()>,
     /// The folder whose disks' bytes stay as they are.
     pub untouched: Option<&'static str>,
-    /// Whether it may leave files behind when it fails, which it takes up when it is done again.
+    /// Whether it may leave files behind when it fails, or have taken some away already: it goes on from there
+    /// when it is done again.
     pub takes_up: bool,
     /// What takes away what it left, though it seems to be done: then nothing more is left than when it was
     /// done at once.
@@ -223,7 +224,8 @@ pub const OPERATIONS: &[Operation] = &[
     operation("gc of a library", with_spare, |env| {
         library::carry_out(env, Library::savings)
     })
-    .tidied_by(|env| library::carry_out(env, Library::savings)),
+    .tidied_by(|env| library::carry_out(env, Library::savings))
+    .taking_up(),
 ];
 
 /// Removes a snapshot of the VM that is there from the beginning.

@@ -34,12 +34,11 @@ pub(super) fn findings(look: &Look) -> Vec<Finding> {
         let of_vm = of_vm.into_iter().flatten();
         found.extend(of_vm.map(|finding| finding.of(member.vmx())));
     }
-    found.extend(
-        look.links
-            .open
-            .values()
-            .filter_map(|fact| damaged(look, fact)),
-    );
+    // What a change of snapshots left to nobody goes, whatever is in it.
+    let left: BTreeSet<&PathBuf> = look.members.iter().flat_map(|one| &one.left).collect();
+    let links = look.links.open.values();
+    let links = links.filter(|fact| !left.contains(&fact.path));
+    found.extend(links.filter_map(|fact| damaged(look, fact)));
     found
 }
 

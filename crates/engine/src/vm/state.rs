@@ -10,7 +10,7 @@ use super::files::join;
 use super::lock::{self, Holder, Life};
 use super::open::VmFolder;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::store::{FileKind, LockMode, Store, UNFINISHED, folder_of};
+use crate::store::{FileKind, LockMode, Store, UNFINISHED, folder_of, remove_if_there};
 
 /// The ending of the files in which we save a guest's memory; VMware's are `.vmss` and `.vmsn`.
 pub const MEMORY_ENDING: &str = "replixstate";
@@ -91,11 +91,10 @@ pub fn ram_beside(memory: impl AsRef<Path>) -> PathBuf {
 
 /// Removes a file of ours with what belongs to it, as far as they are there.
 pub fn remove_memory(store: &dyn Store, memory: &Path) {
-    // That one first: what is left alone is known as ours by the other.
-    for path in [&ram_beside(memory), memory] {
-        // What is left is the VM's own, and goes with it.
-        let _ = store.remove_file(path);
-    }
+    // That one first: it is known as ours by the other, which stays where it does.
+    let removed = remove_if_there(store, &ram_beside(memory));
+    // What is left is the VM's own, and goes with it.
+    let _ = removed.and_then(|()| remove_if_there(store, memory));
 }
 
 /// The state of a VM, and who is the cause of it.

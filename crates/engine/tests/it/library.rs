@@ -414,6 +414,20 @@ const DISASTERS: &[Disaster] = &[
         end: Mended(&ALL),
     },
     Disaster {
+        name: "removal of a snapshot cut off, a disk that it gave up torn",
+        happens: |family| {
+            let gone = family.at("web/gone.vmdk");
+            fs::copy(&disks(&family.vm("web/web.vmx"))[0], &gone).unwrap();
+            let file = fs::OpenOptions::new().write(true).open(gone).unwrap();
+            file.set_len(64 << 10).unwrap();
+            let text = fs::read_to_string(family.at("web/web.vmsd")).unwrap();
+            let line = "replix.leaving0 = \"gone.vmdk\"\n";
+            fs::write(family.at("web/web.vmsd"), text + line).unwrap();
+        },
+        named: Trouble::Unfinished,
+        end: Mended(&ALL),
+    },
+    Disaster {
         name: "lock of a process that has ended",
         happens: |family| put_lock(family, |text| text.replacen('-', "-1", 9)),
         named: Trouble::StaleLock,
