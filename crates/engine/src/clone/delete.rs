@@ -286,7 +286,7 @@ pub(super) fn find_listed(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Option<Resul
         let text = format!("{} is not to be found", quoted(&name));
         Error::new(Kind::VmNotFound, text)
     };
-    let parent = kin::locate(env, vm.dir(), &name).ok_or_else(missing);
+    let parent = kin::locate(env, vm, &name).ok_or_else(missing);
     Some(parent.and_then(|parent| {
         let parent = env.open(&parent)?;
         let vmsd = env.vmsd(&parent)?;
@@ -310,7 +310,7 @@ fn names_in(env: &Env, vm: &VmFolder, parent: &VmFolder, entries: &[SnapshotEntr
     let last = |path: &str| files::last_part(path).to_lowercase();
     let own = last(&written);
     let leads_here = |clone: &str| {
-        let found = kin::locate(env, parent.dir(), clone);
+        let found = kin::locate(env, parent, clone);
         found.is_some_and(|found| found == vm.vmx())
     };
     let looks: [&dyn Fn(&str) -> bool; 3] = [

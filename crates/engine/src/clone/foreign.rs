@@ -95,8 +95,7 @@ pub(super) fn hold_clones(env: &Env, vm: &VmFolder, vmsd: &Vmsd) -> Result<Vec<B
                 Standing::Unknown => return Err(in_the_way(&vm, name, "is out of sight")),
                 Standing::Living => {}
             }
-            let Some(path) = kin::locate(env, vm.dir(), name).filter(|path| !seen.contains(path))
-            else {
+            let Some(path) = kin::locate(env, &vm, name).filter(|path| !seen.contains(path)) else {
                 continue;
             };
             seen.push(path.clone());

@@ -118,7 +118,7 @@ impl Builder<'_> {
     }
 
     fn of_clone(&mut self, name: &str) -> Lineage {
-        let path = kin::locate(self.env, self.vm.dir(), name);
+        let path = kin::locate(self.env, self.vm, name);
         let fresh = path.filter(|path| self.depth < MAX_DEPTH && !self.seen.contains(path));
         let opened = fresh.and_then(|path| {
             let vm = self.env.open(&path).ok()?;

@@ -49,7 +49,7 @@ impl Owner {
     /// system, and there may be thousands: those of its name come first.
     pub(crate) fn lists(&self, env: &Env, vmx: &Path) -> bool {
         let leads_there = |clone: &String| {
-            let found = kin::locate(env, self.vm.dir(), clone);
+            let found = kin::locate(env, &self.vm, clone);
             found.is_some_and(|found| found == vmx)
         };
         let name = vmx.file_name().unwrap_or_default().to_string_lossy();

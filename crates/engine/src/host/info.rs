@@ -257,7 +257,7 @@ fn place_warnings(env: &Env, vm: &VmFolder) -> Vec<String> {
 
 fn kin_warnings(env: &Env, vm: &VmFolder, parent: Option<&str>, clones: &[String]) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(parent) = parent.filter(|name| kin::locate(env, vm.dir(), name).is_none()) {
+    if let Some(parent) = parent.filter(|name| kin::locate(env, vm, name).is_none()) {
         let place = quoted(files::last_part(parent));
         warnings.push(format!(
             "the VM that this one is a linked clone of is not at {}: bring {place} and its disks back",

@@ -60,7 +60,7 @@ impl<'a> Kin<'a> {
                 .snapshots()
                 .iter()
                 .flat_map(|entry| &entry.clones);
-            let places = clones.filter_map(|name| kin::locate(look.env, member.vm.dir(), name));
+            let places = clones.filter_map(|name| kin::locate(look.env, &member.vm, name));
             places.collect()
         });
         let frozen = look.members.iter().enumerate().flat_map(|(at, member)| {
@@ -294,7 +294,7 @@ impl<'a> Kin<'a> {
         let named = member.vmsd.clone_of();
         let place = named
             .as_deref()
-            .and_then(|name| kin::locate(self.look.env, member.vm.dir(), name));
+            .and_then(|name| kin::locate(self.look.env, &member.vm, name));
         if place.as_deref() == Some(parent.vmx()) {
             return None;
         }
@@ -407,7 +407,7 @@ impl<'a> Kin<'a> {
         entry: &SnapshotEntry,
         clone: &str,
     ) -> Option<Finding> {
-        let place = kin::locate(self.look.env, member.vm.dir(), clone)?;
+        let place = kin::locate(self.look.env, &member.vm, clone)?;
         let other = &self.look.members[*self.look.by_vmx.get(&place)?];
         let has_disks = other.parts().next().is_some() || other.vm.config.disks().is_empty();
         if !other.is_whole()
@@ -419,7 +419,7 @@ impl<'a> Kin<'a> {
         let mut below = other.parts().flat_map(|part| part.links());
         let stands = below.any(|fact| self.look.owners.get(&fact.path) == Some(&at));
         let named = other.vmsd.clone_of();
-        let names_it = named.and_then(|name| kin::locate(self.look.env, other.vm.dir(), &name));
+        let names_it = named.and_then(|name| kin::locate(self.look.env, &other.vm, &name));
         // A clone without disks stands on nothing, and is one.
         if stands || names_it.as_deref() == Some(member.vmx()) {
             return None;

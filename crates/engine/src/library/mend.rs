@@ -160,7 +160,7 @@ fn forget(env: &Env, vmx: &Path, clone: &str, job: &Job) -> Result<String> {
 
 /// Tells whether a VM is all there and none of its disks stands on one of the VM that is held.
 fn stands_elsewhere(env: &Env, claim: &Claim, clone: &str) -> bool {
-    let place = kin::locate(env, claim.vm.dir(), clone);
+    let place = kin::locate(env, &claim.vm, clone);
     let Some(member) = place.and_then(|place| Member::read(env, &place).ok()) else {
         return false;
     };

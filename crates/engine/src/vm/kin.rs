@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::env::Env;
-use super::files;
+use super::files::{self, Found, How};
 use super::open::VmFolder;
+use crate::error::Result;
 use crate::store::folder_of;
 
 /// Clones that a message names; of more it gives the number.
@@ -21,15 +22,21 @@ pub enum Standing {
     Unknown,
 }
 
-/// Returns where the VM is that another VM in `dir` calls `name`.
-pub fn locate(env: &Env, dir: &Path, name: &str) -> Option<PathBuf> {
-    let found = files::resolve(&*env.store, dir, name)?;
-    env.store.canonical(&found.path).ok()
+/// Returns where the VM is that `vm` calls `name`, which is not itself.
+pub fn locate(env: &Env, vm: &VmFolder, name: &str) -> Option<PathBuf> {
+    find(env, vm, name).map(|found| found.path)
+}
+
+fn find(env: &Env, vm: &VmFolder, name: &str) -> Option<Found> {
+    let found = files::resolve(&*env.store, vm.dir(), name)?;
+    let path = env.store.canonical(&found.path).ok()?;
+    (path != vm.vmx()).then_some(Found { path, ..found })
 }
 
 /// Tells whether the linked clone that `vm` calls `clone` still lives.
 pub fn clone_standing(env: &Env, vm: &VmFolder, clone: &str) -> Standing {
-    if locate(env, vm.dir(), clone).is_some() {
+    let is_it = |found: &Found| found.how != How::Moved || !is_stranger(env, vm, &found.path);
+    if find(env, vm, clone).is_some_and(|found| is_it(&found)) {
         return Standing::Living;
     }
     if files::is_windows_path(clone) {
@@ -41,6 +48,30 @@ pub fn clone_standing(env: &Env, vm: &VmFolder, clone: &str) -> Standing {
         // A mount point without its disk is an empty folder.
         false => Standing::Unknown,
     }
+}
+
+/// Tells whether the VM at `vmx`, which bears the name of a clone of `vm`, neither says that it is one nor
+/// stands on its disks.
+fn is_stranger(env: &Env, vm: &VmFolder, vmx: &Path) -> bool {
+    let names_it = || -> Result<bool> {
+        let other = env.open(vmx)?;
+        let vmsd = env.vmsd(&other)?;
+        let parent = vmsd.clone_of().and_then(|name| locate(env, &other, &name));
+        if parent.as_deref() == Some(vm.vmx()) {
+            return Ok(true);
+        }
+        let (own, opener) = (env.own_folders(vm), env.opener(&other)?);
+        for name in other.disk_names(&vmsd) {
+            let survey = opener.survey(&other.require(&*env.store, "disk", &name)?)?;
+            let mut links = survey.links.iter();
+            if survey.problem.is_some() || links.any(|link| own.hold_link(&*env.store, link)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    // Of what cannot be read nobody can tell.
+    names_it().is_ok_and(|it_does| !it_does)
 }
 
 /// Returns names for a message, the rest of a long list as a number.
@@ -71,23 +102,20 @@ mod tests {
     #[test]
     fn clone_is_gone_only_where_its_place_can_be_seen() {
         let mem = Mem::new();
-        for dir in ["/vms/base", "/vms/web", "/mnt/usb"] {
-            create_dirs(&mem, Path::new(dir)).unwrap();
+        let put = |path: &str, text: &str| {
+            let path = Path::new(path);
+            create_dirs(&mem, folder_of(path)).unwrap();
+            write_new(&mem, path, text.as_bytes()).unwrap();
+        };
+        for name in ["base/base", "web/web", "db/db"] {
+            put(&format!("/vms/{name}.vmx"), "config.version = \"8\"\n");
         }
-        write_new(
-            &mem,
-            Path::new("/vms/base/base.vmx"),
-            b"config.version = \"8\"\n",
-        )
-        .unwrap();
-        write_new(
-            &mem,
-            Path::new("/vms/web/web.vmx"),
-            b"config.version = \"8\"\n",
-        )
-        .unwrap();
+        let text = "numCloneOf = \"1\"\ncloneOf0 = \"/vms/base/base.vmx\"\n";
+        put("/vms/web/web.vmsd", text);
+        create_dirs(&mem, Path::new("/mnt/usb")).unwrap();
+        put("/vms/old/note.txt", "");
         let env = Env {
-            store: Arc::new(mem),
+            store: Arc::new(mem.clone()),
             settings: Settings::default(),
         };
         let vm = env.open(Path::new("/vms/base/base.vmx")).unwrap();
@@ -97,5 +125,9 @@ mod tests {
         assert_eq!(standing("/mnt/usb/c/c.vmx"), Standing::Unknown);
         assert_eq!(standing("D:\\vms\\c\\c.vmx"), Standing::Unknown);
         assert_eq!(standing("D:\\vms\\web\\web.vmx"), Standing::Living);
+        // The parent itself, and a stranger, bear the names of clones that are gone.
+        assert_eq!(standing("/vms/old/one/base.vmx"), Standing::Gone);
+        assert_eq!(standing("/vms/old/db/db.vmx"), Standing::Gone);
+        assert_eq!(standing("/vms/db/db.vmx"), Standing::Living);
     }
 }
