@@ -111,6 +111,8 @@ pub enum Kind {
     NotADirectory,
     /// There is no such process in the guest.
     NoSuchProcess,
+    /// The user of the guest may not do that there.
+    GuestPermission,
 }
 
 /// Why an operation failed.

@@ -62,7 +62,9 @@ pub(crate) fn unwritable(error: &serde_json::Error) -> Error {
 fn status_of(kind: Kind) -> StatusCode {
     match kind {
         Kind::Argument | Kind::FileName | Kind::DiskRange => StatusCode::BAD_REQUEST,
-        Kind::Denied | Kind::GuestLogin | Kind::ReadOnly => StatusCode::FORBIDDEN,
+        Kind::Denied | Kind::GuestLogin | Kind::GuestPermission | Kind::ReadOnly => {
+            StatusCode::FORBIDDEN
+        }
         Kind::FileNotFound
         | Kind::NoSuchObject
         | Kind::NoSuchProcess
@@ -151,6 +153,7 @@ mod tests {
         Kind::NotAFile,
         Kind::NotADirectory,
         Kind::NoSuchProcess,
+        Kind::GuestPermission,
         Kind::HostUnreachable,
         Kind::ConnectionLost,
     ];

@@ -94,6 +94,7 @@ pub fn code_of(kind: Kind) -> u64 {
         Kind::NotAFile => VIX_E_NOT_A_FILE,
         Kind::NotADirectory => VIX_E_NOT_A_DIRECTORY,
         Kind::NoSuchProcess => VIX_E_NO_SUCH_PROCESS,
+        Kind::GuestPermission => VIX_E_GUEST_USER_PERMISSIONS,
     }
 }
 

@@ -122,7 +122,8 @@ fn words_of(kind: Kind) -> Words {
         | Kind::CannotStart
         | Kind::NotAFile
         | Kind::NotADirectory
-        | Kind::NoSuchProcess => Cause,
+        | Kind::NoSuchProcess
+        | Kind::GuestPermission => Cause,
     }
 }
 

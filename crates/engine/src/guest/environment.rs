@@ -69,7 +69,7 @@ pub(super) fn read(session: &Session, name: &str) -> Result<String> {
 /// Sets a variable for all that is run from outside until the guest reboots.
 ///
 /// # Errors
-/// `Argument`; `Denied` for all but the superuser.
+/// `Argument`; `GuestPermission` for all but the superuser.
 pub(super) fn write(session: &Session, name: &str, value: &str) -> Result<()> {
     if value.contains('\0') {
         return Err(Error::new(Kind::Argument, "a value has a NUL in it"));
@@ -77,7 +77,7 @@ pub(super) fn write(session: &Session, name: &str, value: &str) -> Result<()> {
     let entry = format!("{}={value}\0", checked(name)?);
     if session.account.uid != 0 {
         let text = "only the superuser of the guest changes the environment of all";
-        return Err(Error::new(Kind::Denied, text).at(session.agent.vmx()));
+        return Err(Error::new(Kind::GuestPermission, text).at(session.agent.vmx()));
     }
     session.script_fed(WRITE, &[], entry.into_bytes()).map(drop)
 }

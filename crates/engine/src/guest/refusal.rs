@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, quoted};
 use crate::power::shown;
 
 /// Words of the C library in its plain locale, in lower case, and of shells that have their own.
-const WORDS: [(&str, Kind); 14] = [
+const WORDS: [(&str, Kind); 15] = [
     ("no such file", Kind::FileNotFound),
     ("nonexistent", Kind::FileNotFound),
     ("file exists", Kind::FileExists),
@@ -18,9 +18,10 @@ const WORDS: [(&str, Kind); 14] = [
     ("no space left", Kind::NoSpace),
     ("quota exceeded", Kind::NoSpace),
     ("read-only file system", Kind::ReadOnly),
-    ("name too long", Kind::FileName),
+    ("name too long", Kind::Argument),
     ("device or resource busy", Kind::FileLocked),
     ("illegal number", Kind::Argument),
+    ("invalid number", Kind::Argument),
 ];
 
 /// Returns the error for what a program in the guest of `vmx` said; `about` is what it was told to

@@ -44,7 +44,7 @@ pub(super) fn call(env: &Env, vmx: &Path, call: &GuestCall, job: &Job) -> Result
             edit.gives = true;
             let (text, real) = folder(&*env.store, host_path)?;
             edit.config().add_share(name, text, *writable)?;
-            edit.consents.give(&real, *writable);
+            edit.give(name, &real, *writable);
             Ok(())
         })?,
         GuestCall::SetSharedFolder {
@@ -55,7 +55,7 @@ pub(super) fn call(env: &Env, vmx: &Path, call: &GuestCall, job: &Job) -> Result
             edit.gives = true;
             let (text, real) = folder(&*env.store, host_path)?;
             edit.config().set_share(name, text, *writable)?;
-            edit.consents.give(&real, *writable);
+            edit.give(name, &real, *writable);
             edit.forget_unshared();
             Ok(())
         })?,
@@ -110,6 +110,21 @@ impl Edit<'_> {
     }
 
     /// Takes the word back for folders that no share of the VM names any more.
+    /// Notes the user's word for the folder of a share. That it may be written to through another share, as
+    /// the user said before, stays.
+    fn give(&mut self, name: &str, real: &Path, writable: bool) {
+        let (store, shares) = (&*self.env.store, self.claim.vm.config.shares());
+        let is_other = |share: &&Share| share.writable && share.name != name;
+        let mut others = shares.iter().filter(is_other);
+        let is_it = |share: &Share| {
+            store
+                .canonical(Path::new(&share.host_path))
+                .is_ok_and(|it| it == real)
+        };
+        let stays = self.consents.writable(real) == Some(true) && others.any(is_it);
+        self.consents.give(real, writable || stays);
+    }
+
     fn forget_unshared(&mut self) {
         let (env, shares) = (self.env, self.claim.vm.config.shares());
         let real = |share: &Share| env.store.canonical(Path::new(&share.host_path)).ok();

@@ -110,6 +110,8 @@ fn guest_sees_what_its_user_shares_and_stays_in_it() {
     let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
     add(&vm, "x", &written, true).unwrap();
     add(&vm, "a b", &read, false).unwrap();
+    // What is written to elsewhere may be read alone here.
+    add(&vm, "again", &written, false).unwrap();
     start(&vm);
     let _stopped = Stopped(vm.clone());
     wait_for_tools(&vm);
@@ -123,6 +125,8 @@ fn guest_sees_what_its_user_shares_and_stays_in_it() {
         "test \"$(cat '/mnt/hgfs/a b/from-host')\" = read"
     ));
     assert!(succeeds(&vm, "echo hello >/mnt/hgfs/x/from-guest"));
+    assert!(succeeds(&vm, "grep -q hello /mnt/hgfs/again/from-guest"));
+    assert!(!succeeds(&vm, "echo more >>/mnt/hgfs/again/from-guest"));
     assert_eq!(
         fs::read_to_string(written.join("from-guest")).unwrap(),
         "hello\n"
