@@ -77,6 +77,8 @@ pub enum Kind {
     SnapshotBroken,
     /// A snapshot has what another one would be taken of, and nothing else can have come since.
     SnapshotUnchanged,
+    /// One disk hangs in two places of a VM.
+    DiskTwice,
 
     /// A disk file is damaged or is no disk.
     DiskInvalid,

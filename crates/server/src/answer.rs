@@ -92,6 +92,7 @@ fn status_of(kind: Kind) -> StatusCode {
         | Kind::DiskInvalid
         | Kind::DiskNeedsRepair
         | Kind::DiskParent
+        | Kind::DiskTwice
         | Kind::Encrypted
         | Kind::SnapshotBroken => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::Internal | Kind::Io => StatusCode::INTERNAL_SERVER_ERROR,
@@ -137,6 +138,7 @@ mod tests {
         Kind::SnapshotLocked,
         Kind::SnapshotBroken,
         Kind::SnapshotUnchanged,
+        Kind::DiskTwice,
         Kind::DiskInvalid,
         Kind::DiskUnsupported,
         Kind::DiskParent,

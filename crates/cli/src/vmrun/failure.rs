@@ -110,6 +110,7 @@ fn words_of(kind: Kind) -> Words {
         | Kind::SnapshotLocked
         | Kind::SnapshotBroken
         | Kind::SnapshotUnchanged
+        | Kind::DiskTwice
         | Kind::DiskInvalid
         | Kind::DiskUnsupported
         | Kind::DiskParent

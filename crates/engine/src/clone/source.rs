@@ -127,6 +127,7 @@ impl<'a> Source<'a> {
     }
 
     fn open_disks(&mut self, env: &Env, kind: CloneKind) -> Result<()> {
+        env.require_each_once(&self.claim.vm, &self.config)?;
         for slot in self.config.disks() {
             let independent = slot.mode.is_independent();
             let linked = kind == CloneKind::Linked && !independent;

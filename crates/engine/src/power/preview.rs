@@ -43,6 +43,7 @@ pub(crate) fn preview(env: &Env, vm: &VmFolder, known: &[String]) -> Preview {
         errors.extend(find_firmware(&*env.store, vm).err());
     }
     errors.extend(saved::suspended_memory(env, vm).err());
+    errors.extend(env.require_each_once(vm, config).err());
     // A disk that does not open is known already.
     let disks = config.disks();
     let chains = disks

@@ -294,6 +294,7 @@ fn complete_identity(env: &Env, vm: &mut VmFolder, resumed: bool, job: &Job) -> 
 
 /// Opens and proves every chain: QEMU does not check content ids.
 fn open_disks(env: &Env, vm: &VmFolder) -> Result<Vec<(Node, Chain)>> {
+    env.require_each_once(vm, &vm.config)?;
     let mut disks = Vec::new();
     for slot in vm.config.disks() {
         let chain = env.disk(vm, &slot.file_name)?;

@@ -54,7 +54,7 @@ impl GuestMemory<'_> {
 /// it: nothing sees it without them.
 ///
 /// # Errors
-/// What is wrong with a disk; `NoSpace`; what the system says. What was done is noted in `undo`.
+/// What is wrong with a disk; `DiskTwice`; `NoSpace`; what the system says. What was done is noted in `undo`.
 pub(crate) fn take(
     env: &Env,
     claim: &mut Claim,
@@ -64,6 +64,7 @@ pub(crate) fn take(
     undo: &mut Undo,
     job: &Job,
 ) -> Result<Snapshot> {
+    env.require_each_once(&claim.vm, &claim.vm.config)?;
     let mut vmsd = env.vmsd(&claim.vm)?;
     let frozen: Vec<DiskSlot> = covered_disks(claim).collect();
     let old = claim.vm.clone();

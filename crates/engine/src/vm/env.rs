@@ -1,8 +1,10 @@
 //! What every operation of this machine needs of its surroundings.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::config::VmConfig;
 use super::devices::DiskSlot;
 use super::files;
 use super::open::VmFolder;
@@ -238,6 +240,32 @@ impl Env {
     pub fn disk(&self, vm: &VmFolder, name: &str) -> Result<Chain> {
         let path = vm.require(&*self.store, "disk", name)?;
         self.opener(vm)?.open(&path)
+    }
+
+    /// Refuses a machine of `vm` in which one disk hangs in two places: each would write to it as if
+    /// it were alone, and each get a child of its own at the next snapshot.
+    ///
+    /// # Errors
+    /// `DiskTwice` names both places.
+    pub fn require_each_once(&self, vm: &VmFolder, config: &VmConfig) -> Result<()> {
+        let mut known = BTreeMap::new();
+        for slot in config.disks().into_iter().filter(|slot| !slot.raw) {
+            // What is missing is told by whoever opens it.
+            let Some(found) = vm.find(&*self.store, &slot.file_name) else {
+                continue;
+            };
+            let Ok(path) = self.store.canonical(&found.path) else {
+                continue;
+            };
+            if let Some(other) = known.get(&path) {
+                let (vmx, disk, node) = (quoted(vm.vmx()), quoted(&path), slot.node);
+                let text = format!("{vmx}: {other} and {node} are the same disk, {disk}");
+                let hint = "give one of the two a disk of its own, or remove it from the VM";
+                return Err(Error::new(Kind::DiskTwice, text).at(vm.vmx()).hint(hint));
+            }
+            known.insert(path, slot.node);
+        }
+        Ok(())
     }
 
     /// The folders that the files of the VM in `dir` may lie in: the one rule for all of them.

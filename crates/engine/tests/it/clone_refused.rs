@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use replix::clone::{CloneKind, CloneSpec, DeleteSpec};
-use replix::snapshot::SnapshotRef;
+use replix::power::StartSpec;
+use replix::snapshot::{NewSnapshot, SnapshotRef};
+use replix::vm::Verdict;
 use replix::{Kind, Vm};
 use replix_testkit::{Content, DiskType, TestVm, VmBuilder, folder, qemu_io, tree_of};
 
@@ -93,6 +95,41 @@ fn encrypted_undoable_and_raw_vms_are_refused() {
         let library = folder();
         let vm = with_lines(library.path(), lines);
         assert_refused(library.path(), &vm, BOTH, expected);
+    }
+}
+
+#[test]
+fn disk_in_two_places_is_refused_by_all() {
+    let library = folder();
+    let dir = library.path().join("base");
+    for (second, mode) in [
+        ("base.vmdk", "persistent"),
+        ("./other.vmdk", "persistent"),
+        ("base.vmdk", "independent-persistent"),
+    ] {
+        let _ = fs::remove_dir_all(&dir);
+        let lines = [
+            ("scsi0:1.present", "TRUE"),
+            ("scsi0:1.fileName", second),
+            ("scsi0:1.mode", mode),
+        ];
+        let vm = with_lines(library.path(), &lines);
+        std::os::unix::fs::symlink("base.vmdk", dir.join("other.vmdk")).unwrap();
+        let before = tree_of(library.path());
+        let text = assert_refused(library.path(), &vm, BOTH, Kind::DiskTwice);
+        assert!(text.contains("scsi0:0 and scsi0:1"), "{text}");
+        let new = NewSnapshot {
+            name: "one".into(),
+            ..NewSnapshot::default()
+        };
+        let snapshot = vm.create_snapshot(new).wait().unwrap_err();
+        assert_eq!(snapshot.kind(), Kind::DiskTwice, "{snapshot}");
+        let start = vm.power_on(StartSpec::default()).wait().unwrap_err();
+        assert_eq!(start.kind(), Kind::DiskTwice, "{start}");
+        assert_eq!(before, tree_of(library.path()));
+        let boot = vm.info().unwrap().boot;
+        assert_eq!(boot.verdict, Verdict::No);
+        assert!(boot.reasons[0].contains("are the same disk"), "{boot:?}");
     }
 }
 
