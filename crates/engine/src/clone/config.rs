@@ -1,6 +1,6 @@
 //! The configuration of a clone: the source's, with what must differ.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::quoted;
 use crate::vm::config::VmConfig;
@@ -18,8 +18,8 @@ pub(super) struct Wanted<'a> {
     pub(super) place_of: &'a dyn Fn(&str) -> PathBuf,
     /// The clone's disks, each with its slot.
     pub(super) disks: Vec<(Node, String)>,
-    /// For a linked clone: the folder of the VM that it stands on.
-    pub(super) parent_dir: Option<PathBuf>,
+    /// For a linked clone: the folders in which what it stands on is searched, its parent's first.
+    pub(super) search: Vec<PathBuf>,
     /// Keep uuids and MAC addresses.
     pub(super) keep_identity: bool,
 }
@@ -28,7 +28,7 @@ pub(super) struct Wanted<'a> {
 pub(super) fn rewrite(config: &mut VmConfig, wanted: &Wanted) -> Vec<String> {
     let mut warnings = Vec::new();
     identity::leave_behind(config);
-    link_to(config, wanted.parent_dir.as_deref());
+    link_to(config, &wanted.search);
     config.dict_mut().remove("templateVM");
     config.set_display_name(wanted.name);
     config.set_nvram(&format!("{}.nvram", wanted.stem));
@@ -53,12 +53,17 @@ pub(super) fn rewrite(config: &mut VmConfig, wanted: &Wanted) -> Vec<String> {
     warnings
 }
 
-/// A linked clone searches the disks that it stands on in its parent's folder, as VMware writes it.
-fn link_to(config: &mut VmConfig, parent_dir: Option<&Path>) {
-    match parent_dir {
-        Some(dir) => config.set_file_search_path(&[".", &dir.to_string_lossy()]),
-        None => config.dict_mut().remove("fileSearchPath"),
+/// A linked clone searches the disks that it stands on in its parent's folder, as VMware writes it, and in
+/// those where what the parent stands on was found.
+fn link_to(config: &mut VmConfig, search: &[PathBuf]) {
+    if search.is_empty() {
+        config.dict_mut().remove("fileSearchPath");
+        return;
     }
+    let folders = search.iter().map(|folder| folder.to_string_lossy());
+    let folders: Vec<_> = std::iter::once(".".into()).chain(folders).collect();
+    let folders: Vec<&str> = folders.iter().map(AsRef::as_ref).collect();
+    config.set_file_search_path(&folders);
 }
 
 /// CD and floppy images named relative to the source stay where they are: the clone names them
@@ -108,6 +113,8 @@ fn own_outputs(config: &mut VmConfig) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     const SOURCE: &str = concat!(
@@ -133,7 +140,7 @@ mod tests {
             stem: "copy",
             place_of: &|name| Path::new("/vms/src").join(name),
             disks: vec![(node, "src-cl1.vmdk".into())],
-            parent_dir: parent.map(PathBuf::from),
+            search: parent.into_iter().map(PathBuf::from).collect(),
             keep_identity: false,
         };
         rewrite(&mut config, &wanted);

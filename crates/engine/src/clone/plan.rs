@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result, quoted};
 use crate::format::SnapshotEntry;
 use crate::format::vmdk::CreateType;
 use crate::job::Job;
+use crate::store::folder_of;
 use crate::vm::firmware::VARIABLES_ENDING;
 use crate::vm::{Env, files};
 
@@ -36,6 +37,8 @@ pub(super) struct Prepared<'a> {
     pub(super) source: Source<'a>,
     /// Where the clone's `.vmx` will be, resolved.
     pub(super) destination: PathBuf,
+    /// The folders in which a linked clone searches what it stands on, the source's first.
+    pub(super) search: Vec<PathBuf>,
     /// File names of the clone's disks, in the order of the source's.
     pub(super) disk_names: Vec<String>,
     /// The plan.
@@ -76,6 +79,11 @@ pub(super) fn prepare<'a>(
             .chain(parents)
             .try_for_each(naming::require_text)?;
     }
+    let search = match spec.kind {
+        CloneKind::Full => Vec::new(),
+        CloneKind::Linked => search_folders(&source),
+    };
+    require_reach(env, &source, &destination, &search)?;
     let mut names = stage::taken_names(&*env.store, &destination);
     let disk_names: Vec<String> = source
         .disks
@@ -95,9 +103,32 @@ pub(super) fn prepare<'a>(
     Ok(Prepared {
         source,
         destination,
+        search,
         disk_names,
         plan,
     })
+}
+
+/// The folders in which a linked clone is to search: the source's, and those where what it stands on itself
+/// was found, which its own names of them need not say.
+fn search_folders(source: &Source) -> Vec<PathBuf> {
+    let mut folders = vec![source.claim.vm.dir().to_path_buf()];
+    let linked = source.disks.iter().filter(|disk| disk.linked);
+    for link in linked.flat_map(|disk| disk.chain.links()) {
+        let folder = folder_of(link.path());
+        let is_writable = |text: &str| !text.contains(';') && text.trim() == text;
+        if folder.to_str().is_some_and(is_writable) && !folders.iter().any(|f| f == folder) {
+            folders.push(folder.to_path_buf());
+        }
+    }
+    folders
+}
+
+/// Refuses a linked clone that could not open what it is to stand on.
+fn require_reach(env: &Env, source: &Source, vmx: &Path, search: &[PathBuf]) -> Result<()> {
+    let opener = env.opener_to_be(folder_of(vmx), search.to_vec());
+    let mut linked = source.disks.iter().filter(|disk| disk.linked);
+    linked.try_for_each(|disk| opener.require_parents(&disk.chain))
 }
 
 fn disk_name(disk: &SourceDisk, names: &mut naming::Names) -> String {

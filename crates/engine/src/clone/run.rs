@@ -164,14 +164,13 @@ fn make_small_files(
 fn rewrite_config(env: &Env, ready: &mut Prepared, spec: &CloneSpec) -> Vec<String> {
     let stem = ready.stem();
     let source = &mut ready.source;
-    let linked = spec.kind == CloneKind::Linked;
     let nodes = source.disks.iter().map(|disk| disk.slot.node);
     let wanted = Wanted {
         name: spec.name.as_deref().unwrap_or(&stem),
         stem: &stem,
         place_of: &|name| place_of(env, &source.claim.vm, name),
         disks: nodes.zip(ready.disk_names.iter().cloned()).collect(),
-        parent_dir: linked.then(|| source.claim.vm.dir().to_path_buf()),
+        search: ready.search.clone(),
         keep_identity: spec.keep_identity,
     };
     let mut warnings = source.warnings.clone();

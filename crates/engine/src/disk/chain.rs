@@ -125,6 +125,34 @@ impl Opener {
         self.open_top(&Arc::new(Pool::new(Arc::clone(&self.store))), path)
     }
 
+    /// Checks that the disks of `chain`, which somebody else opened, are found and reached from here too,
+    /// once its own link is.
+    ///
+    /// # Errors
+    /// As [`Opener::open`] about what it stands on.
+    pub fn require_parents(&self, chain: &Chain) -> Result<()> {
+        let mut seen = HashSet::new();
+        for (depth, pair) in chain.links().windows(2).enumerate() {
+            let [child, parent] = pair else { continue };
+            seen.insert(child.path().to_path_buf());
+            // A parent beside its child is found there by all.
+            if folder_of(child.path()) == folder_of(parent.path()) {
+                continue;
+            }
+            let found = self.open_parent(&chain.pool, child, &seen, depth + 1)?;
+            if found.path() != parent.path() {
+                let text = format!(
+                    "the parent of {} is {}, but would be taken to be {}",
+                    quoted(child.path()),
+                    quoted(parent.path()),
+                    quoted(found.path())
+                );
+                return Err(Error::new(Kind::DiskParent, text).at(child.path()));
+            }
+        }
+        Ok(())
+    }
+
     fn open_top(&self, pool: &Arc<Pool>, path: &Path) -> Result<Link> {
         let store = self.store.as_ref();
         let found = Finder::new(store)

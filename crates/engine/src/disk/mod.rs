@@ -95,7 +95,7 @@ pub use link::Link;
 #[cfg(feature = "local")]
 pub use merge::{absorb, merge};
 #[cfg(feature = "local")]
-pub use place::Places;
+pub use place::{Places, vm_folder_of};
 #[cfg(feature = "local")]
 pub use raw::copy_to_raw;
 #[cfg(feature = "local")]

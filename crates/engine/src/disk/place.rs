@@ -3,7 +3,8 @@
 //! A file is reached when, with all symbolic links resolved, it lies
 //! 1. in the VM's own folder, at any depth;
 //! 2. for a parent: directly in a folder beside the VM's own that holds a `.vmx`, as the VMs of one
-//!    library stand (a library at `/` does not count);
+//!    library stand (a library at `/` does not count); the parent of another VM's disk, likewise
+//!    beside that VM's folder: what it stands on is reached with it;
 //! 3. in a folder that the user allowed;
 //! 4. for a parent: in a folder that the caller vouches for, because its owner names this VM as its
 //!    clone; what such a parent stands on, in the same folder.
@@ -36,12 +37,17 @@ impl Places {
     /// # Errors
     /// `FileNotFound` where there is no such folder.
     pub fn of(store: &dyn Store, folder: &Path) -> Result<Self> {
-        Ok(Self {
-            own: store.canonical(folder)?,
+        Ok(Self::to_be(&store.canonical(folder)?))
+    }
+
+    /// Returns the places of a VM that is still to be made in `folder`, a path without links.
+    pub fn to_be(folder: &Path) -> Self {
+        Self {
+            own: folder.to_path_buf(),
             allowed: Vec::new(),
             vouched: Vec::new(),
             voucher: None,
-        })
+        }
     }
 
     /// Allows everything in `folder`, as the user said; a folder that is not there adds nothing.
@@ -117,7 +123,8 @@ impl Places {
             || self.is_allowed(&real)
             // The child was reached, and with it the disks of its own VM.
             || folder == folder_of(child)
-            || self.is_sibling_vm(store, folder)
+            || is_sibling_vm(store, &self.own, folder)
+            || self.is_beside_vm_of(store, child, folder)
             || self.is_vouched(folder, child)
         {
             return Ok(real);
@@ -155,14 +162,12 @@ impl Places {
         self.allowed.iter().any(|folder| real.starts_with(folder))
     }
 
-    fn is_sibling_vm(&self, store: &dyn Store, folder: &Path) -> bool {
-        let library = self
-            .own
-            .parent()
-            .filter(|library| library.parent().is_some());
-        library.is_some()
-            && folder.parent() == library
-            && files_with_ending(store, folder, "vmx").next().is_some()
+    /// Tells whether `folder` stands beside the VM that the disk `child` belongs to, where that is
+    /// another than this one: a clone of a clone reaches what the first reaches, and by its words only.
+    fn is_beside_vm_of(&self, store: &dyn Store, child: &Path, folder: &Path) -> bool {
+        !self.is_own(child)
+            && vm_folder_of(store, folder_of(child))
+                .is_some_and(|theirs| is_sibling_vm(store, theirs, folder))
     }
 
     fn is_vouched(&self, folder: &Path, child: &Path) -> bool {
@@ -182,6 +187,21 @@ impl fmt::Debug for Places {
             .field("vouched", &self.vouched)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the folder of the VM in whose folder, at any depth, `folder` lies, both without links.
+pub fn vm_folder_of<'a>(store: &dyn Store, folder: &'a Path) -> Option<&'a Path> {
+    folder.ancestors().find(|dir| holds_vm(store, dir))
+}
+
+fn holds_vm(store: &dyn Store, folder: &Path) -> bool {
+    files_with_ending(store, folder, "vmx").next().is_some()
+}
+
+/// Tells whether `folder` is that of a VM in the same library as the VM in `own`.
+fn is_sibling_vm(store: &dyn Store, own: &Path, folder: &Path) -> bool {
+    let library = own.parent().filter(|library| library.parent().is_some());
+    library.is_some() && folder.parent() == library && holds_vm(store, folder)
 }
 
 /// Tells whether `real` lies in `folder`; of the root, only what lies directly in it does.
@@ -294,6 +314,40 @@ mod tests {
         let parent = |path| places.parent(&store, Path::new(path), Path::new("/far/p.vmdk"));
         assert!(parent("/far/q.vmdk").is_ok());
         assert!(parent("/else/r.vmdk").is_err());
+    }
+
+    #[test]
+    fn parents_parent_is_reached_as_the_vm_between_reaches_it() {
+        let store = store_with(&[
+            "/lib/vm/a.vmx",
+            "/far/q/q.vmx",
+            "/far/q/work/q.vmdk",
+            "/far/p/p.vmx",
+            "/far/p/p.vmdk",
+            "/far/none/p.vmdk",
+            "/far/p/in/p.vmdk",
+            "/bare/q/q.vmdk",
+            "/bare/p/p.vmx",
+            "/bare/p/p.vmdk",
+            "/lib/vm/in/b.vmdk",
+            "/lib/vm/in/b.vmx",
+        ]);
+        let places = Places::of(&store, Path::new("/lib/vm")).unwrap();
+        let reaches = |child: &str, path: &str| {
+            let path = Path::new(path);
+            places.parent(&store, path, Path::new(child)).is_ok()
+        };
+        assert!(reaches("/far/q/q.vmdk", "/far/p/p.vmdk"));
+        assert!(reaches("/far/q/work/q.vmdk", "/far/p/p.vmdk"));
+        assert!(!reaches("/far/q/q.vmdk", "/far/none/p.vmdk"));
+        assert!(!reaches("/far/q/q.vmdk", "/far/p/in/p.vmdk"));
+        assert!(!reaches("/far/q/q.vmdk", "/bare/p/p.vmdk"));
+        assert!(
+            !reaches("/bare/q/q.vmdk", "/bare/p/p.vmdk"),
+            "no VM between"
+        );
+        assert!(!reaches("/lib/vm/in/b.vmdk", "/far/p/p.vmdk"));
+        assert!(!reaches("/lib/vm/b.vmdk", "/far/p/p.vmdk"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::devices::DiskSlot;
 use super::files;
 use super::open::VmFolder;
 use super::settings::Settings;
-use crate::disk::{Chain, Link, Opener, Places};
+use crate::disk::{self, Chain, Link, Opener, Places};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{LineEnd, SnapshotEntry, SnapshotFiles, StateFile, Vmsd};
 use crate::store::{Access, Glance, Store, files_with_ending, folder_of, read_small};
@@ -227,10 +227,18 @@ impl Env {
     /// # Errors
     /// What the system says.
     pub fn opener_in(&self, dir: &Path, search: Vec<PathBuf>) -> Result<Opener> {
-        let places = self.places(dir)?;
+        Ok(self.opener_at(self.places(dir)?, search))
+    }
+
+    /// Returns what will open the disks of a VM that is still to be made in `dir`, a path without links.
+    pub fn opener_to_be(&self, dir: &Path, search: Vec<PathBuf>) -> Opener {
+        self.opener_at(self.allowing(Places::to_be(dir)), search)
+    }
+
+    fn opener_at(&self, places: Places, search: Vec<PathBuf>) -> Opener {
         let for_vouching = Arc::clone(&self.store);
         let vouch = move |folder: &Path, child: &Path| vouches(&*for_vouching, folder, child);
-        Ok(Opener::new(Arc::clone(&self.store), places.ask(Arc::new(vouch))).search(search))
+        Opener::new(Arc::clone(&self.store), places.ask(Arc::new(vouch))).search(search)
     }
 
     /// Opens the disk that a VM calls `name`, with all its parents.
@@ -270,9 +278,12 @@ impl Env {
 
     /// The folders that the files of the VM in `dir` may lie in: the one rule for all of them.
     fn places(&self, dir: &Path) -> Result<Places> {
-        let places = Places::of(&*self.store, dir)?;
+        Ok(self.allowing(Places::of(&*self.store, dir)?))
+    }
+
+    fn allowing(&self, places: Places) -> Places {
         let allowed = self.settings.allow.iter();
-        Ok(allowed.fold(places, |places, dir| places.allow(&*self.store, dir)))
+        allowed.fold(places, |places, dir| places.allow(&*self.store, dir))
     }
 }
 
@@ -308,9 +319,15 @@ fn read_vmsd(store: &dyn Store, path: &Path, line_end: LineEnd) -> Result<Vmsd> 
     Vmsd::parse(&bytes, line_end).map_err(|m| m.in_file(Kind::SnapshotBroken, path))
 }
 
-/// Tells whether a VM in `folder` names a VM in the folder of the disk `child` as its linked clone.
+/// Tells whether the VM whose disks are in `folder` names a VM in the folder of the disk `child` as its
+/// linked clone. Disks of the parent may lie deeper in its folder than its bookkeeping.
 fn vouches(store: &dyn Store, folder: &Path, child: &Path) -> bool {
     let child_dir = folder_of(child);
+    let holds_list = |dir: &Path| files_with_ending(store, dir, "vmsd").next().is_some();
+    let folder = match holds_list(folder) {
+        true => folder,
+        false => disk::vm_folder_of(store, folder).unwrap_or(folder),
+    };
     let leads_there = |clone: &str| {
         let vmx = files::join(folder, clone);
         store

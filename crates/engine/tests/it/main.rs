@@ -5,6 +5,7 @@
 mod agent;
 mod chain_properties;
 mod clone_linked;
+mod clone_of_clone;
 mod clone_refused;
 mod console;
 mod disk_calls;
