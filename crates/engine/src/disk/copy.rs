@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Moved;
 use super::chain::Chain;
-use super::create::{Blank, cut, long_content_id};
+use super::create::{Blank, cut, long_content_id, same_cut};
 use super::crew::Crew;
 use super::files::Made;
 use super::geometry;
@@ -166,12 +166,7 @@ fn blank<'a>(chain: &Chain, spec: &Copy<'a>) -> Blank<'a> {
     let usual = || chain.own_type().of_copy(chain.sectors());
     let create_type = spec.create_type.unwrap_or_else(usual);
     let cut = if create_type == chain.own_type() {
-        chain
-            .base()
-            .extents()
-            .iter()
-            .map(|extent| extent.sectors)
-            .collect()
+        same_cut(create_type, chain.base())
     } else {
         cut(chain.sectors(), create_type.usual_cut())
     };

@@ -6,7 +6,7 @@ use super::DiskFormat;
 use super::chain::Chain;
 use super::files::Made;
 use super::geometry::{self, Ddb};
-use super::link::MAX_SECTORS;
+use super::link::{Link, MAX_SECTORS};
 use super::sparse_file;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::vmdk::sparse::{Layout, MAX_CAPACITY};
@@ -109,17 +109,23 @@ pub fn create_child(
 fn child_cut(chain: &Chain) -> (CreateType, Vec<u64>) {
     let parent = chain.top();
     let create_type = parent.create_type().of_child();
-    let same: Vec<u64> = parent
-        .extents()
-        .iter()
-        .map(|extent| extent.sectors)
-        .collect();
+    let same = same_cut(create_type, parent);
     if same.iter().all(|sectors| *sectors <= MAX_CAPACITY) {
         return (create_type, same);
     }
     // A flat file may be larger than any sparse one.
     let split = CreateType::SplitSparse;
     (split, cut(parent.sectors(), split.usual_cut()))
+}
+
+/// Returns the extent lengths of a disk of type `create_type` that is cut as `link` is: only the extents of a
+/// split type have names for more than one, whatever others wrote.
+pub(super) fn same_cut(create_type: CreateType, link: &Link) -> Vec<u64> {
+    if !create_type.is_split() {
+        return vec![link.sectors()];
+    }
+    let extents = link.extents().iter();
+    extents.map(|extent| extent.sectors).collect()
 }
 
 fn new_cut(disk: &NewDisk) -> Vec<u64> {

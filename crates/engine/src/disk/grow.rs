@@ -122,12 +122,12 @@ fn require_growable(chain: &Chain, sectors: u64) -> Result<()> {
     link.require_writable()
 }
 
-/// Returns the lengths of all extents once the disk has `sectors`: the last one grows as far as
-/// others of its kind do, and new ones follow.
+/// Returns the lengths of all extents once the disk has `sectors`: the last one grows, of a split disk as far
+/// as others of its kind do, and new ones follow.
 fn lengths(link: &Link, sectors: u64) -> Vec<u64> {
     let mut lengths: Vec<u64> = link.extents().iter().map(|extent| extent.sectors).collect();
     let piece = match lengths[..] {
-        [first, _, ..] => first,
+        [first, _, ..] if link.create_type().is_split() => first,
         _ => link.create_type().usual_cut(),
     };
     let mut more = sectors - link.sectors();

@@ -18,6 +18,7 @@ mod disk_hostile;
 mod disk_limits;
 mod disk_merge;
 mod disk_packed;
+mod disk_pieces;
 mod disk_repair;
 mod disk_samples;
 mod disk_share;
