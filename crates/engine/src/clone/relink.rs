@@ -219,10 +219,8 @@ fn change(
             parents.add_clone(uid, &clone);
             undo.replace(&owner.vm.vmsd_path(store), &parents.to_bytes())?;
         }
-        let name = |end: &End| match end.child.path().parent() == Some(claim.vm.dir()) {
-            true => files::last_part(&end.child.path().to_string_lossy()).to_owned(),
-            false => end.child.path().to_string_lossy().into_owned(),
-        };
+        let home = claim.vm.dir();
+        let name = |end: &End| files::name_from(home, home, end.child.path());
         let sentinels: Vec<String> = ends.iter().map(name).collect();
         let old_parent = vmsd.clone_of();
         vmsd.set_clone_of(&owner.vm.vmx().to_string_lossy(), &sentinels);

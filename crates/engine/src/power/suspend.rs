@@ -10,7 +10,7 @@ use super::runtime::require_running;
 use crate::error::Result;
 use crate::job::Job;
 use crate::store::{LockMode, Undo};
-use crate::vm::{Claim, Env, VmFolder, state};
+use crate::vm::{Claim, Env, VmFolder, files, state};
 
 /// Saves the memory of the VM at `vmx` in a file and powers it off.
 ///
@@ -50,10 +50,8 @@ pub(crate) fn record(
     undo.made_file(&path);
     undo.made_file(&state::ram_beside(&path));
     save(vm, &path)?;
-    vm.config.suspend_to(&match dir == vm.dir() {
-        true => name,
-        false => path.to_string_lossy().into_owned(),
-    });
+    let name = files::name_from(vm.dir(), vm.dir(), &path);
+    vm.config.suspend_to(&name);
     undo.replace(vm.vmx(), &vm.config.to_bytes())?;
     undo.keep();
     Ok(())

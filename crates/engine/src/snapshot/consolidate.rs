@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use super::links::{Links, Step};
 use super::local::hold_still;
-use super::{Consolidated, leavings, remove, take};
+use super::{Consolidated, leavings, remove};
 use crate::disk::{self, Chain, Opener};
 use crate::error::{Result, quoted};
 use crate::format::Vmsd;
 use crate::job::Job;
 use crate::power::{self, Halted};
 use crate::store::{LockMode, folder_of, replace};
-use crate::vm::{Claim, Env};
+use crate::vm::{Claim, Env, files};
 
 /// Merges the disks of the VM at `vmx` that nothing needs: neither its present state, nor a snapshot,
 /// nor a linked clone. The guest of one that runs is halted meanwhile.
@@ -169,6 +169,11 @@ impl Work<'_> {
         link.to_path_buf()
     }
 
+    /// The VM's folder.
+    fn home(&self) -> &Path {
+        self.opener.places().own()
+    }
+
     /// Moves what `from` has into its child, the top of `chain`.
     fn lift(&mut self, chain: &Chain, from: &Path, bytes: u64) -> Result<()> {
         let store = &*self.env.store;
@@ -184,7 +189,7 @@ impl Work<'_> {
         // In one folder, what leads from the parent to its own parent leads there from the child too.
         let hint = match old.descriptor().parent_hint() {
             Some(hint) if folder_of(from) == folder_of(&path) => hint,
-            _ => take::hint(folder_of(&path), below.path()),
+            _ => files::name_from(self.home(), folder_of(&path), below.path()),
         };
         disk::relink(store, &self.opener.open_link(&path)?, &hint, below.cid())?;
         self.stands_for.insert(from.to_path_buf(), path);
@@ -211,7 +216,7 @@ impl Work<'_> {
         self.bytes += disk::merge(chain, self.job)?;
         let parent = self.opener.open_link(into)?;
         for orphan in orphans {
-            let hint = take::hint(folder_of(orphan), into);
+            let hint = files::name_from(self.home(), folder_of(orphan), into);
             disk::relink(store, &self.opener.open_link(orphan)?, &hint, parent.cid())?;
         }
         if orphans.is_empty() {
@@ -238,7 +243,7 @@ impl Work<'_> {
             let path = claim.vm.find(&*env.store, old)?.path;
             renames
                 .get(&path)
-                .map(|now| take::hint(claim.vm.dir(), now))
+                .map(|now| files::name_from(self.home(), self.home(), now))
         };
         for entry in vmsd.snapshots().to_vec() {
             for disk in &entry.disks {
@@ -279,9 +284,9 @@ impl Work<'_> {
     fn rename_sentinels(&self, claim: &Claim, vmsd: &mut Vmsd) -> Result<()> {
         let old = vmsd.sentinels();
         let rename = |name: &String| {
-            let path = crate::vm::files::join(claim.vm.dir(), name);
+            let path = files::join(claim.vm.dir(), name);
             match self.stands_for.contains_key(&path) {
-                true => take::hint(claim.vm.dir(), &self.now(&path)),
+                true => files::name_from(self.home(), self.home(), &self.now(&path)),
                 false => name.clone(),
             }
         };

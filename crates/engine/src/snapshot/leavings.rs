@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::links::Step;
 use super::remains::remains;
-use super::{names, take, unfinished};
+use super::{names, unfinished};
 use crate::disk::{self, Opener};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::format::{SnapshotEntry, Vmsd};
@@ -27,7 +27,7 @@ pub(super) fn note(vmsd: &mut Vmsd, vm: &VmFolder, entries: &[SnapshotEntry], st
     let mut names: BTreeSet<String> = vmsd.leavings().into_iter().collect();
     names.extend(entries.iter().map(|entry| entry.file_name.clone()));
     let links = steps.iter().flat_map(Step::links);
-    names.extend(links.map(|link| take::hint(vm.dir(), link)));
+    names.extend(links.map(|link| files::name_from(vm.dir(), vm.dir(), link)));
     vmsd.set_leavings(&names.into_iter().collect::<Vec<_>>());
 }
 
@@ -109,7 +109,7 @@ fn settle_merges(env: &Env, vm: &VmFolder, vmsd: &Vmsd, job: &Job) -> Result<()>
             continue;
         }
         for orphan in children.iter().filter(|orphan| *orphan != child) {
-            let hint = take::hint(folder_of(orphan), child);
+            let hint = files::name_from(opener.places().own(), folder_of(orphan), child);
             disk::relink(store, &opener.open_link(orphan)?, &hint, one.top().cid())?;
         }
     }

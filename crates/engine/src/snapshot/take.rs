@@ -182,21 +182,12 @@ pub(super) fn grow_on(
     let parent = chain.top().path();
     let name = names::next_disk(&*env.store, &dir, parent);
     let path = dir.join(&name);
-    for file in disk::create_child(&*env.store, chain, &path, &hint(&dir, parent))? {
+    let home = claim.vm.dir();
+    let hint = files::name_from(home, &dir, parent);
+    for file in disk::create_child(&*env.store, chain, &path, &hint)? {
         undo.made_file(&file);
     }
-    Ok(match dir == claim.vm.dir() {
-        true => name,
-        false => path.to_string_lossy().into_owned(),
-    })
-}
-
-/// How a disk in `dir` names its parent: by its bare name where both lie together.
-pub(super) fn hint(dir: &Path, parent: &Path) -> String {
-    match folder_of(parent) == dir {
-        true => files::last_part(&parent.to_string_lossy()).to_owned(),
-        false => parent.to_string_lossy().into_owned(),
-    }
+    Ok(files::name_from(home, home, &path))
 }
 
 fn frozen_disk(slot: &DiskSlot) -> FrozenDisk {

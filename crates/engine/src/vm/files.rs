@@ -123,6 +123,21 @@ pub fn place_of(dir: &Path, name: &str) -> PathBuf {
     }
 }
 
+/// Returns what a file in the folder `dir` calls the one at `path`, all of them paths without links: within
+/// the VM's folder `home` a relative name, so that the folder may be copied or moved as a whole; elsewhere
+/// the whole path, as VMware writes it.
+pub fn name_from(home: &Path, dir: &Path, path: &Path) -> String {
+    let is_within = dir.starts_with(home) && path.starts_with(home);
+    if !is_within && folder_of(path) != dir {
+        return path.to_string_lossy().into_owned();
+    }
+    let shared = dir.components().zip(folder_of(path).components());
+    let shared = shared.take_while(|(one, other)| one == other).count();
+    let up = dir.components().skip(shared).map(|_| Component::ParentDir);
+    let name: PathBuf = up.chain(path.components().skip(shared)).collect();
+    name.to_string_lossy().into_owned()
+}
+
 /// Follows `parts` from `dir`, each in whatever case.
 fn walk(store: &dyn Store, dir: &Path, parts: &[&str]) -> Option<PathBuf> {
     let mut path = dir.to_path_buf();
@@ -204,6 +219,19 @@ mod tests {
     fn found(store: &Mem, dir: &str, name: &str) -> Option<(String, How)> {
         let found = resolve(store, Path::new(dir), name)?;
         Some((found.path.to_string_lossy().into_owned(), found.how))
+    }
+
+    #[test]
+    fn names_within_the_folder_are_relative() {
+        let name =
+            |dir: &str, path: &str| name_from(Path::new("/v/a"), Path::new(dir), Path::new(path));
+        assert_eq!(name("/v/a", "/v/a/d.vmdk"), "d.vmdk");
+        assert_eq!(name("/v/a", "/v/a/w/x/d.vmdk"), "w/x/d.vmdk");
+        assert_eq!(name("/v/a/w/x", "/v/a/d.vmdk"), "../../d.vmdk");
+        assert_eq!(name("/v/a/w", "/v/a/x/d.vmdk"), "../x/d.vmdk");
+        assert_eq!(name("/s/w", "/s/w/d.vmdk"), "d.vmdk");
+        assert_eq!(name("/s/w", "/v/a/d.vmdk"), "/v/a/d.vmdk");
+        assert_eq!(name("/v/a", "/v/ab/d.vmdk"), "/v/ab/d.vmdk");
     }
 
     #[test]

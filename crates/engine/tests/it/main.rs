@@ -55,3 +55,4 @@ mod vms;
 mod vnc;
 mod volumes;
 mod windows;
+mod working_folder;
