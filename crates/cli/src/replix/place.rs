@@ -24,8 +24,7 @@ pub(super) fn vmx(word: &Path) -> PathBuf {
         return word.to_path_buf();
     }
     let named = std::path::absolute(word).ok().and_then(|folder| {
-        let name = folder.file_name()?.to_os_string();
-        Some(word.join(vmx_name(name)))
+        Some(word.join(vmx_name(folder.file_name()?)))
     });
     if let Some(named) = named.filter(|path| path.is_file()) {
         return named;
@@ -45,7 +44,8 @@ fn all_vmx(folder: &Path) -> Vec<PathBuf> {
 /// Returns the paths of `count` clones whose destination is given as `word`, absolute.
 ///
 /// `DIR/NAME.vmx` is itself; `DIR/NAME` is a folder and stands for `DIR/NAME/NAME.vmx`. Several
-/// clones get a folder each: `DIR/NAME-1/NAME-1.vmx` and on, however the destination is given.
+/// clones get a folder each: `DIR/NAME-1/NAME-1.vmx` and on, however the destination is given. A folder
+/// `NAME.vmwarevm` is a bundle of VMware Fusion, and holds `NAME.vmx`.
 ///
 /// # Errors
 /// The path ends in no name.
@@ -67,11 +67,15 @@ pub(super) fn clones(word: &Path, count: u32) -> Result<Vec<PathBuf>, Failure> {
     })
 }
 
-/// Returns the name of one of several: `NAME-1`.
+/// Returns the name of one of several: `NAME-1`, of a bundle `NAME-1.vmwarevm`.
 pub(super) fn numbered(name: &OsStr, number: u32) -> OsString {
-    let mut name = name.to_os_string();
-    name.push(format!("-{number}"));
-    name
+    let (mut numbered, bundle) = (without_bundle(name).to_os_string(), bundle_ending(name));
+    numbered.push(format!("-{number}"));
+    if let Some(ending) = bundle {
+        numbered.push(".");
+        numbered.push(ending);
+    }
+    numbered
 }
 
 /// Returns the snapshot that `word` stands for: `#2` is a number, all else a name or path.
@@ -86,12 +90,25 @@ pub(super) fn snapshot(word: &str) -> SnapshotRef {
 }
 
 fn in_own_folder(folder: &Path, name: &OsStr) -> PathBuf {
-    folder.join(name).join(vmx_name(name.to_os_string()))
+    folder.join(name).join(vmx_name(name))
 }
 
-fn vmx_name(mut name: OsString) -> OsString {
+/// Returns what the `.vmx` in the folder `name` is called.
+fn vmx_name(name: &OsStr) -> OsString {
+    let mut name = without_bundle(name).to_os_string();
     name.push(".vmx");
     name
+}
+
+fn without_bundle(name: &OsStr) -> &OsStr {
+    let stem = bundle_ending(name).and_then(|_| Path::new(name).file_stem());
+    stem.unwrap_or(name)
+}
+
+/// Returns the ending of a folder that is a bundle of VMware Fusion, as it is written.
+fn bundle_ending(name: &OsStr) -> Option<&OsStr> {
+    let ending = Path::new(name).extension();
+    ending.filter(|ending| ending.eq_ignore_ascii_case("vmwarevm"))
 }
 
 fn is_vmx(path: &Path) -> bool {
@@ -117,6 +134,21 @@ mod tests {
         assert_eq!(of("/c/web1/", 1), ["/c/web1/web1.vmx"]);
         assert_eq!(of("/c/web.1", 1), ["/c/web.1/web.1.vmx"]);
         assert_eq!(of("/c/a/b.VMX", 1), ["/c/a/b.VMX"]);
+    }
+
+    #[test]
+    fn bundle_of_fusion_holds_the_vm_of_its_name() {
+        assert_eq!(of("/c/a b.vmwarevm", 1), ["/c/a b.vmwarevm/a b.vmx"]);
+        assert_eq!(of("/c/a.1.VMwareVM/", 1), ["/c/a.1.VMwareVM/a.1.vmx"]);
+        let second = &of("/c/a.vmwarevm", 2)[1];
+        assert_eq!(second, "/c/a-2.vmwarevm/a-2.vmx");
+        assert_eq!(of("/c/.vmwarevm", 1), ["/c/.vmwarevm/.vmwarevm.vmx"]);
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("web.vmwarevm");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("old.vmx"), "").unwrap();
+        std::fs::write(folder.join("web.vmx"), "").unwrap();
+        assert_eq!(vmx(&folder), folder.join("web.vmx"));
     }
 
     #[test]
