@@ -140,6 +140,7 @@ impl<'a> Held<'a> {
         // Somebody saved it and was killed before it ended: what is saved is about to be outdated.
         let saved = saved::suspended_memory(self.env, &vm).ok().flatten();
         vm.config.forget_suspended();
+        vm.config.begin_run();
         replace(store, vm.vmx(), &vm.config.to_bytes())?;
         if let Some(saved) = saved {
             saved.consume(self.env);

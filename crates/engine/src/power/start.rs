@@ -32,7 +32,7 @@ use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::network::{Attachment, tap};
-use crate::store::{Access, LockMode, Store, Undo, machine, read_small, replace};
+use crate::store::{Access, LockMode, Store, Undo, hidden_sibling, machine, read_small, replace};
 use crate::vm::{
     Claim, Env, Firmware, Nic, Node, PowerState, RemoteDisplay, VmFolder, firmware, identity,
     location, lock, state, state_dir,
@@ -78,16 +78,30 @@ const OURS: &str = " In(05) vmx ";
 /// How much of a log is read for the reason of a failure.
 const LOG_LIMIT: u64 = 1 << 20;
 
-/// Arguments: the log, the folder of the running VM, the lock folder, QEMU's command line. Starts
+/// Arguments: the log, the folder of the running VM, the lock folder, the VM's configuration, a name beside
+/// that under which it is written anew, QEMU's command line. Starts
 /// when it reads a line, after printing the process that becomes QEMU. On descriptor 4 comes a line
 /// once the start is over; where it ends without one, QEMU is ended, if the process of that number is
 /// still ours. From 5 on, the descriptors are QEMU's alone: a tap goes with the last who has it. A shell
 /// closes those of one digit. The log tells of an end that was no power off: above 128 it is a signal.
+///
+/// After any other end the configuration says so. It is not written while another process changes it: that
+/// is waited for once nothing is held any more, and the VM may run again by then.
 const KEEPER: &str = r#"
 exec 3<&0 0</dev/null
 ulimit -n "$(ulimit -H -n)"
-log=$1 run=$2 lock=$3
-shift 3
+log=$1 run=$2 lock=$3 vmx=$4 new=$5
+shift 5
+dir=${vmx%/*}
+said='^[[:blank:]]*cleanShutdown[[:blank:]]*='
+say_clean() (
+    export LC_ALL=C
+    flock -s "$@" 3 || exit
+    [ "$1" = -n ] || [ ! -e "$lock" ] || exit 0
+    grep -qi "$said.*FALSE" "$vmx" || exit 0
+    cp -p "$vmx" "$new" && sed "/$said/I s/FALSE/TRUE/I" "$vmx" >"$new" && sync "$new" &&
+        mv -f "$new" "$vmx" && sync "$dir" || rm -f "$new"
+) 3<"$dir"
 ( exec 4<&-; read -r go <&3 && exec "$@" 3<&- ) >>"$log" 2>&1 &
 pid=$!
 echo "$pid"
@@ -98,7 +112,7 @@ trap '' HUP INT TERM
 wait "$pid"
 status=$?
 case $status in
-    0) ;;
+    0) say_clean -n && status=said ;;
     *) echo "$(date +%s) In(05) vmx QEMU ended with status $status" >>"$log" ;;
 esac
 rm -rf "$run"
@@ -106,6 +120,9 @@ for member in "$lock"/M*.lck; do
     case $(tr -d '\0' <"$member") in *" $pid-"*) rm -f "$member" ;; esac
 done
 rmdir "$lock"
+case $status in
+    0) say_clean -w 60 ;;
+esac
 "#;
 
 /// Powers the VM at `vmx` on; returns once it executes, or would where it is to be paused.
@@ -127,6 +144,7 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     }
     let chains = open_disks(env, &claim.vm)?;
     complete_identity(env, &mut claim.vm, resumed, job)?;
+    claim.vm.config.begin_run();
     let feed = saved.as_ref().map(|saved| Feed::of(env, saved));
     let feed = feed.transpose()?;
     let run = Runtime::of(claim.vm.vmx());
@@ -161,6 +179,13 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
     });
     let (record, starting) = started.inspect_err(|_| forget(store, claim.vm.vmx(), 0))?;
     let vm = &claim.vm;
+    let mut undo = Undo::new(env.store.clone());
+    // QEMU needs its time to begin: meanwhile this costs none. A VM that is resumed has it written with
+    // its memory.
+    if !resumed && let Err(error) = undo.replace(vm.vmx(), &vm.config.to_bytes()) {
+        cut(store, &record)?;
+        return Err(error);
+    }
     await_ready(store, vm, &record, job, |control| {
         control.is_paused()?;
         let show = vnc.as_ref();
@@ -170,6 +195,7 @@ pub(crate) fn start(env: &Env, vmx: &Path, spec: &StartSpec, job: &Job) -> Resul
             false => control.resume(),
         }
     })?;
+    undo.keep();
     if let Some(restored) = saved.as_ref().zip(feed) {
         resume(env, &mut claim.vm, restored, &record, starting, spec, job)?;
         // They were unmounted when the memory was saved. Without an agent, nobody mounts them.
@@ -274,22 +300,17 @@ pub(super) fn find_program(name: &str) -> Result<PathBuf> {
     })
 }
 
-/// Gives a VM the uuid and the addresses that VMware would at its first start, and keeps them.
+/// Gives a VM the uuid and the addresses that VMware would at its first start.
 ///
 /// A VM that was copied becomes another one, but not while its guest is about to go on.
 fn complete_identity(env: &Env, vm: &mut VmFolder, resumed: bool, job: &Job) -> Result<()> {
-    let store = &*env.store;
-    let before = vm.config.to_bytes();
     if !resumed {
         let places = state_dir().map(|dir| dir.join("started"));
         let told = location::settle(env, vm, &running(env)?, places.as_deref());
         told.into_iter().for_each(|told| job.warn(told));
     }
     identity::complete(&mut vm.config);
-    match vm.config.to_bytes() {
-        after if after == before => Ok(()),
-        after => replace(store, vm.vmx(), &after),
-    }
+    Ok(())
 }
 
 /// Opens and proves every chain: QEMU does not check content ids.
@@ -449,6 +470,7 @@ fn launch(
     keeper.args(["--fork", "sh", "-c", KEEPER, lock::RUNNER]);
     keeper
         .args([&log, &run.dir, &lock::lock_folder(vm.vmx())])
+        .args([vm.vmx(), &hidden_sibling(vm.vmx())])
         .args(before)
         .arg(program)
         .args(&machine.args);

@@ -52,6 +52,8 @@ pub(crate) fn record(
     save(vm, &path)?;
     let name = files::name_from(vm.dir(), vm.dir(), &path);
     vm.config.suspend_to(&name);
+    // Its keeper has nothing to add then, while we hold the VM.
+    vm.config.end_run();
     undo.replace(vm.vmx(), &vm.config.to_bytes())?;
     undo.keep();
     Ok(())

@@ -49,6 +49,8 @@ fn go_back(env: &Env, vmx: &Path, spec: &RevertSpec, job: &Job) -> Result<bool> 
         Some(name) => claim.vm.config.suspend_to(name),
         None => claim.vm.config.forget_suspended(),
     }
+    // Whatever ran when it was taken, nothing runs now.
+    claim.vm.config.end_run();
     let frozen: Vec<DiskSlot> = take::covered_disks(&claim).collect();
     for slot in &frozen {
         job.check()?;

@@ -9,6 +9,10 @@ use crate::format::{Dictionary, LineEnd, Malformed};
 /// Warnings about more lines than these would bury everything else.
 const ODD_LINES_SHOWN: usize = 3;
 
+/// Whether the VM's last run ended in order: clients wait for it to be `TRUE`. The keeper of a running
+/// machine knows it by this name (`power::start`).
+const CLEAN_SHUTDOWN: &str = "cleanShutdown";
+
 /// What the guest boots with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
@@ -220,6 +224,16 @@ impl VmConfig {
         self.dict.remove("checkpoint.vmState.readOnly");
     }
 
+    /// Says that the VM runs; where it ends other than in order, this stays.
+    pub fn begin_run(&mut self) {
+        self.dict.set(CLEAN_SHUTDOWN, "FALSE");
+    }
+
+    /// Says that the VM's last run ended in order, where runs are told of.
+    pub fn end_run(&mut self) {
+        self.dict.set_existing(CLEAN_SHUTDOWN, "TRUE");
+    }
+
     /// Plugs another file into the disk slot at `node`.
     pub fn set_disk_file(&mut self, node: Node, file_name: &str) {
         self.dict.set(&format!("{node}.fileName"), file_name);
@@ -357,6 +371,17 @@ mod tests {
         vm.forget_suspended();
         assert_eq!(vm.suspended_to(), None);
         assert_eq!(vm.to_bytes(), b"checkpoint.vmState = \"\"\n");
+    }
+
+    #[test]
+    fn run_is_told_of_from_its_begin_on() {
+        let mut vm = config("a = \"1\"\n");
+        vm.end_run();
+        assert_eq!(vm.to_bytes(), b"a = \"1\"\n");
+        vm.begin_run();
+        assert_eq!(vm.to_bytes(), b"a = \"1\"\ncleanShutdown = \"FALSE\"\n");
+        vm.end_run();
+        assert_eq!(vm.to_bytes(), b"a = \"1\"\ncleanShutdown = \"TRUE\"\n");
     }
 
     #[test]

@@ -174,9 +174,10 @@ pub struct IdentityReport {
 }
 
 /// Takes out of a clone's configuration what belongs to the source alone, its identity excepted:
-/// suspended state, logs and the like, change tracking.
+/// suspended state, logs and the like, change tracking. It never ran: no run of its was cut off.
 pub fn leave_behind(config: &mut VmConfig) {
     config.forget_suspended();
+    config.end_run();
     config.dict_mut().remove_matching(|name| {
         LEFT_BEHIND.contains(&name)
             || name == "ctkenabled"
@@ -383,13 +384,14 @@ mod tests {
         let mut vm = config(
             "a = \"1\"\ncheckpoint.vmState = \"x.vmss\"\nuuid.action = \"create\"\n\
              vmxstats.filename = \"x\"\nscsi0:0.ctkEnabled = \"TRUE\"\n\
-             sched.swap.derivedName = \"/x\"\nmigrate.hostlog = \"./x.hlog\"\n",
+             sched.swap.derivedName = \"/x\"\nmigrate.hostlog = \"./x.hlog\"\n\
+             cleanShutdown = \"FALSE\"\n",
         );
         leave_behind(&mut vm);
         let text = String::from_utf8(vm.to_bytes()).unwrap();
         assert_eq!(
             text,
-            "a = \"1\"\ncheckpoint.vmState = \"\"\nvc.uuid = \"\"\npolicy.vm.mvmtid = \"\"\n"
+            "a = \"1\"\ncheckpoint.vmState = \"\"\ncleanShutdown = \"TRUE\"\nvc.uuid = \"\"\npolicy.vm.mvmtid = \"\"\n"
         );
     }
 }

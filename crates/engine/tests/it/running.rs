@@ -1,5 +1,8 @@
 //! VMs that run: paused, reset, told variables, asked for what is not there yet.
 
+use std::time::{Duration, Instant};
+
+use replix::clone::CloneKind;
 use replix::guest::GuestCall;
 use replix::power::{StartSpec, StopMode};
 use replix::snapshot::SnapshotRef;
@@ -7,7 +10,7 @@ use replix::vm::{PowerState, Variable, VariableKind};
 use replix::{Kind, Vm};
 use replix_testkit::folder;
 
-use crate::guests::{await_off, guest, said, skip, start, state, stop};
+use crate::guests::{PATIENCE, await_off, guest, pid_of, said, skip, start, state, stop};
 use crate::vms::*;
 
 /// A VM that is stopped in the end, whatever the test comes to.
@@ -105,6 +108,62 @@ fn reset_boots_again_also_when_paused() {
     vm.reset(StopMode::Hard).wait().unwrap();
     assert_eq!(state(&vm), PowerState::On);
     said(&vm, "boots=3 ");
+}
+
+/// What the configuration says of the VM's last run, as a client reads it.
+fn clean_shutdown(vm: &Vm) -> String {
+    let text = std::fs::read_to_string(vm.path()).unwrap();
+    let lines = || {
+        text.lines()
+            .filter(|line| line.starts_with("CleanShutdown"))
+    };
+    assert_eq!(lines().count(), 1, "{text}");
+    lines().next().unwrap().split('"').nth(1).unwrap().into()
+}
+
+#[test]
+fn configuration_says_whether_the_last_run_ended_in_order() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let lines = [("CleanShutdown", "true"), ("after", "1")];
+    let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &lines));
+    let before = std::fs::read_to_string(vm.path()).unwrap();
+    let process = |vm: &Vm| pid_of(vm).to_string();
+
+    let _stopped = start_paused(&vm);
+    assert_eq!(clean_shutdown(&vm), "FALSE");
+    stop(&vm);
+    assert_eq!(clean_shutdown(&vm), "TRUE");
+    let text = std::fs::read_to_string(vm.path()).unwrap();
+    for line in before.lines().filter(|line| !line.contains("Shutdown")) {
+        assert!(text.lines().any(|other| other == line), "{line}: {text}");
+    }
+
+    start_paused(&vm).0.suspend(StopMode::Hard).wait().unwrap();
+    assert_eq!(clean_shutdown(&vm), "TRUE");
+    start(&vm);
+    assert_eq!(clean_shutdown(&vm), "FALSE");
+    replix_testkit::peer("kill", ["-9", &process(&vm)]);
+    await_off(&vm);
+    assert_eq!(clean_shutdown(&vm), "FALSE");
+    let clone = clone(&vm, CloneKind::Full, library.path(), "clone");
+    assert_eq!(clean_shutdown(&clone), "TRUE");
+
+    // It ends by itself while another process works on the VM, which may be writing the file.
+    let _ending = start_paused(&vm);
+    let work = std::fs::File::open(vm.path().parent().unwrap()).unwrap();
+    work.lock().unwrap();
+    replix_testkit::peer("kill", ["-TERM", &process(&vm)]);
+    await_off(&vm);
+    assert_eq!(clean_shutdown(&vm), "FALSE");
+    drop(work);
+    let deadline = Instant::now() + PATIENCE;
+    while clean_shutdown(&vm) != "TRUE" {
+        assert!(Instant::now() < deadline, "nobody says how it ended");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
