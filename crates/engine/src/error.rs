@@ -79,6 +79,10 @@ pub enum Kind {
     SnapshotUnchanged,
     /// One disk hangs in two places of a VM.
     DiskTwice,
+    /// The configuration forbids snapshots.
+    SnapshotDisabled,
+    /// The VM has as many snapshots as its configuration allows.
+    SnapshotLimit,
 
     /// A disk file is damaged or is no disk.
     DiskInvalid,

@@ -78,6 +78,8 @@ fn status_of(kind: Kind) -> StatusCode {
         | Kind::SnapshotAmbiguous
         | Kind::SnapshotLocked
         | Kind::SnapshotUnchanged
+        | Kind::SnapshotDisabled
+        | Kind::SnapshotLimit
         | Kind::Template
         | Kind::ToolsNotRunning
         | Kind::GuestSession
@@ -139,6 +141,8 @@ mod tests {
         Kind::SnapshotBroken,
         Kind::SnapshotUnchanged,
         Kind::DiskTwice,
+        Kind::SnapshotDisabled,
+        Kind::SnapshotLimit,
         Kind::DiskInvalid,
         Kind::DiskUnsupported,
         Kind::DiskParent,

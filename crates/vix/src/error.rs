@@ -80,6 +80,8 @@ pub fn code_of(kind: Kind) -> u64 {
         Kind::SnapshotUnchanged => VIX_E_SNAPSHOT_NOCHANGE,
         // Told of clones and starts, too: no other code says what is wrong.
         Kind::DiskTwice => VIX_E_SNAPSHOT_DUPLICATEDDISK,
+        Kind::SnapshotDisabled => VIX_E_SNAPSHOT_CONFIG,
+        Kind::SnapshotLimit => VIX_E_SNAPSHOT_MAXSNAPSHOTS,
         Kind::DiskInvalid => VIX_E_DISK_INVALIDDISK,
         Kind::DiskUnsupported => VIX_E_DISK_NOTSUPPORTED,
         Kind::DiskParent => VIX_E_DISK_OPENPARENT,

@@ -23,9 +23,9 @@ pub(super) fn vmx(word: &Path) -> PathBuf {
     if !word.is_dir() {
         return word.to_path_buf();
     }
-    let named = std::path::absolute(word).ok().and_then(|folder| {
-        Some(word.join(vmx_name(folder.file_name()?)))
-    });
+    let named = std::path::absolute(word)
+        .ok()
+        .and_then(|folder| Some(word.join(vmx_name(folder.file_name()?))));
     if let Some(named) = named.filter(|path| path.is_file()) {
         return named;
     }

@@ -111,6 +111,8 @@ fn words_of(kind: Kind) -> Words {
         | Kind::SnapshotBroken
         | Kind::SnapshotUnchanged
         | Kind::DiskTwice
+        | Kind::SnapshotDisabled
+        | Kind::SnapshotLimit
         | Kind::DiskInvalid
         | Kind::DiskUnsupported
         | Kind::DiskParent

@@ -72,6 +72,9 @@ impl<'a> Source<'a> {
         if snapshot.is_none() && spec.kind == CloneKind::Linked && spec.base == Base::Reuse {
             snapshot = snapshot::unchanged_since(env, &source.claim, &source.vmsd);
         }
+        if snapshot.is_none() && spec.kind == CloneKind::Linked {
+            snapshot::require_allowed(&source.claim.vm, &source.vmsd)?;
+        }
         if let Some(entry) = snapshot {
             source.go_back_to(env, entry, spec)?;
         }

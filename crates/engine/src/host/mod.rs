@@ -97,7 +97,8 @@ pub trait Provider: Send + Sync {
     /// Takes a snapshot and returns it.
     ///
     /// # Errors
-    /// `VmRunning`, `FileLocked`, what is wrong with a disk, `NoSpace`.
+    /// `SnapshotDisabled` and `SnapshotLimit` where the configuration allows none, or no more; `VmRunning`,
+    /// `FileLocked`, what is wrong with a disk, `NoSpace`.
     fn create_snapshot(&self, vm: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot>;
 
     /// Puts a VM back to a snapshot, off. One that runs here loses its power first.

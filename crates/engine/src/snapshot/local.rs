@@ -29,6 +29,7 @@ pub(crate) fn list(env: &Env, vmx: &Path) -> Result<SnapshotTree> {
 /// wrong with a disk; `NoSpace`. Nothing is left then.
 pub(crate) fn create(env: &Env, vmx: &Path, new: &NewSnapshot, job: &Job) -> Result<Snapshot> {
     let mut claim = Claim::take(env, vmx, LockMode::Exclusive, job)?;
+    take::require_allowed(&claim.vm, &env.vmsd(&claim.vm)?)?;
     let is_on = matches!(claim.state.state, PowerState::On | PowerState::Paused);
     if is_on && new.with_memory {
         refuse_independent(&claim)?;

@@ -33,7 +33,7 @@ pub(crate) use {
     remains::{Remains, remains},
     remove::remove,
     revert::revert,
-    take::take,
+    take::{require_allowed, take},
     unfinished::clear as clear_unfinished,
 };
 

@@ -49,6 +49,31 @@ impl GuestMemory<'_> {
     }
 }
 
+/// Checks that the configuration of `vm` lets it have one more snapshot than `vmsd` lists.
+///
+/// # Errors
+/// `SnapshotDisabled`, `SnapshotLimit`.
+pub(crate) fn require_allowed(vm: &VmFolder, vmsd: &Vmsd) -> Result<()> {
+    let vmx = vm.vmx();
+    if vm.config.forbids_snapshots() {
+        let text = format!("{}: snapshot.disabled forbids snapshots", quoted(vmx));
+        let hint = "take that line out of the configuration if they are wanted";
+        return Err(Error::new(Kind::SnapshotDisabled, text).at(vmx).hint(hint));
+    }
+    let there = vmsd.snapshots().len();
+    match vm.config.max_snapshots() {
+        Some(most) if there >= most as usize => {
+            let text = format!(
+                "{} has {there} snapshots, and snapshot.maxSnapshots allows {most}",
+                quoted(vmx)
+            );
+            let hint = "remove one, or allow more in the configuration";
+            Err(Error::new(Kind::SnapshotLimit, text).at(vmx).hint(hint))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes a snapshot of the VM that `claim` holds alone and that is off, suspended, or has let go
 /// of its disks, with its guest's memory where that is given, and with the linked clones that are to stand on
 /// it: nothing sees it without them.

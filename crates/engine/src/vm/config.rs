@@ -188,6 +188,16 @@ impl VmConfig {
         self.dict.set_before("fileSearchPath", &path, "vc.uuid");
     }
 
+    /// Tells whether the VM is to have no snapshots.
+    pub fn forbids_snapshots(&self) -> bool {
+        self.dict.get_bool("snapshot.disabled") == Some(true)
+    }
+
+    /// Returns how many snapshots the VM may have, where that is limited.
+    pub fn max_snapshots(&self) -> Option<u32> {
+        self.dict.get_number("snapshot.maxSnapshots")
+    }
+
     /// Returns the name of the firmware's memory file, where one is written.
     pub fn nvram(&self) -> Option<String> {
         self.dict.get_filled("nvram")

@@ -48,6 +48,7 @@ mod sample_vms;
 mod samples;
 mod servant;
 mod shared_folders;
+mod snapshot_limits;
 mod snapshots;
 mod suspended;
 mod tools;
