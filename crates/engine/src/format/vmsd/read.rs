@@ -10,6 +10,7 @@ use crate::format::{Dictionary, Malformed, Paths, Place};
 /// gaps.
 pub(super) fn snapshots(dict: &Dictionary) -> Result<(Vec<SnapshotEntry>, bool), Malformed> {
     let count = count(dict)?;
+    refuse_uncounted(dict, count)?;
     let mut clones = clones(dict);
     let mut gaps = false;
     let mut found: Vec<SnapshotEntry> = Vec::new();
@@ -40,6 +41,26 @@ fn count(dict: &Dictionary) -> Result<u64, Malformed> {
             let what = format!("snapshot.numSnapshots is no number: {}", shown(&text));
             Malformed::new(Place::Whole, what)
         }),
+    }
+}
+
+/// Refuses snapshots that are described and not counted: another one would be written over them, and what they
+/// stand on be taken for nobody's.
+fn refuse_uncounted(dict: &Dictionary, count: u64) -> Result<(), Malformed> {
+    let uncounted = |name: &&str| {
+        let key = block_key(name).filter(|(_, rest)| rest.eq_ignore_ascii_case("uid"));
+        key.is_some_and(|(block, _)| block >= count) && dict.get_filled(name).is_some()
+    };
+    match dict.names().find(uncounted) {
+        None => Ok(()),
+        Some(name) => {
+            let name = shown(name);
+            let what = format!(
+                "snapshot.numSnapshots counts {count}, and {name} tells of another snapshot: \
+                 correct the number, or take that snapshot's lines out"
+            );
+            Err(Malformed::new(Place::Whole, what))
+        }
     }
 }
 

@@ -332,15 +332,19 @@ fn unknown_parent_makes_a_root() {
 }
 
 #[test]
-fn what_lies_beyond_the_count_is_stale() {
-    let mut vmsd = vmsd(
-        "snapshot.numSnapshots = \"1\"\nsnapshot0.uid = \"1\"\nsnapshot1.uid = \"9\"\n\
-         snapshot1.note = \"x\"\n",
-    );
+fn what_lies_beyond_the_count_is_stale_unless_it_is_a_snapshot() {
+    let text = "snapshot.numSnapshots = \"1\"\nsnapshot0.uid = \"1\"\nsnapshot1.note = \"x\"\n";
+    let mut vmsd = vmsd(&format!("{text}snapshot1.uid = \"\"\n"));
     assert_eq!(vmsd.snapshots().len(), 1);
     vmsd.add_snapshot(entry(2, Some(1))).unwrap();
     assert!(!vmsd.dict().contains("snapshot1.note"));
     same_when_read_again(&vmsd);
+    for block in [1, 7] {
+        let text = format!("{text}snapshot{block}.UID = \"9\"\n");
+        let error = Vmsd::parse(text.as_bytes(), LineEnd::Lf).unwrap_err();
+        let said = format!("counts 1, and \"snapshot{block}.uid\" tells of another");
+        assert!(error.to_string().to_lowercase().contains(&said), "{error}");
+    }
 }
 
 #[test]
