@@ -146,9 +146,7 @@ pub fn revert(env: &Env, name: &str) -> Result<()> {
 /// Suspends the VM that is there from the beginning.
 pub fn suspend(env: &Env) -> Result<()> {
     let mut vm = env.open(Path::new(BASE))?;
-    record_memory(env, &mut vm, MEMORY.into(), |vm, path| {
-        write_sample(env, vm, path)
-    })
+    record_memory(env, &mut vm, MEMORY, |vm, path| write_sample(env, vm, path))
 }
 
 /// The one with snapshots, and another one, `d`, that was taken while it was suspended.

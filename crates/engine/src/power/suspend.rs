@@ -26,7 +26,7 @@ pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
     let name = state::new_memory(&claim.vm.stem());
     // A VM that is suspended forgets that it was paused (VIX reference, `VixVM_Suspend`).
     let save = |vm: &VmFolder, path: &Path| halted.save(vm, path, false, job);
-    record(env, &mut claim.vm, name, save)?;
+    record(env, &mut claim.vm, &name, save)?;
     halted.end()
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
 pub(crate) fn record(
     env: &Env,
     vm: &mut VmFolder,
-    name: String,
+    name: &str,
     save: impl FnOnce(&VmFolder, &Path) -> Result<()>,
 ) -> Result<()> {
     for stray in state::stray_memories(&*env.store, vm) {
@@ -46,7 +46,7 @@ pub(crate) fn record(
     }
     let mut undo = Undo::new(env.store.clone());
     let dir = env.working_dir(vm)?;
-    let path = dir.join(&name);
+    let path = dir.join(name);
     undo.made_file(&path);
     undo.made_file(&state::ram_beside(&path));
     save(vm, &path)?;
