@@ -162,7 +162,14 @@ impl Library {
             crate::argument::options(options, VIX_VMOPEN_NORMAL)?;
             let has_password = password?;
             let vm = Vm::open(host, &path.path()?)?;
-            if vm.summary()?.encrypted {
+            let summary = match vm.provider().summary(&vm.path) {
+                // It was found, though its files are gone: it runs, and can be powered off.
+                Err(error) if error.kind() == Kind::VmNotFound => {
+                    return run.made(Object::Vm(Arc::new(vm)));
+                }
+                summary => summary?,
+            };
+            if summary.encrypted {
                 return Err(encrypted(has_password));
             }
             // It opens all the same: what is missing may come back.

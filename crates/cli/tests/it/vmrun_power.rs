@@ -20,6 +20,14 @@ fn is_listed(library: &Library, vmx: &str) -> bool {
     paths.lines().any(|line| line == format!("/vms/{vmx}"))
 }
 
+/// The process of a VM, as the first line of its log tells.
+fn log_pid(library: &Library, folder: &str) -> String {
+    let log = fs::read_to_string(library.path(folder).join("vmware.log")).unwrap();
+    let first = log.lines().next().unwrap();
+    let told = first.split(" pid=").nth(1).unwrap();
+    told.split(' ').next().unwrap().into()
+}
+
 #[test]
 fn vm_runs_until_it_is_stopped() {
     let Some(library) = startable() else { return };
@@ -28,15 +36,7 @@ fn vm_runs_until_it_is_stopped() {
     assert!(!is_listed(&library, vmx));
     let running = Running::start(&library, vmx);
     assert!(is_listed(&library, vmx));
-    let log = fs::read_to_string(library.path("base/vmware.log")).unwrap();
-    let first = log.lines().next().unwrap();
-    let pid = first
-        .split(" pid=")
-        .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap();
+    let pid = &log_pid(&library, "base");
     assert!(Path::new("/proc").join(pid).exists());
     let (_, info) = library.json(&["info", "base"]);
     assert_eq!(info["state"], "on");
@@ -47,6 +47,58 @@ fn vm_runs_until_it_is_stopped() {
     let left = changes(&before, &library.tree());
     // It says that this run ended in order.
     assert_eq!(left, ["base/base.vmx: changed", "base/vmware.log: new"]);
+}
+
+#[test]
+fn vm_whose_folder_is_gone_can_be_stopped() {
+    let Some(library) = startable() else { return };
+    let vmx = "gone/gone.vmx";
+    let make = || library.silent(&["clone", "base/base.vmx", vmx, "full"]);
+    make();
+    let _running = Running::start(&library, vmx);
+    let process = log_pid(&library, "gone");
+    fs::remove_dir_all(library.path("gone")).unwrap();
+    assert!(is_listed(&library, vmx));
+    let lines = [
+        library.refused(&["stop", vmx, "soft"]),
+        library.refused(&["deleteVM", vmx]),
+        library.refused(&["start", vmx]),
+        library
+            .run(library.program(Program::Replix).args(["stop", vmx]))
+            .to_string(),
+    ];
+    insta::assert_snapshot!(lines.concat(), @r#"
+    Error: Cannot open VM: /vms/gone/gone.vmx, The virtual machine cannot be found
+    Error: The virtual machine should not be powered on. It is already running. Cause: the VM at "/vms/gone/gone.vmx" lost its files while it ran (its machine still runs, and a hard stop ends it)
+    Error: Cannot open VM: /vms/gone/gone.vmx, The virtual machine cannot be found
+    --- stderr
+    error: "/vms/gone/gone.vmx": there is no virtual machine here
+    hint: its machine still runs, and a hard stop ends it
+    --- exit 1
+    "#);
+    library.silent(&["stop", vmx, "hard"]);
+    assert!(!is_listed(&library, vmx));
+    assert!(!Path::new("/proc").join(process).exists());
+    library.refused(&["stop", vmx, "hard"]);
+
+    // Nor is the machine forgotten for another VM that lies there since.
+    make();
+    library.silent(&["start", vmx]);
+    fs::remove_dir_all(library.path("gone")).unwrap();
+    make();
+    insta::assert_snapshot!(library.refused(&["start", vmx]), @r#"Error: The virtual machine should not be powered on. It is already running. Cause: the VM at "/vms/gone/gone.vmx" lost its files while it ran (its machine still runs, and a hard stop ends it)"#);
+    library.silent(&["stop", vmx, "hard"]);
+    library.silent(&["start", vmx]);
+    let link = library.path("link");
+    std::os::unix::fs::symlink(library.path("."), &link).unwrap();
+    fs::remove_dir_all(library.path("gone")).unwrap();
+    let mut call = library.program(Program::Replix);
+    call.args(["stop", "--hard", "link/gone/gone.vmx"]);
+    insta::assert_snapshot!(library.run(&mut call), @r#"
+    "/vms/gone/gone.vmx" is off
+    --- exit 0
+    "#);
+    assert!(!is_listed(&library, vmx));
 }
 
 #[test]

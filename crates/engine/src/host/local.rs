@@ -53,7 +53,10 @@ impl Machine {
 
 impl Provider for Machine {
     fn open(&self, path: &Path) -> Result<PathBuf> {
-        Ok(self.env.open(path)?.vmx().to_path_buf())
+        match self.env.open(path) {
+            Ok(vm) => Ok(vm.vmx().to_path_buf()),
+            Err(error) => power::orphaned(&self.env, path).ok_or(error),
+        }
     }
 
     fn info(&self, vm: &Path) -> Result<VmInfo> {
@@ -135,6 +138,9 @@ impl Provider for Machine {
     }
 
     fn delete(&self, vm: &Path, spec: DeleteSpec, job: &Job) -> Result<()> {
+        if let Some(path) = power::orphaned(&self.env, vm) {
+            return Err(power::runs_on(&path));
+        }
         let path = self.open(vm)?;
         clone::delete(&self.env, &path, spec, job)?;
         if let Err(error) = inventory::remove(&self.env, &path) {

@@ -27,7 +27,8 @@ use crate::vm::{DeviceCall, PowerState, Variable, VmInfo, VmSummary};
 ///
 /// Every call sees the VM as it is now. Calls block; those that may take long take a [`Job`].
 pub trait Provider: Send + Sync {
-    /// Checks that `path` is a VM that can be opened, and returns its resolved, absolute path.
+    /// Checks that `path` is a VM that can be opened, and returns its resolved, absolute path. One that
+    /// runs is found where its files are gone, too: it can be powered off hard.
     ///
     /// # Errors
     /// `VmNotFound`, `BadConfig`.

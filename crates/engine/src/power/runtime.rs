@@ -35,6 +35,9 @@ const KNOWN_TYPES: [&str; 6] = [
     "seSparse",
 ];
 
+/// What is left to do with a machine whose VM is gone.
+pub(super) const END_ORPHAN: &str = "its machine still runs, and a hard stop ends it";
+
 /// What the descriptor of a link is called in its folder.
 const DESCRIPTOR: &str = "disk.vmdk";
 
@@ -326,6 +329,32 @@ pub(crate) fn running(env: &Env) -> Result<Vec<PathBuf>> {
         .collect();
     paths.sort();
     Ok(paths)
+}
+
+/// Returns the machine that still runs of a VM whose configuration is gone, with or without its folder.
+pub(super) fn orphan(env: &Env, path: &Path) -> Option<Record> {
+    let store = &*env.store;
+    if store.exists(path) {
+        return None;
+    }
+    let path = std::path::absolute(path).ok()?;
+    // What is gone was no link when it ran, and what is not gone may be one.
+    let standing = path.ancestors().find(|above| store.exists(above))?;
+    let gone = path.strip_prefix(standing).ok()?;
+    let vmx = store.canonical(standing).ok()?.join(gone);
+    let record = Runtime::of(&vmx).record(store)?;
+    (record.vmx == vmx).then_some(record)
+}
+
+/// Returns where the configuration was of a VM that still runs though it is gone.
+pub(crate) fn orphaned(env: &Env, path: &Path) -> Option<PathBuf> {
+    orphan(env, path).map(|record| record.vmx)
+}
+
+/// Says that a VM's machine runs on without its files.
+pub(crate) fn runs_on(vmx: &Path) -> Error {
+    let text = format!("the VM at {} lost its files while it ran", quoted(vmx));
+    Error::new(Kind::VmRunning, text).at(vmx).hint(END_ORPHAN)
 }
 
 /// Returns the machine of a VM that runs here.

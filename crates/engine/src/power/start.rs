@@ -22,7 +22,7 @@ use super::feed::Feed;
 use super::machine::{FIRST_TAP, Machine, Parts};
 use super::media;
 use super::qmp::Control;
-use super::runtime::{Record, Runtime, forget, running};
+use super::runtime::{Record, Runtime, forget, running, runs_on};
 use super::saved::{self, Saved};
 use super::shares::{self, Shares};
 use super::stop::{POLL, await_end, cut};
@@ -236,11 +236,20 @@ fn require_startable(env: &Env, claim: &Claim) -> Result<Option<Saved>> {
     };
     let Some(saved) = saved else {
         claim.require_off()?;
+        require_no_orphan(env, &claim.vm)?;
         return Ok(None);
     };
     claim.require_plain()?;
+    require_no_orphan(env, &claim.vm)?;
     saved.require_fit(env, &claim.vm, Choice::of(&env.settings).word())?;
     Ok(Some(saved))
+}
+
+/// Refuses to start a VM in whose place another one lay whose machine still runs: nobody would find that
+/// one again.
+fn require_no_orphan(env: &Env, vm: &VmFolder) -> Result<()> {
+    let record = Runtime::of(vm.vmx()).record(&*env.store);
+    record.map_or(Ok(()), |record| Err(runs_on(&record.vmx)))
 }
 
 /// Lets a machine that waits for its memory go on with it.

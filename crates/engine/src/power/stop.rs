@@ -11,7 +11,7 @@ use qapi::qga::GuestShutdownMode;
 use super::StopMode;
 use super::agent::Channel;
 use super::qmp::Control;
-use super::runtime::{Record, Runtime, forget, require_running};
+use super::runtime::{END_ORPHAN, Record, Runtime, forget, orphan, require_running};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
 use crate::store::Store;
@@ -29,14 +29,19 @@ const SOCKET: Duration = Duration::from_secs(2);
 /// How often we look whether a machine is there, or gone: most are within a few hundredths of a second.
 pub(super) const POLL: Duration = Duration::from_millis(1);
 
-/// Powers the VM at `vmx` off.
+/// Powers the VM at `vmx` off. Where its files were removed while it ran, a hard stop ends what is left of
+/// it, its machine.
 ///
 /// # Errors
 /// `VmNotRunning`; `ToolsNotRunning` where the guest reacts neither to its agent nor to its power
 /// button.
 pub(crate) fn stop(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<()> {
     let store = &*env.store;
-    let vm = env.open(vmx)?;
+    let vm = match (env.open(vmx), orphan(env, vmx)) {
+        (Err(_), Some(record)) if mode == StopMode::Hard => return cut(store, &record),
+        (Err(error), Some(_)) => return Err(error.hint(END_ORPHAN)),
+        (opened, _) => opened?,
+    };
     let record = require_running(env, &vm)?;
     if mode == StopMode::Soft && !ask_guest(env, &record, job)? {
         let text = format!(

@@ -37,6 +37,23 @@ static void running_vm_stays(VixHandle host, char **args)
     Vix_ReleaseHandle(vm);
 }
 
+/* The second argument: its folder, which goes while it runs. */
+static void vm_without_files_is_stopped(VixHandle host, char **args)
+{
+    VixHandle vm = open_vm(host, args[0]);
+    char command[4096];
+    char *none = NULL;
+    CHECK_JOB(starting(vm), VIX_OK);
+    Vix_ReleaseHandle(vm);
+    CHECK(snprintf(command, sizeof(command), "rm -r '%s'", args[1]) < (int)sizeof(command));
+    CHECK(system(command) == 0);
+    vm = open_vm(host, args[0]);
+    refuses(vm, VIX_E_VM_IS_RUNNING, &none);
+    CHECK_JOB(stopping(vm), VIX_OK);
+    CHECK_JOB(stopping(vm), VIX_E_VM_NOT_FOUND);
+    Vix_ReleaseHandle(vm);
+}
+
 /* All other arguments: words that are said by the job though it works. */
 static void delete_vm(VixHandle host, char **args)
 {
@@ -125,6 +142,7 @@ static void template_starts_with_a_warning(VixHandle host, char **args)
 static const Test TESTS[] = {
     {"parent_is_busy", parent_is_busy},
     {"running_vm_stays", running_vm_stays},
+    {"vm_without_files_is_stopped", vm_without_files_is_stopped},
     {"delete", delete_vm},
     {"disks_stay_without_the_option", disks_stay_without_the_option},
     {"snapshot_with_clones_is_locked", snapshot_with_clones_is_locked},

@@ -169,6 +169,14 @@ fn running_vm_stays() {
 }
 
 #[test]
+fn vm_without_files_is_stopped() {
+    let program = Program::new("delete");
+    let vm = base(&program.vms());
+    program.run("vm_without_files_is_stopped", &[&vm.vmx, &vm.dir]);
+    assert!(!vm.dir.exists());
+}
+
+#[test]
 fn suspended_vm_goes() {
     let program = Program::new("delete");
     let vm = base(&program.vms());
