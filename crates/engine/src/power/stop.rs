@@ -20,6 +20,9 @@ use crate::vm::{Env, lock};
 /// A guest that reacts to its power button is off by then.
 const SOFT: Duration = Duration::from_secs(60);
 
+/// How often a guest is asked that does not answer.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// A machine that is told to end is gone by then, and so is what it held.
 const HARD: Duration = Duration::from_secs(10);
 
@@ -43,11 +46,10 @@ pub(crate) fn stop(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<(
         (opened, _) => opened?,
     };
     let record = require_running(env, &vm)?;
-    if mode == StopMode::Soft && !ask_guest(env, &record, job)? {
-        let text = format!(
-            "the guest of {} has no agent, and does not react to its power button",
-            quoted(vm.vmx())
-        );
+    if mode == StopMode::Soft
+        && let Some(why) = ask_guest(env, &record, job)?
+    {
+        let text = format!("the guest of {} {why}", quoted(vm.vmx()));
         let hint = "stop it hard, which cuts the power";
         return Err(Error::new(Kind::ToolsNotRunning, text)
             .at(vm.vmx())
@@ -56,22 +58,38 @@ pub(crate) fn stop(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<(
     cut(store, &record)
 }
 
-/// Has the guest shut down, by its agent or else by its power button, and tells whether the machine
-/// went off. A guest that is paused is not asked: it would go off when it is unpaused, long after we
-/// gave up.
-fn ask_guest(env: &Env, record: &Record, job: &Job) -> Result<bool> {
-    let mut control = Control::connect(&Runtime::of(&record.vmx).socket())?;
-    if control.is_paused()? {
-        return Ok(false);
+/// Has the guest shut down, by its agent or else by its power button; returns why the machine did not go
+/// off, if so. A guest that boots has no agent yet, and may miss its button: both are tried again. One that
+/// is paused is not asked: it would go off when it is unpaused, long after we gave up.
+fn ask_guest(env: &Env, record: &Record, job: &Job) -> Result<Option<&'static str>> {
+    // The socket serves one client at a time: it is let go of after each question.
+    let machine = || Control::connect(&Runtime::of(&record.vmx).socket());
+    if machine()?.is_paused()? {
+        return Ok(Some("is paused, and cannot shut down"));
     }
-    // The socket serves one client at a time.
-    drop(control);
     let agent = Channel::of(env, record.clone(), job);
-    if agent.shut_down(GuestShutdownMode::Powerdown).is_err() && record.is_alive() {
+    let deadline = Instant::now() + SOFT;
+    let mut heard = false;
+    loop {
+        heard = heard || agent.shut_down(GuestShutdownMode::Powerdown).is_ok();
         job.check()?;
-        Control::connect(&Runtime::of(&record.vmx).socket())?.press_power()?;
+        if !heard && let Err(error) = machine().and_then(|mut machine| machine.press_power()) {
+            // It hangs up before it is gone.
+            let ended = await_end(record, AGAIN, job)?;
+            return if ended { Ok(None) } else { Err(error) };
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let pause = if heard { left } else { left.min(AGAIN) };
+        if await_end(record, pause, job)? {
+            return Ok(None);
+        }
+        if Instant::now() >= deadline {
+            return Ok(Some(match heard {
+                true => "was told to shut down by its agent, and does not end",
+                false => "has no agent, and does not react to its power button",
+            }));
+        }
     }
-    await_end(record, SOFT, job)
 }
 
 /// Ends a machine and waits until nothing of it is left.

@@ -77,4 +77,9 @@ fn agent_reboots_and_shuts_down_its_guest() {
     wait_for_tools(&vm);
     vm.power_off(StopMode::Soft).wait().unwrap();
     await_off(&vm);
+
+    // Its agent is asked again until it is there.
+    start(&vm);
+    vm.power_off(StopMode::Soft).wait().unwrap();
+    await_off(&vm);
 }
