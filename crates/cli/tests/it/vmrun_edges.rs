@@ -188,6 +188,9 @@ fn guest_with_an_agent_is_asked() {
     let _running = Running::start(&subject.0, VMX);
     for edge in edges().iter().filter(|edge| edge.needs_tools) {
         await_tools(&subject.0, VMX);
+        if edge.from == "paused" {
+            subject.0.silent(&["pause", VMX]);
+        }
         assert_eq!(edge.by_vmrun, Some(("OK", edge.to)));
         subject.0.silent(&words(edge.operation));
         assert_eq!(subject.state(), edge.to, "{edge:?}");

@@ -222,9 +222,7 @@ impl<'a> Channel<'a> {
 
     /// Takes our turn at the socket, which serves one client at a time, and finds the agent there.
     fn greet(&self) -> Result<Line> {
-        if !self.is_open_in_guest()? {
-            return Err(self.absent());
-        }
+        self.require_open()?;
         let dir = self.runtime.turn();
         let turn = VmLock::acquire(
             self.store,
@@ -245,6 +243,17 @@ impl<'a> Channel<'a> {
                 .unwrap_or_else(|| self.record.explain(self.absent()))
         })?;
         Ok(line)
+    }
+
+    /// Demands that a program of the guest has the port open: none that is paused need execute for that.
+    ///
+    /// # Errors
+    /// `ToolsNotRunning`, `VmNotRunning`.
+    pub(super) fn require_open(&self) -> Result<()> {
+        match self.is_open_in_guest()? {
+            true => Ok(()),
+            false => Err(self.absent()),
+        }
     }
 
     /// Whether a program of the guest has the port open. QEMU knows, so nobody need wait to learn it.

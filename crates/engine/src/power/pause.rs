@@ -48,10 +48,20 @@ pub(crate) fn reset(env: &Env, vmx: &Path, mode: StopMode, job: &Job) -> Result<
     held.go_on()
 }
 
-/// Has the agent in the guest reboot it; returns once the guest has gone down.
+/// Has the agent in the guest reboot it; returns once the guest has gone down. One that is paused runs again
+/// for that, unless it cannot be asked.
 fn reboot(env: &Env, vm: &VmFolder, job: &Job) -> Result<()> {
     let agent = Channel::of(env, require_running(env, vm)?, job);
-    agent.shut_down(GuestShutdownMode::Reboot)?;
+    agent.require_open()?;
+    let was_paused = resume(&Held::take(env, vm, job)?)?;
+    agent
+        .shut_down(GuestShutdownMode::Reboot)
+        .inspect_err(|_| {
+            if was_paused {
+                // The error that brought us here is the one that matters.
+                let _ = pause(env, vm.vmx(), &Job::new());
+            }
+        })?;
     let deadline = Instant::now() + GOING_DOWN;
     while agent.answers()? {
         if Instant::now() >= deadline {
@@ -64,4 +74,11 @@ fn reboot(env: &Env, vm: &VmFolder, job: &Job) -> Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// Lets a guest execute, and tells whether it did not.
+fn resume(held: &Held) -> Result<bool> {
+    let was_paused = !held.ask(Control::is_running)?;
+    held.go_on()?;
+    Ok(was_paused)
 }

@@ -246,6 +246,9 @@ fn guest_with_an_agent_is_asked() {
     assert!(rows.len() > 1);
     for edge in rows {
         wait_for_tools(vm);
+        if edge.from == "paused" {
+            vm.pause().wait().unwrap();
+        }
         assert_eq!(edge.result, "OK");
         match edge.operation {
             "reset-soft" => vm.reset(StopMode::Soft).wait().unwrap(),
