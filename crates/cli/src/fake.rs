@@ -133,6 +133,7 @@ impl Provider for Fake {
             cpus: info.cpus,
             read_only: info.read_only,
             encrypted: info.encrypted,
+            has_agent: false,
         })
     }
 

@@ -27,7 +27,8 @@ pub(super) fn install(call: &Call) -> Answer {
     Ok(Lines::default())
 }
 
-/// Prints whether the guest's agent runs: `running`, or `unknown`.
+/// Prints whether the guest's agent runs: `running`; `installed` where it is known to be there and does not
+/// answer, as in a guest that boots; or `unknown`.
 pub(super) fn check(call: &Call) -> Answer {
     let vm = call.open()?;
     if matches!(vm.state()?, PowerState::Off | PowerState::Suspended) {
@@ -37,7 +38,10 @@ pub(super) fn check(call: &Call) -> Answer {
     match call.guest_as(None, wait) {
         Ok(_) => Ok(Lines::of("running")),
         Err(Failure::Engine(error)) => match error.kind() {
-            Kind::ToolsNotRunning | Kind::Timeout => Ok(Lines::of("unknown")),
+            Kind::ToolsNotRunning | Kind::Timeout => {
+                let known = call.host()?.provider().summary(vm.path())?.has_agent;
+                Ok(Lines::of(if known { "installed" } else { "unknown" }))
+            }
             _ => Err(Failure::Engine(error)),
         },
         Err(failure) => Err(failure),

@@ -195,4 +195,8 @@ fn guest_with_an_agent_is_asked() {
         subject.0.silent(&words(edge.operation));
         assert_eq!(subject.state(), edge.to, "{edge:?}");
     }
+    // It has had an agent since, which is not there yet.
+    subject.0.silent(&["start", VMX, "nogui"]);
+    let tools = subject.0.vmrun(&["checkToolsState", VMX]);
+    assert_eq!(tools.out, "installed\n");
 }

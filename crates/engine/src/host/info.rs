@@ -106,6 +106,7 @@ pub(super) fn summary(env: &Env, vmx: &Path) -> Result<VmSummary> {
         cpus: vm.config.cpus(),
         read_only: !env.is_writable(&vm),
         encrypted: vm.config.encryption().is_some(),
+        has_agent: power::knows_agent(env, &vm),
     })
 }
 

@@ -242,6 +242,7 @@ impl<'a> Channel<'a> {
                 .err()
                 .unwrap_or_else(|| self.record.explain(self.absent()))
         })?;
+        self.runtime.note_agent(self.store);
         Ok(line)
     }
 

@@ -76,7 +76,7 @@ pub(crate) use {
     pause::{pause, reset, unpause},
     plug::connect,
     preview::preview,
-    runtime::{orphaned, running, runs_on, state},
+    runtime::{knows_agent, orphaned, running, runs_on, state},
     saved::{Saved, rebase, suspended_memory},
     screen::capture_screen,
     shares::{WINDOWS, mount_shares, sync_shares},

@@ -132,6 +132,24 @@ impl Runtime {
         self.sockets().join(device)
     }
 
+    /// The file that says that the guest's agent has answered; the keeper looks for it.
+    fn answered(&self) -> PathBuf {
+        self.dir.join("answered")
+    }
+
+    /// Remembers that the guest's agent has answered.
+    pub(super) fn note_agent(&self, store: &dyn Store) {
+        if !store.exists(&self.answered()) {
+            // What is not noted is seen again.
+            let _ = store.create(&self.answered());
+        }
+    }
+
+    /// Tells whether the guest's agent has answered since the machine was started.
+    pub(super) fn knows_agent(&self, store: &dyn Store) -> bool {
+        store.exists(&self.answered())
+    }
+
     /// The folder whose lock says whose turn it is to speak to the agent in the guest.
     pub(super) fn turn(&self) -> PathBuf {
         self.dir.join("turn")
@@ -369,6 +387,12 @@ pub(super) fn require_running(env: &Env, vm: &VmFolder) -> Result<Record> {
     let text = format!("{} cannot be reached", quoted(vm.vmx()));
     let hint = "it is being started or ended, or another user runs it";
     Err(Error::new(Kind::VmNotRunning, text).at(vm.vmx()).hint(hint))
+}
+
+/// Tells whether the guest of a VM is known to have its agent: it answered in this run, or an earlier one
+/// that ended in order.
+pub(crate) fn knows_agent(env: &Env, vm: &VmFolder) -> bool {
+    vm.config.knows_agent() || Runtime::of(vm.vmx()).knows_agent(&*env.store)
 }
 
 /// Returns the power state of a VM: what its files say, and whether a running one is paused.

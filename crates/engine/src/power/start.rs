@@ -85,7 +85,7 @@ const LOG_LIMIT: u64 = 1 << 20;
 /// still ours. From 5 on, the descriptors are QEMU's alone: a tap goes with the last who has it. A shell
 /// closes those of one digit. The log tells of an end that was no power off: above 128 it is a signal.
 ///
-/// After any other end the configuration says so. It is not written while another process changes it: that
+/// After any other end the configuration says so, and whether the guest's agent has answered. It is not written while another process changes it: that
 /// is waited for once nothing is held any more, and the VM may run again by then.
 const KEEPER: &str = r#"
 exec 3<&0 0</dev/null
@@ -94,12 +94,14 @@ log=$1 run=$2 lock=$3 vmx=$4 new=$5
 shift 5
 dir=${vmx%/*}
 said='^[[:blank:]]*cleanShutdown[[:blank:]]*='
+note='s/[^=]*=[^"]*"[^"]*"/replix.agent = "TRUE"/'
 say_clean() (
     export LC_ALL=C
     flock -s "$@" 3 || exit
     [ "$1" = -n ] || [ ! -e "$lock" ] || exit 0
     grep -qi "$said.*FALSE" "$vmx" || exit 0
-    cp -p "$vmx" "$new" && sed "/$said/I s/FALSE/TRUE/I" "$vmx" >"$new" && sync "$new" &&
+    [ -n "$answered" ] && ! grep -qi '^[[:blank:]]*replix\.agent[[:blank:]]*=' "$vmx" || note=d
+    cp -p "$vmx" "$new" && sed "/$said/I { s/FALSE/TRUE/I; p; $note; }" "$vmx" >"$new" && sync "$new" &&
         mv -f "$new" "$vmx" && sync "$dir" || rm -f "$new"
 ) 3<"$dir"
 ( exec 4<&-; read -r go <&3 && exec "$@" 3<&- ) >>"$log" 2>&1 &
@@ -111,6 +113,7 @@ exec 4<&-
 trap '' HUP INT TERM
 wait "$pid"
 status=$?
+answered=$(ls "$run/answered")
 case $status in
     0) say_clean -n && status=said ;;
     *) echo "$(date +%s) In(05) vmx QEMU ended with status $status" >>"$log" ;;

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::halted::{Halted, require_savable};
-use super::runtime::require_running;
+use super::runtime::{knows_agent, require_running};
 use crate::error::Result;
 use crate::job::Job;
 use crate::store::{LockMode, Undo};
@@ -26,6 +26,9 @@ pub(crate) fn suspend(env: &Env, vmx: &Path, job: &Job) -> Result<()> {
     let name = state::new_memory(&claim.vm.stem());
     // A VM that is suspended forgets that it was paused (VIX reference, `VixVM_Suspend`).
     let save = |vm: &VmFolder, path: &Path| halted.save(vm, path, false, job);
+    if knows_agent(env, &claim.vm) {
+        claim.vm.config.note_agent();
+    }
     record(env, &mut claim.vm, &name, save)?;
     halted.end()
 }

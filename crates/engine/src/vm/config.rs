@@ -13,6 +13,9 @@ const ODD_LINES_SHOWN: usize = 3;
 /// machine knows it by this name (`power::start`).
 const CLEAN_SHUTDOWN: &str = "cleanShutdown";
 
+/// Whether the guest's agent answered in one of the VM's runs; our own word. The keeper adds it (`power::start`).
+const AGENT: &str = "replix.agent";
+
 /// What the guest boots with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
@@ -242,6 +245,16 @@ impl VmConfig {
     /// Says that the VM's last run ended in order, where runs are told of.
     pub fn end_run(&mut self) {
         self.dict.set_existing(CLEAN_SHUTDOWN, "TRUE");
+    }
+
+    /// Tells whether the guest's agent answered in an earlier run: it is installed.
+    pub fn knows_agent(&self) -> bool {
+        self.flag(AGENT, false)
+    }
+
+    /// Says that the guest has an agent.
+    pub fn note_agent(&mut self) {
+        self.dict.set(AGENT, "TRUE");
     }
 
     /// Plugs another file into the disk slot at `node`.

@@ -119,6 +119,9 @@ pub struct VmSummary {
     pub read_only: bool,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// Whether the guest is known to have its agent, which answered in this run or an earlier one.
+    #[serde(default)]
+    pub has_agent: bool,
 }
 
 /// What a VM is: everything that can be said without starting it.

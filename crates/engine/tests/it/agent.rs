@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use replix::clone::CloneKind;
 use replix::guest::{GuestAnswer, GuestCall};
 use replix::power::StopMode;
 use replix::{Kind, Vm};
@@ -28,6 +29,10 @@ fn has_tools(vm: &Vm) -> GuestAnswer {
     vm.guest(None, GuestCall::CheckTools).wait().unwrap()
 }
 
+fn knows_agent(vm: &Vm) -> bool {
+    host().provider().summary(vm.path()).unwrap().has_agent
+}
+
 #[test]
 fn agent_is_waited_for_and_asked() {
     let Some(image) = skip("guest.vmdk") else {
@@ -45,6 +50,7 @@ fn agent_is_waited_for_and_asked() {
 
     wait_for_tools(&vm);
     assert_eq!(has_tools(&vm), GuestAnswer::Exists(true));
+    assert!(knows_agent(&vm));
     let text = said(&vm, "guest-ip eth0 ");
     let told = text.split("guest-ip eth0 ").nth(1).unwrap();
     let told = told.lines().next().unwrap().trim();
@@ -69,6 +75,7 @@ fn agent_reboots_and_shuts_down_its_guest() {
     let vm = open(&guest(library.path(), "base", &image, "scsi0:0", &[]));
     start(&vm);
     let _stopped = Stopped(vm.clone());
+    assert!(!knows_agent(&vm));
     let early = vm.reset(StopMode::Soft).wait().unwrap_err();
     assert_eq!(early.kind(), Kind::ToolsNotRunning);
     wait_for_tools(&vm);
@@ -77,9 +84,21 @@ fn agent_reboots_and_shuts_down_its_guest() {
     wait_for_tools(&vm);
     vm.power_off(StopMode::Soft).wait().unwrap();
     await_off(&vm);
+    let text = std::fs::read_to_string(vm.path()).unwrap();
+    assert_eq!(
+        text.matches("replix.agent = \"TRUE\"\n").count(),
+        1,
+        "{text}"
+    );
+    assert_eq!(text.matches("cleanShutdown = \"TRUE\"\n").count(), 1);
+    let clone = clone(&vm, CloneKind::Linked, library.path(), "web");
+    assert!(knows_agent(&clone));
 
     // Its agent is asked again until it is there.
+    let text = std::fs::read_to_string(vm.path()).unwrap();
     start(&vm);
     vm.power_off(StopMode::Soft).wait().unwrap();
     await_off(&vm);
+    let again = std::fs::read_to_string(vm.path()).unwrap();
+    assert_eq!(text, again);
 }
