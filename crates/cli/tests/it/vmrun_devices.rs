@@ -224,6 +224,58 @@ fn devices_are_plugged_and_pulled() {
     "#);
 }
 
+/// A floppy disk of 1.44 MB as Packer makes it: as much of it as tells what it is.
+fn floppy() -> Vec<u8> {
+    let mut image = vec![0; 1_474_560];
+    image[..3].copy_from_slice(&[0xeb, 0x3c, 0x90]);
+    image[11..24].copy_from_slice(&[0, 2, 1, 1, 0, 2, 0, 2, 0x40, 0x0b, 0xf8, 12, 0]);
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    image
+}
+
+#[test]
+fn floppy_from_elsewhere_is_read_if_it_is_one() {
+    let Some(library) = startable() else { return };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let [disk, text] = ["packer123", "text"].map(|name| elsewhere.path().join(name));
+    fs::write(&disk, floppy()).unwrap();
+    fs::write(&text, vec![b'x'; 1_474_560]).unwrap();
+    let lines = [
+        ("floppy0.fileType", "file"),
+        ("floppy0.fileName", disk.to_str().unwrap()),
+        ("floppy1.fileType", "file"),
+        ("floppy1.fileName", text.to_str().unwrap()),
+    ];
+    library.with_lines("web", &lines);
+    let vmx = "web/web.vmx";
+    let running = Running::start(&library, vmx);
+    let log = fs::read_to_string(library.path("web/vmware.log")).unwrap();
+    let (_, from_pid) = log.split_once(" pid=").unwrap();
+    let process = format!("/proc/{}", from_pid.split(' ').next().unwrap());
+    let open = fs::read_dir(format!("{process}/fd")).unwrap().flatten();
+    let mut open = open.map(|fd| (fd.file_name(), fs::read_link(fd.path()).unwrap_or_default()));
+    let (fd, _) = open.find(|(_, target)| *target == disk).unwrap();
+    let fd = format!("{process}/fdinfo/{}", fd.display());
+    let flags = fs::read_to_string(fd).unwrap();
+    let flags = flags.lines().find(|line| line.starts_with("flags:"));
+    assert!(flags.unwrap().ends_with('0'), "{flags:?}");
+    drop(running);
+    let told = [
+        format!("floppy0 is write-protected: {disk:?} lies outside the folder of its VM"),
+        format!(
+            "floppy1 will be empty: {text:?} lies outside the folder of its VM: if that is right, allow the folder "
+        ),
+    ];
+    assert!(told.iter().all(|told| log.contains(told)), "{log}");
+    let _running = Running::watch(&library, vmx);
+    let started = library.replix(&["start", vmx]);
+    assert_eq!(started.code, Some(0), "{started}");
+    assert!(
+        told.iter().all(|told| started.err.contains(told)),
+        "{started}"
+    );
+}
+
 #[test]
 fn port_forwardings_belong_to_a_network() {
     let library = Library::new();

@@ -2,6 +2,7 @@
 
 pub mod charset;
 pub mod dict;
+pub mod floppy;
 pub mod nvram;
 pub mod paths;
 pub mod vmdk;

@@ -1,13 +1,14 @@
 //! Which files outside of its disks a VM is started with: CD and floppy images, outputs of ports.
 //!
-//! A configuration may come from a stranger: a CD image must be one, and nothing is written outside
-//! of the VM's folder and the places that the user allowed (docs/adr/0004).
+//! A configuration may come from a stranger: an image that lies elsewhere must be one, and nothing is
+//! written outside of the VM's folder and the places that the user allowed (docs/adr/0004).
 
 use std::path::{Path, PathBuf};
 
 use super::machine::{Image, Wire};
 use super::runtime::Runtime;
 use crate::error::{Kind, Result, quoted};
+use crate::format::floppy;
 use crate::store::{Access, Store, folder_of};
 use crate::vm::{Env, Port, PortEnd, VmFolder, files};
 
@@ -25,10 +26,22 @@ pub(super) fn drives(env: &Env, vm: &VmFolder, remarks: &mut Vec<String>) -> Vec
     for drive in drives {
         let wanted = drive.image.filter(|_| drive.start_connected);
         let path = wanted.and_then(|name| match image(env, vm, &name, drive.node.is_some()) {
-            Ok(path) => Some(path),
+            Ok(path) => {
+                if drive.node.is_none() && !env.is_own_place(vm, &path) {
+                    remarks.push(format!(
+                        "{} is write-protected: {} lies outside the folder of its VM",
+                        drive.device,
+                        quoted(&path)
+                    ));
+                }
+                Some(path)
+            }
             Err(error) => {
+                let is_out_of_reach = error.kind() == Kind::Denied;
+                let cure = error.advice().filter(|_| is_out_of_reach);
+                let cure = cure.unwrap_or("put the image back");
                 remarks.push(format!(
-                    "{} will be empty: {error}: put the image back, or disconnect the drive",
+                    "{} will be empty: {error}: {cure}, or disconnect the drive",
                     drive.device
                 ));
                 None
@@ -45,14 +58,17 @@ pub(super) fn drives(env: &Env, vm: &VmFolder, remarks: &mut Vec<String>) -> Vec
 /// Returns the image of a drive.
 ///
 /// # Errors
-/// `FileNotFound`; `Denied` for what lies out of reach and is no image of a CD.
+/// `FileNotFound`; `Denied` for what lies out of reach and is no image of a CD, or of a floppy disk.
 pub(super) fn image(env: &Env, vm: &VmFolder, name: &str, is_cd: bool) -> Result<PathBuf> {
     let path = vm.require(&*env.store, "image", name)?;
     match env.own_file(vm, name) {
         // Images are kept in one place for all VMs: what is one may be read anywhere.
-        Err(error) if error.kind() == Kind::Denied && is_cd => {
+        Err(error) if error.kind() == Kind::Denied => {
             let real = env.store.canonical(&path)?;
-            let is_image = is_cd_image(&*env.store, &real)?;
+            let is_image = match is_cd {
+                true => is_cd_image(&*env.store, &real)?,
+                false => is_floppy_image(&*env.store, &real)?,
+            };
             if is_image { Ok(real) } else { Err(error) }
         }
         found => found.map(|found| found.unwrap_or(path)),
@@ -72,6 +88,14 @@ fn is_cd_image(store: &dyn Store, path: &Path) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Whether a file is as large as a floppy disk, and begins as one.
+fn is_floppy_image(store: &dyn Store, path: &Path) -> Result<bool> {
+    let file = store.open(path, Access::Read)?;
+    let mut sector = [0; floppy::SECTOR_BYTES];
+    let is_whole = file.read_at(&mut sector, 0)? == sector.len();
+    Ok(is_whole && floppy::is_image(&sector, file.len()?))
 }
 
 /// Returns the ports of a VM that are connected, with what is at their other end.
