@@ -1,6 +1,7 @@
 //! What is typed behind `vmware-vdiskmanager`: flags in any order, then the disk.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use replix::disk::{DiskCall, DiskFormat};
@@ -46,7 +47,8 @@ pub(super) enum Operation {
     Prepare,
 }
 
-/// Takes a call apart.
+/// Takes a call apart, as getopt does: flags of one letter may stand in one word, and a value in the
+/// word of its flag, with or without a blank in between.
 ///
 /// # Errors
 /// What is wrong with it, in a sentence.
@@ -56,55 +58,69 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, 
     let mut names = Vec::new();
     let (mut size, mut adapter, mut format) = (None, None, None);
     while let Some(word) = words.next() {
-        let flag = word.to_string_lossy().into_owned();
-        let mut value = || words.next().ok_or(format!("{flag} needs a value"));
-        let operation = match &*flag {
-            "-c" => Operation::Create,
-            "-d" => Operation::Defragment,
-            "-k" => Operation::Shrink,
-            "-R" => Operation::Repair,
-            "-e" => Operation::Check,
-            "-D" => Operation::MakeDeletable,
-            "-U" => Operation::Delete,
-            "-p" => Operation::Prepare,
-            "-r" | "-n" => {
-                names.push(PathBuf::from(value()?));
-                match &*flag {
-                    "-r" => Operation::Convert,
-                    _ => Operation::Rename,
-                }
+        let mut letters = match word.as_bytes() {
+            b"--" => {
+                names.extend(words.by_ref().map(PathBuf::from));
+                break;
             }
-            "-x" => {
-                size = Some(capacity(&value()?.to_string_lossy())?);
-                Operation::Expand
-            }
-            "-s" => {
-                size = Some(capacity(&value()?.to_string_lossy())?);
-                continue;
-            }
-            "-a" => {
-                adapter = Some(value()?.to_string_lossy().to_lowercase());
-                continue;
-            }
-            "-t" => {
-                format = Some(disk_type(&value()?.to_string_lossy())?);
-                continue;
-            }
-            // Nothing is logged anyway.
-            "-q" => continue,
-            "-h" | "-u" | "-f" | "-P" | "-S" => {
-                return Err(format!(
-                    "{flag} is for disks on a server, which are not reached"
-                ));
-            }
-            other if other.starts_with('-') => return Err(format!("{other} is no option")),
+            [b'-', b'-', ..] => return Err(format!("{} is no option", word.display())),
+            [b'-', letters @ ..] if !letters.is_empty() => letters,
             _ => {
                 names.push(PathBuf::from(word));
                 continue;
             }
         };
-        if wanted.replace(operation).is_some() {
-            return Err("only one operation may be specified at a time".into());
+        while let [letter, rest @ ..] = letters {
+            letters = rest;
+            let flag = format!("-{}", letter.escape_ascii());
+            let mut value = || match std::mem::take(&mut letters) {
+                [] => words.next().ok_or(format!("{flag} needs a value")),
+                rest => Ok(OsStr::from_bytes(rest.trim_ascii()).to_owned()),
+            };
+            let operation = match letter {
+                b'c' => Operation::Create,
+                b'd' => Operation::Defragment,
+                b'k' => Operation::Shrink,
+                b'R' => Operation::Repair,
+                b'e' => Operation::Check,
+                b'D' => Operation::MakeDeletable,
+                b'U' => Operation::Delete,
+                b'p' => Operation::Prepare,
+                b'r' | b'n' => {
+                    names.push(PathBuf::from(value()?));
+                    match letter {
+                        b'r' => Operation::Convert,
+                        _ => Operation::Rename,
+                    }
+                }
+                b'x' => {
+                    size = Some(capacity(&value()?.to_string_lossy())?);
+                    Operation::Expand
+                }
+                b's' => {
+                    size = Some(capacity(&value()?.to_string_lossy())?);
+                    continue;
+                }
+                b'a' => {
+                    adapter = Some(value()?.to_string_lossy().to_lowercase());
+                    continue;
+                }
+                b't' => {
+                    format = Some(disk_type(&value()?.to_string_lossy())?);
+                    continue;
+                }
+                // Nothing is logged anyway.
+                b'q' => continue,
+                b'h' | b'u' | b'f' | b'P' | b'S' => {
+                    return Err(format!(
+                        "{flag} is for disks on a server, which are not reached"
+                    ));
+                }
+                _ => return Err(format!("{} is no option", option(&flag, &word))),
+            };
+            if wanted.replace(operation).is_some() {
+                return Err("only one operation may be specified at a time".into());
+            }
         }
     }
     let operation = wanted.ok_or("no operation is specified")?;
@@ -143,6 +159,14 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, 
             call,
         }),
         Some(more) => Err(format!("{} is one name too many", more.display())),
+    }
+}
+
+/// Names an option that is none, with the word in which it stands with others.
+fn option(flag: &str, word: &OsStr) -> String {
+    match word.as_bytes().len() {
+        ..=2 => flag.to_owned(),
+        _ => format!("{flag} of {}", word.display()),
     }
 }
 
@@ -227,6 +251,37 @@ mod tests {
     }
 
     #[test]
+    fn values_and_flags_may_share_a_word() {
+        let wanted = DiskCall::Create {
+            format: DiskFormat::MonolithicSparse,
+            capacity_bytes: 40 << 20,
+            adapter: "ide".into(),
+        };
+        for words in [
+            // As BOSH types it.
+            &["-a ide", "-s 40MB", "-t 0", "-q", "-c", "d.vmdk"][..],
+            &["-s40MB", "-t0", "-aide", "-c", "d.vmdk"],
+            &["-qc", "-a", "ide", "-t\t0", "-s 40MB ", "d.vmdk"],
+            &["-qca", "ide", "-qt0", "-s", "40MB", "--", "d.vmdk"],
+            &["-cs40MB", "d.vmdk", "-a ide", "-t", "0"],
+        ] {
+            let call = parse(words.iter().map(OsString::from)).unwrap();
+            assert_eq!(call.disk, PathBuf::from("d.vmdk"), "{words:?}");
+            assert_eq!(call.call, Some(wanted.clone()), "{words:?}");
+        }
+        let name = OsStr::from_bytes(b"-r \xff.vmdk").to_owned();
+        let call = parse([name, "-t0".into(), "--".into(), "-b".into()]).unwrap();
+        assert_eq!(call.disk.as_os_str().as_bytes(), b"\xff.vmdk");
+        let to = "-b".into();
+        let format = DiskFormat::MonolithicSparse;
+        assert_eq!(call.call, Some(DiskCall::Convert { to, format }));
+        assert_eq!(
+            typed("-ed.vmdk"),
+            Err("only one operation may be specified at a time".into())
+        );
+    }
+
+    #[test]
     fn adapters_that_disks_do_not_know_are_one_that_they_do() {
         for adapter in ["nvme", "sata", "pvscsi", "scsi", "lsilogic"] {
             let call = typed(&format!("-c -s 1GB -t 0 -a {adapter} d.vmdk"))
@@ -271,6 +326,13 @@ mod tests {
             ("-d a.vmdk b.vmdk", "b.vmdk is one name too many"),
             ("-d", "no disk is named"),
             ("-y d.vmdk", "-y is no option"),
+            ("-cy d.vmdk", "-y of -cy is no option"),
+            ("--help", "--help is no option"),
+            ("-c -s1PB", "1PB is no capacity: say 850MB, or 20GB"),
+            (
+                "-qdk d.vmdk",
+                "only one operation may be specified at a time",
+            ),
             ("-c -s", "-s needs a value"),
         ] {
             assert_eq!(typed(line).unwrap_err(), text, "{line}");
