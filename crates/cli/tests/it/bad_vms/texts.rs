@@ -175,8 +175,8 @@ fn bookkeeping() -> Vec<Case> {
         ),
         book(
             "two snapshots that descend from each other",
-            UID,
-            "snapshot0.uid = \"1\"\nsnapshot0.parent = \"2\"\nsnapshot1.uid = \"2\"\nsnapshot1.parent = \"1\"\n\
+            "snapshot.numSnapshots = \"1\"",
+            "snapshot.numSnapshots = \"2\"\nsnapshot0.parent = \"2\"\nsnapshot1.uid = \"2\"\nsnapshot1.parent = \"1\"\n\
              snapshot1.displayName = \"r\"\nsnapshot1.filename = \"r.vmsn\"\nsnapshot1.numDisks = \"0\"",
         ),
         book(
