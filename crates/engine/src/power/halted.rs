@@ -231,6 +231,7 @@ impl<'a> Halted<'a> {
             disks: saved::identify(self.held.env, vm)?,
             ram: None,
             shares: plugged.iter().map(|one| one.slot).collect(),
+            hardware: vm.config.hardware(),
         };
         let memory = (memory, vm.config.has_memory_file());
         transfer::save(self.held.env, &self.held, &self.held.run, path, memory, job)

@@ -6,6 +6,7 @@
 //! says `mainMem.useNamedFile = "FALSE"` (docs/adr/0015). It says in VMware's words,
 //! `checkpoint.vmState`, that the VM is suspended to the former.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ use crate::vm::{Env, VmFolder, state};
 
 /// What the head of a file begins with.
 const MAGIC: &[u8] = b"replix memory 2\n";
+
+/// More differences than these would bury the first ones.
+const CHANGES_TOLD: usize = 5;
 
 /// The length of the head: what it begins with, then lines of JSON, filled up with zeros. The first
 /// line is a [`Memory`], each after it a disk as in [`Memory::disks`] that fits as well.
@@ -42,6 +46,10 @@ pub(super) struct Memory {
     /// The slots of the shared folders whose devices the machine has.
     #[serde(default)]
     pub(super) shares: Vec<u8>,
+    /// What the configuration said of the machine's hardware, by lower-case names; empty where that was not
+    /// noted.
+    #[serde(default)]
+    pub(super) hardware: BTreeMap<String, String>,
 }
 
 impl Memory {
@@ -207,6 +215,27 @@ pub(super) fn identify(env: &Env, vm: &VmFolder) -> Result<Vec<(String, u32)>> {
     disks.collect()
 }
 
+/// Says what of the hardware that was is not what `now` is.
+fn hardware_changes(
+    then: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+) -> Vec<String> {
+    if then.is_empty() {
+        return Vec::new();
+    }
+    let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    let word = |value: Option<&String>| match value {
+        Some(value) => format!("\"{}\"", escaped(value)),
+        None => "missing".into(),
+    };
+    let changed = names.into_iter().filter_map(|name| {
+        let (then, now) = (then.get(name), now.get(name));
+        let name = escaped(name);
+        (then != now).then(|| format!("{name} is {}, and was {}", word(now), word(then)))
+    });
+    changed.take(CHANGES_TOLD).collect()
+}
+
 /// Says that a VM's memory cannot be saved.
 pub(super) fn unsavable(vm: &VmFolder, reasons: &[String]) -> Error {
     let reasons: Vec<String> = reasons.iter().map(|reason| escaped(reason)).collect();
@@ -282,6 +311,21 @@ impl Saved {
         Err(Error::new(Kind::DiskChanged, text).at(vm.vmx()).hint(hint))
     }
 
+    /// Adds to the `error` with which QEMU did not take this memory what may be the cause, and the ways out.
+    pub(super) fn explain(&self, error: Error, vm: &VmFolder) -> Error {
+        let changes = hardware_changes(&self.memory.hardware, &vm.config.hardware());
+        let other = "the VM stays suspended; resume it with the QEMU and the configuration with which it was suspended";
+        let (error, cure) = match changes.is_empty() {
+            true => (error, other.to_owned()),
+            false => {
+                let what = "its hardware is not what it was when its memory was saved";
+                let error = error.context(format!("{what}: {}", changes.join("; ")));
+                (error, "the VM stays suspended; set that back".to_owned())
+            }
+        };
+        error.hint(format!("{cure}; or give up what the guest had in memory, as a power failure would: set checkpoint.vmState to \"\" in the configuration"))
+    }
+
     /// Gives a snapshot this memory, as the new file `path`: the file itself where it can have a
     /// second name, else a copy of it. Durable but for the name.
     ///
@@ -328,6 +372,7 @@ pub(crate) fn write_sample(env: &Env, vm: &VmFolder, path: &Path) -> Result<()> 
         disks: identify(env, vm)?,
         ram: Some(6),
         shares: Vec::new(),
+        hardware: BTreeMap::new(),
     };
     write_new(&*env.store, path, &memory.to_head()?)?;
     write_new(&*env.store, &state::ram_beside(path), b"memory")?;
@@ -342,6 +387,32 @@ mod tests {
     use crate::format::LineEnd;
     use crate::store::{Mem, Store, write_new};
     use crate::vm::Settings;
+
+    #[test]
+    fn changes_of_hardware_are_told() {
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let owned = pairs.iter().map(|(a, b)| (a.to_string(), b.to_string()));
+            owned.collect()
+        };
+        let then = map(&[
+            ("memsize", "128"),
+            ("numvcpus", "1"),
+            ("usb.present", "TRUE"),
+        ]);
+        let now = map(&[
+            ("memsize", "256"),
+            ("numvcpus", "1"),
+            ("x.present", "\u{1b}"),
+        ]);
+        let told = [
+            "memsize is \"256\", and was \"128\"",
+            "usb.present is missing, and was \"TRUE\"",
+            "x.present is \"\\u{1b}\", and was missing",
+        ];
+        assert_eq!(hardware_changes(&then, &now), told);
+        assert!(hardware_changes(&then, &then).is_empty());
+        assert!(hardware_changes(&BTreeMap::new(), &now).is_empty());
+    }
 
     #[test]
     fn memory_fits_what_its_disks_were_merged_into() {
@@ -359,6 +430,7 @@ mod tests {
             disks: vec![disk("scsi0:0", 1), disk("scsi0:1", 2)],
             ram: None,
             shares: Vec::new(),
+            hardware: BTreeMap::new(),
         };
         let mut head = memory.to_head().unwrap();
         head.truncate(head.iter().position(|byte| *byte == 0).unwrap());

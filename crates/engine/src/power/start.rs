@@ -69,9 +69,6 @@ const READY: Duration = Duration::from_secs(60);
 /// A machine that does not take its memory ends by then.
 const HANGING_UP: Duration = Duration::from_secs(1);
 
-/// What helps where QEMU does not take what another one saved.
-const INCOMPATIBLE: &str = "the VM stays suspended; resume it with the QEMU and the configuration with which it was suspended";
-
 /// What tells our lines of a log from QEMU's; VMware's look like this.
 const OURS: &str = " In(05) vmx ";
 
@@ -288,7 +285,7 @@ fn resume(
         let ended = await_end(record, HANGING_UP, &Job::new())?;
         cut(store, record)?;
         return Err(match ended {
-            true => failure(store, vm).hint(INCOMPATIBLE),
+            true => saved.explain(failure(store, vm), vm),
             false => error,
         });
     }

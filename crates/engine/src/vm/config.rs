@@ -3,6 +3,8 @@
 //! A thin layer over the [`Dictionary`]: nothing is kept here, so that an edit is at once in the
 //! text. Devices are in [`super::devices`], identities in [`super::identity`].
 
+use std::collections::BTreeMap;
+
 use super::devices::Node;
 use crate::format::{Dictionary, LineEnd, Malformed};
 
@@ -15,6 +17,26 @@ const CLEAN_SHUTDOWN: &str = "cleanShutdown";
 
 /// Whether the guest's agent answered in one of the VM's runs; our own word. The keeper adds it (`power::start`).
 const AGENT: &str = "replix.agent";
+
+/// What says how a machine is built.
+const MACHINE_TRAITS: [&str; 6] = [
+    "cpuid.corespersocket",
+    "firmware",
+    "memsize",
+    "numvcpus",
+    "svga.vramsize",
+    "vhv.enable",
+];
+
+/// What says whether a device is there, and of which kind.
+const DEVICE_TRAITS: [&str; 3] = ["devicetype", "present", "virtualdev"];
+
+/// What is called a device and is none of the machine's.
+const NO_HARDWARE: [&str; 2] = ["sharedfolder", "replay"];
+
+/// Bounds of what a text says of hardware, for those who keep it.
+const LONGEST_TRAIT: usize = 40;
+const MOST_TRAITS: usize = 400;
 
 /// What the guest boots with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,6 +335,24 @@ impl VmConfig {
         }
     }
 
+    /// Returns what the text says of the machine's hardware, by names in lower case: what a saved memory
+    /// stands on. Files and networks behind devices are none of it, and may change.
+    pub fn hardware(&self) -> BTreeMap<String, String> {
+        let of_machine = |name: &str| {
+            let of_device = name.rsplit_once('.').is_some_and(|(device, what)| {
+                DEVICE_TRAITS.contains(&what)
+                    && !NO_HARDWARE.iter().any(|one| device.starts_with(one))
+            });
+            of_device || MACHINE_TRAITS.contains(&name)
+        };
+        let names = self.dict.names().map(String::from);
+        let told = names.filter(|name| of_machine(name)).filter_map(|name| {
+            let value = self.dict.get(&name)?;
+            (value.len() <= LONGEST_TRAIT).then_some((name, value))
+        });
+        told.take(MOST_TRAITS).collect()
+    }
+
     /// Tells whether `name` is set to a true value.
     pub fn is_set(&self, name: &str) -> bool {
         self.flag(name, false)
@@ -405,6 +445,22 @@ mod tests {
         assert_eq!(vm.to_bytes(), b"a = \"1\"\ncleanShutdown = \"FALSE\"\n");
         vm.end_run();
         assert_eq!(vm.to_bytes(), b"a = \"1\"\ncleanShutdown = \"TRUE\"\n");
+    }
+
+    #[test]
+    fn hardware_is_what_a_memory_stands_on() {
+        let vm = config(
+            "memSize = \"128\"\nethernet0.virtualDev = \"e1000\"\nethernet0.connectionType = \"nat\"\n\
+             sharedFolder0.present = \"TRUE\"\nscsi0:0.present = \"TRUE\"\nannotation = \"x\"\n",
+        );
+        let hardware: Vec<(String, String)> = vm.hardware().into_iter().collect();
+        let pair = |name: &str, value: &str| (name.to_string(), value.to_string());
+        let expected = [
+            pair("ethernet0.virtualdev", "e1000"),
+            pair("memsize", "128"),
+            pair("scsi0:0.present", "TRUE"),
+        ];
+        assert_eq!(hardware, expected);
     }
 
     #[test]

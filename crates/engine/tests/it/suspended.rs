@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use replix::clone::{CloneKind, CloneSpec};
-use replix::power::StopMode;
+use replix::power::{StartSpec, StopMode};
 use replix::snapshot::{NewSnapshot, RevertSpec, SnapshotRef};
 use replix::vm::PowerState;
 use replix::{Job, Kind, Vm};
@@ -54,6 +54,27 @@ fn resumed_guest_goes_on_where_it_was() {
     assert!(said.contains("on-disk"), "{said}");
     assert!(memories(vm.path().parent().unwrap()).is_empty());
     vm.suspend(StopMode::Soft).wait().unwrap();
+    let text = std::fs::read_to_string(vm.path()).unwrap();
+    // Clients write these anew at each start.
+    for (name, old, new) in [
+        ("ethernet0.virtualDev", "vmxnet3", "e1000"),
+        ("memsize", "128", "256"),
+        ("numvcpus", "1", "2"),
+    ] {
+        let line = |value| format!("{name} = \"{value}\"\n");
+        let other = text.replace(&line(old), &line(new));
+        assert_ne!(text, other);
+        std::fs::write(vm.path(), &other).unwrap();
+        let refused = vm.power_on(StartSpec::default()).wait().unwrap_err();
+        assert_eq!(refused.kind(), Kind::CannotStart);
+        let name = name.to_lowercase();
+        let changed = format!("{name} is \"{new}\", and was \"{old}\"");
+        assert!(refused.to_string().contains(&changed), "{refused}");
+        assert!(refused.advice().unwrap().contains("checkpoint.vmState"));
+        // Nothing is lost by it.
+        assert_eq!(std::fs::read_to_string(vm.path()).unwrap(), other);
+    }
+    std::fs::write(vm.path(), &text).unwrap();
     start(&vm);
     Console::of(&vm).run("cat /disk/b; echo twice-$word", "twice-kept");
     stop(&vm);
