@@ -23,7 +23,7 @@ pub use content::Content;
 pub use edges::{Edge, edges};
 pub use esxi::{Esxi, EsxiGrain, EsxiLink};
 pub use guests::{guest_file, set_marker, ticking};
-pub use peers::{peer, qemu_img, qemu_io, same_content};
+pub use peers::{is_written_by_qemu, peer, qemu_img, qemu_io, read_by_qemu, same_content};
 pub use random::Random;
 pub use skip::skip;
 pub use tree::{Tree, hash_of, tree_of};

@@ -39,6 +39,24 @@ pub fn qemu_io(path: &Path, command: &str) -> String {
     output
 }
 
+/// Tells whether `qemu-io` writes to the VMDK at `path`, zeros to its first sector.
+pub fn is_written_by_qemu(path: &Path) -> bool {
+    let args = ["-f", "vmdk", "-c", "write -z 0 512"].map(AsRef::as_ref);
+    let output = peer("qemu-io", args.into_iter().chain([path.as_os_str()]));
+    output.status.success()
+}
+
+/// Returns the bytes that `qemu-img` reads of `image`, named in any way that it knows; `None` where it
+/// does not open it.
+pub fn read_by_qemu(image: &str) -> Option<Vec<u8>> {
+    let dir = crate::folder();
+    let raw = dir.path().join("raw");
+    let args = ["convert", "-O", "raw", image].map(AsRef::as_ref);
+    let output = peer("qemu-img", args.into_iter().chain([raw.as_os_str()]));
+    let bytes = || std::fs::read(&raw).unwrap_or_else(|error| panic!("{}: {error}", raw.display()));
+    output.status.success().then(bytes)
+}
+
 /// Tells whether `qemu-img` reads the same bytes from two VMDKs, parents included.
 pub fn same_content(a: &Path, b: &Path) -> bool {
     let args = [

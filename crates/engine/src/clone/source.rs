@@ -7,6 +7,7 @@ use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, escaped};
 use crate::format::{SnapshotEntry, Vmsd};
 use crate::job::Job;
+use crate::power;
 use crate::snapshot;
 use crate::store::{LockMode, folder_of};
 use crate::vm::{Claim, DiskSlot, Env, PowerState, VmConfig, VmLock, firmware};
@@ -145,6 +146,12 @@ impl<'a> Source<'a> {
             // A frozen disk has no writer; one in use must have none.
             if self.snapshot.is_none() || independent {
                 chain.top().require_unused(&*env.store)?;
+            }
+            if linked && let Err(why) = power::require_base(&chain) {
+                self.warnings.push(format!(
+                    "the clone does not run here: {}",
+                    why.with_advice()
+                ));
             }
             self.disks.push(SourceDisk {
                 slot,

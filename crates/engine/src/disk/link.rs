@@ -97,6 +97,16 @@ impl Extent {
         }
     }
 
+    /// Returns the sectors that its file says it holds, be they more than its line says; `None` for one
+    /// whose file says nothing.
+    pub fn capacity(&self) -> Option<u64> {
+        match &self.data {
+            ExtentData::Sparse { header, .. } => Some(header.capacity),
+            ExtentData::Esxi { index, .. } => Some(index.capacity()),
+            ExtentData::Flat { .. } | ExtentData::Zero => None,
+        }
+    }
+
     /// Returns the header of a hosted sparse extent.
     pub fn header(&self) -> Option<&Header> {
         match &self.data {

@@ -30,7 +30,7 @@ mod geometry;
 #[cfg(feature = "local")]
 mod graft;
 #[cfg(feature = "local")]
-mod grains;
+pub mod grains;
 #[cfg(feature = "local")]
 mod grow;
 #[cfg(feature = "local")]

@@ -1,8 +1,8 @@
 //! Power: VMs started, paused, reset, suspended and stopped on QEMU.
 //!
 //! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
-//! the process; `runtime` remembers it for every other process of the user, `variables` what they
-//! write about it. `halted` holds a running VM still, `seam` exchanges its disks meanwhile, `saved`
+//! the process; `runtime` remembers it for every other process of the user, `present` shows QEMU the
+//! disks, `variables` is what they write about it. `halted` holds a running VM still, `seam` exchanges its disks meanwhile, `saved`
 //! is its memory in files, which `transfer` takes from QEMU and gives back, apart as `pages` has it;
 //! `feed` reads it ahead.
 
@@ -31,6 +31,8 @@ mod pages;
 mod pause;
 #[cfg(feature = "local")]
 mod plug;
+#[cfg(feature = "local")]
+mod present;
 #[cfg(feature = "local")]
 mod preview;
 #[cfg(feature = "local")]
@@ -75,6 +77,7 @@ pub(crate) use {
     machine::memory_regions,
     pause::{pause, reset, unpause},
     plug::connect,
+    present::require_base,
     preview::preview,
     runtime::{knows_agent, orphaned, running, runs_on, state},
     saved::{Saved, rebase, suspended_memory},

@@ -2,7 +2,8 @@
 
 use super::accelerator::Choice;
 use super::machine::{Machine, Parts};
-use super::runtime::{Runtime, require_runs};
+use super::present::require_runs;
+use super::runtime::Runtime;
 use super::shares::Shares;
 use super::start::{find_firmware, find_program};
 use super::{media, saved};

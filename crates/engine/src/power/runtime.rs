@@ -3,19 +3,13 @@
 //! It holds a record, the links to the disks, and the sockets in a folder of their own: that one alone is
 //! QEMU's, where it runs as another user. It goes when the machine ends.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::machine::link_name;
 use super::qmp::Control;
-use crate::disk::link::Extent;
-use crate::disk::{Chain, Link};
-use crate::error::{Error, Kind, Result, escaped, quoted};
-use crate::format::vmdk::ExtentAccess;
+use crate::error::{Error, Kind, Result, quoted};
 use crate::store::{
     Store, create_private_dir, let_pass, link_to, machine, read_small, remove_folder, short_name,
     write_new,
@@ -25,21 +19,8 @@ use crate::vm::{Env, PowerState, StateReport, VmFolder, lock};
 /// No record is larger.
 const RECORD_LIMIT: u64 = 64 << 10;
 
-/// The types of stand-alone descriptors that QEMU reads, as it spells them (block/vmdk.c).
-const KNOWN_TYPES: [&str; 6] = [
-    "monolithicFlat",
-    "twoGbMaxExtentSparse",
-    "twoGbMaxExtentFlat",
-    "vmfs",
-    "vmfsSparse",
-    "seSparse",
-];
-
 /// What is left to do with a machine whose VM is gone.
 pub(super) const END_ORPHAN: &str = "its machine still runs, and a hard stop ends it";
-
-/// What the descriptor of a link is called in its folder.
-const DESCRIPTOR: &str = "disk.vmdk";
 
 /// A running VM, as remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +86,7 @@ impl Runtime {
     }
 
     /// Makes a folder in this one, which whoever may pass through this one may pass through, too.
-    fn make_folder(&self, dir: &Path) -> Result<()> {
+    pub(super) fn make_folder(&self, dir: &Path) -> Result<()> {
         create_private_dir(dir)?;
         let failed = |error| Error::io("find", &self.dir, error);
         let is_passing = std::fs::metadata(&self.dir).map_err(failed)?.mode() & 0o011 != 0;
@@ -158,70 +139,6 @@ impl Runtime {
     /// The socket whose other end is the agent's port.
     pub(super) fn agent_socket(&self) -> PathBuf {
         self.sockets().join("agent")
-    }
-
-    /// Gives each link of the disk with number `index` a folder of symbolic links, its extents called
-    /// there as the descriptor calls them: QEMU finds files of other case or another host's paths,
-    /// and sees no name that we did not choose. Returns the names of the descriptors, the disk first.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(super) fn present_chain(&self, index: usize, chain: &Chain) -> Result<Vec<PathBuf>> {
-        require_runs(chain)?;
-        let links = chain.links();
-        let numbered = links.iter().rev().enumerate();
-        let mut paths = numbered
-            .map(|(height, link)| self.present(&link_name(index, height), link))
-            .collect::<Result<Vec<_>>>()?;
-        paths.reverse();
-        Ok(paths)
-    }
-
-    /// Returns the link that was presented at this height of a disk, if one was.
-    pub(super) fn presented(&self, index: usize, height: usize) -> Option<PathBuf> {
-        let dir = self.dir.join(link_name(index, height));
-        std::fs::read_link(dir.join(DESCRIPTOR)).ok()
-    }
-
-    fn present(&self, name: &str, link: &Link) -> Result<PathBuf> {
-        let dir = self.dir.join(name);
-        if dir.exists() {
-            remove_folder(&dir)?;
-        }
-        self.make_folder(&dir)?;
-        let descriptor = dir.join(DESCRIPTOR);
-        link_to(link.path(), &descriptor)?;
-        if link.embedded().is_none() {
-            for (name, extent) in link.named_extents() {
-                let name = Path::new(OsStr::from_bytes(&name));
-                // QEMU takes an absolute name as it is.
-                if !name.is_absolute() {
-                    link_to(&extent, &self.alias(&dir, name)?)?;
-                }
-            }
-        }
-        Ok(descriptor)
-    }
-
-    /// Where `name` lies in `dir`, its folders made. It must not lead out of it.
-    fn alias(&self, dir: &Path, name: &Path) -> Result<PathBuf> {
-        let mut path = dir.to_path_buf();
-        let mut parts = name.components().peekable();
-        while let Some(part) = parts.next() {
-            let Component::Normal(part) = part else {
-                let text = format!(
-                    "the part of a disk is called {}, which QEMU cannot open",
-                    quoted(name)
-                );
-                let hint = "move it beside the descriptor, and name it so there";
-                return Err(Error::new(Kind::DiskUnsupported, text).hint(hint));
-            };
-            path.push(part);
-            if parts.peek().is_some() {
-                self.make_folder(&path)?;
-            }
-        }
-        Ok(path)
     }
 
     /// Where QEMU finds the folder that is shared in a slot, to be read or written through.
@@ -286,50 +203,6 @@ impl Runtime {
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         record.is_alive().then_some(record)
     }
-}
-
-/// Refuses a disk that QEMU does not read as we do, or could not write to.
-///
-/// # Errors
-/// `DiskUnsupported`.
-pub(super) fn require_runs(chain: &Chain) -> Result<()> {
-    chain.links().iter().try_for_each(require_known)?;
-    require_writable(chain.top())
-}
-
-/// Refuses a link that QEMU does not read, or of which it passes over a part.
-fn require_known(link: &Link) -> Result<()> {
-    let word = link.descriptor().create_type();
-    let is_known = link.embedded().is_some() || KNOWN_TYPES.contains(&word.as_str());
-    let is_embedded = link.embedded().is_some();
-    // QEMU looks at no line that stands within the extent itself.
-    let is_read = |extent: &Extent| {
-        extent.access == ExtentAccess::Full || is_embedded && extent.header().is_some()
-    };
-    // Nor does it know of the redundant directory.
-    let is_sound = link.spared().is_empty();
-    if is_known && is_sound && link.extents().iter().all(is_read) {
-        return Ok(());
-    }
-    let (name, word) = (quoted(link.path()), escaped(&word));
-    let text = format!("{name} is of type \"{word}\", with parts that QEMU does not read");
-    let hint = "make a full clone of the VM: its disks are of types that run";
-    Err(Error::new(Kind::DiskUnsupported, text)
-        .at(link.path())
-        .hint(hint))
-}
-
-/// Refuses a disk that QEMU could read only.
-fn require_writable(link: &Link) -> Result<()> {
-    if link.extents().iter().all(|extent| extent.is_writable) {
-        return Ok(());
-    }
-    let (name, word) = (quoted(link.path()), link.create_type().word());
-    let text = format!("{name} is of type \"{word}\", with parts that cannot be written to");
-    let hint = "take a snapshot of the VM, or make a full clone: its disks are of types that run";
-    Err(Error::new(Kind::DiskUnsupported, text)
-        .at(link.path())
-        .hint(hint))
 }
 
 /// Returns the configurations of the VMs that run here, in order.

@@ -1,6 +1,7 @@
 //! Linked clones: what they share, what is written where.
 
 use replix::clone::{Base, CloneKind, CloneSpec};
+use replix::vm::Verdict;
 use replix_testkit::{Content, DiskType, VmBuilder, folder, qemu_io, tree_of};
 
 use crate::vms::*;
@@ -33,6 +34,31 @@ fn clone_of_present_state_leaves_a_snapshot_called_clone() {
     assert_eq!(tree.current, Some(tree.snapshots[0].uid));
     clone(&vm, CloneKind::Linked, library.path(), "web2");
     assert_eq!(vm.snapshots().unwrap().snapshots.len(), 2);
+}
+
+#[test]
+fn clone_that_cannot_run_here_says_so_and_is_made() {
+    let library = folder();
+    let vm = VmBuilder::new(library.path(), "base")
+        .disk(DiskType::TwoGbMaxExtentSparse, Content::Mixed(1), SMALL)
+        .build();
+    // The descriptor of a growth that was cut off: the extent is longer than its line.
+    let disk = vm.file("base.vmdk");
+    let text = String::from_utf8_lossy(&std::fs::read(&disk).unwrap()).into_owned();
+    std::fs::write(&disk, text.replace("RW 10240 ", "RW 5120 ")).unwrap();
+    let spec = |kind, name| CloneSpec::new(kind, vmx(library.path(), name));
+    let vm = open(&vm);
+    let linked = vm
+        .clone_to(spec(CloneKind::Linked, "linked"))
+        .wait()
+        .unwrap();
+    let warnings = linked.report.warnings.concat();
+    assert!(warnings.contains("does not run here: "), "{warnings}");
+    assert!(warnings.contains("holds 10240 sectors"), "{warnings}");
+    assert_eq!(linked.vm.info().unwrap().boot.verdict, Verdict::No);
+    let full = vm.clone_to(spec(CloneKind::Full, "full")).wait().unwrap();
+    assert_eq!(full.report.warnings, [""; 0]);
+    assert_eq!(full.vm.info().unwrap().boot.verdict, Verdict::Yes);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use replix::clone::CloneKind;
+use replix::clone::{CloneKind, CloneSpec};
 use replix::disk::{DiskCall, DiskFormat};
 use replix::power::{StartSpec, StopMode};
-use replix::vm::{Accelerator, PowerState, Settings};
+use replix::vm::{Accelerator, PowerState, Settings, Verdict};
 use replix::{Host, Job, Kind, Vm};
 use replix_testkit::{
     DiskType, TestVm, VmBuilder, folder, guest_file, qemu_io, set_marker, tree_of,
@@ -138,6 +138,60 @@ fn vm_on_a_stream_runs_by_its_clones_and_its_snapshot() {
         assert!(text.contains("marker=streamed boots=1 "), "{text}");
     }
     assert!(std::fs::read(&disk).unwrap() == bytes);
+}
+
+#[test]
+fn vm_on_a_disk_that_qemu_would_read_otherwise_runs_by_its_clones_and_its_snapshot() {
+    let Some(image) = skip("guest.vmdk") else {
+        return;
+    };
+    let library = folder();
+    let test_vm = guest(library.path(), "base", &image, "scsi0:0", &[]);
+    let base = open(&test_vm);
+    let disk = disks(&base)[0].clone();
+    set_marker(&disk, "spelled");
+    let split = disk.with_file_name("split.vmdk");
+    let call = DiskCall::Convert {
+        to: split.clone(),
+        format: DiskFormat::SplitSparse,
+    };
+    host().provider().disk(&disk, &call, &Job::new()).unwrap();
+    let text = std::fs::read_to_string(&split).unwrap();
+    // Zeros behind the last part: without them QEMU's disk would be shorter.
+    let text = text
+        .replace("twoGbMaxExtentSparse", "2GbMaxExtentSparse")
+        .replace("RW ", "rw ")
+        .replace("SPARSE \"", "Sparse \"")
+        .replace("\n\n# The Disk", "\nRW 2048 ZERO\n\n# The Disk");
+    assert!(
+        text.contains("Sparse \"split-s001.vmdk\"\nRW 2048 ZERO\n"),
+        "{text}"
+    );
+    std::fs::remove_file(&split).unwrap();
+    std::fs::write(&disk, &text).unwrap();
+    let data = std::fs::read(disk.with_file_name("split-s001.vmdk")).unwrap();
+
+    let refused = base.power_on(StartSpec::default()).wait().unwrap_err();
+    assert_eq!(refused.kind(), Kind::DiskUnsupported);
+    let said_no = base.info().unwrap().boot;
+    assert_eq!(said_no.verdict, Verdict::No);
+    assert!(
+        said_no.reasons.concat().contains("2GbMaxExtentSparse"),
+        "{said_no:?}"
+    );
+    let full = clone(&base, CloneKind::Full, library.path(), "full");
+    let spec = CloneSpec::new(CloneKind::Linked, library.path().join("linked/linked.vmx"));
+    let cloned = base.clone_to(spec).wait().unwrap();
+    assert_eq!(cloned.report.warnings, [""; 0]);
+    for vm in [&full, &cloned.vm, &base] {
+        assert_eq!(vm.info().unwrap().boot.verdict, Verdict::Yes);
+        start(vm);
+        let _stopped = Stopped(vm.clone());
+        let text = said(vm, "guest-ready");
+        assert!(text.contains("marker=spelled boots=1 "), "{text}");
+    }
+    assert_eq!(std::fs::read_to_string(&disk).unwrap(), text);
+    assert!(std::fs::read(disk.with_file_name("split-s001.vmdk")).unwrap() == data);
 }
 
 #[test]

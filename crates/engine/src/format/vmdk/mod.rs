@@ -2,6 +2,7 @@
 //!
 //! What is known of the format stands in `docs/formats/vmdk.md`; nothing here opens a file.
 
+pub mod as_qemu;
 mod compose;
 pub mod cowd;
 pub mod descriptor;
