@@ -335,6 +335,12 @@ fn sizes_and_formats_that_make_no_sense_are_usage_errors() {
     ] {
         assert_eq!(library.replix(words).code, Some(2), "{words:?}");
     }
+    let said = library.replix(&["disk", "create", "a.qcow2", "1M"]);
+    insta::assert_snapshot!(said, @r#"
+    --- stderr
+    error: "/vms/a.qcow2" is no name for a disk: it must end in .vmdk
+    --- exit 1
+    "#);
     let said = library.replix(&["disk", "create", "a.vmdk", "3T"]);
     insta::assert_snapshot!(said, @r#"
     --- stderr

@@ -199,3 +199,53 @@ fn disk_that_others_need_keeps_its_name() {
     --- exit 0
     "#);
 }
+
+#[test]
+fn file_that_is_all_of_a_disk_has_any_name() {
+    let library = Library::with_base();
+    let calls: [&[&str]; 6] = [
+        &["-t 5", "-r base/base.vmdk", "base.vmdk.stream"],
+        &["-s 40MB", "-t 0", "-q", "-c", "disk"],
+        &["-e", "base.vmdk.stream"],
+        &["-r", "base.vmdk.stream", "-t", "0", "copy"],
+        &["-k", "copy"],
+        &["-r", "copy", "-t", "1", "parts"],
+    ];
+    insta::assert_snapshot!(transcript(&library, &calls), @r#"
+    $ -t 5 -r base/base.vmdk base.vmdk.stream
+    Creating disk 'base.vmdk.stream'
+      Convert: 100% done.
+    Virtual disk conversion successful.
+    --- exit 0
+    $ -s 40MB -t 0 -q -c disk
+    Creating disk 'disk'
+      Create: 100% done.
+    Virtual disk creation successful.
+    --- exit 0
+    $ -e base.vmdk.stream
+    Disk chain is consistent.
+    --- exit 0
+    $ -r base.vmdk.stream -t 0 copy
+    Creating disk 'copy'
+      Convert: 100% done.
+    Virtual disk conversion successful.
+    --- exit 0
+    $ -k copy
+      Shrink: 100% done.
+    Shrink completed successfully.
+    --- exit 0
+    $ -r copy -t 1 parts
+    Creating disk 'parts'
+    Failed to convert disk 'copy' : "/vms/parts" is no name for a disk: it must end in .vmdk.
+    --- exit 1
+    "#);
+    let [base, copy] = ["base/base.vmdk", "copy"].map(|name| library.word(name));
+    qemu_img(["compare", "-q", &base, &copy]);
+    let names = ["base", "base.vmdk.stream", "copy", "disk"];
+    let mut left: Vec<_> = fs::read_dir(library.dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, names);
+}

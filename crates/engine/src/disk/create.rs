@@ -16,7 +16,8 @@ use crate::store::{self, Bytes, Store, folder_of};
 /// An empty disk to be made.
 #[derive(Clone, Debug)]
 pub struct NewDisk {
-    /// The descriptor file, `NAME.vmdk`; the extents stand beside it.
+    /// The descriptor file, `NAME.vmdk`; the extents stand beside it. One that holds all of the disk may
+    /// have any name.
     pub path: PathBuf,
     /// How the data is laid out.
     pub create_type: CreateType,
@@ -290,16 +291,18 @@ impl Blank<'_> {
     /// # Errors
     /// `FileName` where the disk has no usable name.
     pub fn extents(&self) -> Result<Vec<NewExtent>> {
+        let is_alone = self.create_type.embeds_descriptor();
+        // A file that holds all of the disk may be called anything.
+        let stem = if is_alone { file_name } else { stem };
         let stem = stem(self.path)?;
         let name = |i: usize| match self.create_type {
             CreateType::MonolithicFlat | CreateType::Vmfs => format!("{stem}-flat.vmdk"),
             CreateType::SplitSparse => format!("{stem}-s{i:03}.vmdk"),
             CreateType::SplitFlat => format!("{stem}-f{i:03}.vmdk"),
-            CreateType::MonolithicSparse
-            | CreateType::StreamOptimized
-            | CreateType::VmfsSparse
-            | CreateType::SeSparse
-            | CreateType::Custom => format!("{stem}.vmdk"),
+            CreateType::MonolithicSparse | CreateType::StreamOptimized => stem.to_owned(),
+            CreateType::VmfsSparse | CreateType::SeSparse | CreateType::Custom => {
+                format!("{stem}.vmdk")
+            }
         };
         let extent = |(i, sectors): (usize, &u64)| NewExtent {
             sectors: *sectors,
@@ -307,6 +310,15 @@ impl Blank<'_> {
         };
         Ok(self.cut.iter().enumerate().map(extent).collect())
     }
+}
+
+/// Returns the name of a disk's file, which stands in its descriptor.
+fn file_name(path: &Path) -> Result<&str> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.ok_or_else(|| {
+        let text = format!("{} is no name for a disk: it must be text", quoted(path));
+        Error::new(Kind::FileName, text).at(path)
+    })
 }
 
 /// Returns the name of a disk without `.vmdk`.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use replix::disk::{DiskCall, DiskFormat};
-use replix::error::escaped;
+use replix::error::{escaped, quoted};
+use replix::{Error, Kind};
 use serde_json::json;
 
 use super::{Failure, done, place};
@@ -161,6 +162,7 @@ pub(super) fn create(args: &Create, session: &mut Session) -> Result<Answer, Fai
         adapter: word(&args.adapter),
     };
     let file = place::absolute(&args.file)?;
+    require_ending(&file, args.format)?;
     done(&file, call, session)?;
     let what = format!("{}, {}", size(args.size), word(&args.format));
     made(&file, &what, session)
@@ -195,6 +197,7 @@ pub(super) fn convert(args: &Convert, session: &mut Session) -> Result<Answer, F
         return Err(Failure::usage("--level is for streams"));
     }
     let to = place::absolute(&args.to)?;
+    require_ending(&to, args.format)?;
     let path = to.clone();
     let call = match (args.format.of_disk(args.level), args.from_raw) {
         (Some(format), false) => DiskCall::Convert { to: path, format },
@@ -242,6 +245,19 @@ pub(super) fn compact(file: &Path, session: &mut Session) -> Result<Answer, Fail
 fn allocated(file: &Path, session: &Session) -> Result<u64, Failure> {
     let report = session.host().provider().disk_info(file)?;
     Ok(report.links.first().map_or(0, |link| link.allocated_bytes))
+}
+
+/// Refuses a name that would hide what the file is: `d.qcow2` for a disk in the usual format.
+fn require_ending(file: &Path, format: Format) -> Result<(), Failure> {
+    let may_have_any_name = matches!(format, Format::Raw | Format::Stream);
+    if may_have_any_name || file.extension().is_some_and(|ending| ending == "vmdk") {
+        return Ok(());
+    }
+    let text = format!(
+        "{} is no name for a disk: it must end in .vmdk",
+        quoted(file)
+    );
+    Err(Error::new(Kind::FileName, text).at(file).into())
 }
 
 fn made(file: &Path, what: &str, session: &mut Session) -> Result<Answer, Failure> {
