@@ -269,6 +269,10 @@ impl Bytes for MemFile {
     fn next_data(&self, offset: u64) -> Result<Option<(u64, u64)>> {
         let content = locked(&self.content);
         let block = |at: usize| &content[at..content.len().min(at + BLOCK)];
+        // What lies before `offset` in its block is no data behind it.
+        if offset >= content.len() as u64 {
+            return Ok(None);
+        }
         let start = offset as usize / BLOCK * BLOCK;
         let mut blocks = (start..content.len()).step_by(BLOCK);
         let Some(data) = blocks.find(|at| block(*at).iter().any(|byte| *byte != 0)) else {
@@ -469,5 +473,21 @@ impl Store for Mem {
 
     fn is_writable(&self, path: &Path) -> bool {
         self.exists(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::write_new;
+
+    #[test]
+    fn there_is_no_data_behind_the_end() {
+        let mem = Mem::new();
+        let path = Path::new("/short");
+        write_new(&mem, path, b"memory").unwrap();
+        let file = mem.open(path, Access::Read).unwrap();
+        assert_eq!(file.next_data(2).unwrap(), Some((2, 6)));
+        assert_eq!(file.next_data(6).unwrap(), None);
     }
 }
