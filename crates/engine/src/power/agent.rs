@@ -16,6 +16,7 @@ use qapi::{Command, ExecuteError, ExecuteResult, Qga, Stream, qga};
 
 use super::qmp::Control;
 use super::runtime::{Record, Runtime, require_running};
+use super::stop::explain;
 use crate::error::{Error, Kind, Result, escaped, quoted};
 use crate::job::Job;
 use crate::store::{LockMode, Store, hidden_sibling};
@@ -119,6 +120,10 @@ impl<'a> Channel<'a> {
     /// `Cancelled`, `VmNotRunning`.
     pub(crate) fn answers(&self) -> Result<bool> {
         self.hang_up();
+        // One that is paused would be waited for in vain.
+        if self.is_paused()? {
+            return Ok(false);
+        }
         let greeted = self.greet();
         self.check()?;
         match greeted {
@@ -240,7 +245,7 @@ impl<'a> Channel<'a> {
             self.job
                 .check()
                 .err()
-                .unwrap_or_else(|| self.record.explain(self.absent()))
+                .unwrap_or_else(|| self.record.explain(self.silent()))
         })?;
         self.runtime.note_agent(self.store);
         Ok(line)
@@ -260,18 +265,36 @@ impl<'a> Channel<'a> {
     /// Whether a program of the guest has the port open. QEMU knows, so nobody need wait to learn it.
     fn is_open_in_guest(&self) -> Result<bool> {
         let open = self.control()?.is_open_in_guest(CHARDEV);
-        open.map_err(|error| self.record.explain(error))
+        open.map_err(|error| explain(&self.record, error))
+    }
+
+    fn is_paused(&self) -> Result<bool> {
+        let paused = self.control()?.is_paused();
+        paused.map_err(|error| explain(&self.record, error))
     }
 
     /// The machine itself.
     pub(super) fn control(&self) -> Result<Control> {
         let control = Control::connect(&self.runtime.socket());
-        control.map_err(|error| self.record.explain(error))
+        control.map_err(|error| explain(&self.record, error))
     }
 
     /// A new name for a picture of the screen.
     pub(super) fn screen_file(&self) -> PathBuf {
         hidden_sibling(&self.runtime.sockets().join("screen.png"))
+    }
+
+    /// Why the agent says nothing to a greeting.
+    fn silent(&self) -> Error {
+        if !self.is_paused().unwrap_or(false) {
+            return self.absent();
+        }
+        let text = format!(
+            "the guest of {} is paused, and its agent with it",
+            quoted(self.vmx())
+        );
+        let error = Error::new(Kind::ToolsNotRunning, text).at(self.vmx());
+        error.hint("let it run again: vmrun unpause")
     }
 
     fn absent(&self) -> Error {

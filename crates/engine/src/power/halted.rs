@@ -14,16 +14,13 @@ use super::runtime::{Record, Runtime, require_running};
 use super::saved::{self, Memory};
 use super::seam;
 use super::shares::{self, Unmounted};
-use super::stop::{await_end, cut};
+use super::stop::{cut, explain};
 use super::transfer;
 use crate::disk::Chain;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::job::Job;
 use crate::store::{LockMode, Store, replace};
 use crate::vm::{Bus, Env, VmFolder, VmLock};
-
-/// A machine that hung up because it ends is gone by then.
-const HANGING_UP: Duration = Duration::from_secs(1);
 
 /// A VM that runs here, in the hands of one operation.
 pub(crate) struct Held<'a> {
@@ -95,11 +92,7 @@ impl<'a> Held<'a> {
     pub(super) fn ask<T>(&self, what: impl FnOnce(&mut Control) -> Result<T>) -> Result<T> {
         let control = Control::connect(&self.run.socket());
         let told = control.and_then(|mut control| what(&mut control));
-        told.map_err(|error| {
-            // A machine that ends hangs up first. Whether it is gone then, `explain` says.
-            let _ = await_end(&self.record, HANGING_UP, &Job::new());
-            self.record.explain(error)
-        })
+        told.map_err(|error| explain(&self.record, error))
     }
 
     /// Lets the guest execute, on the disks that the VM's configuration names.

@@ -134,6 +134,16 @@ pub(super) fn await_end(record: &Record, limit: Duration, job: &Job) -> Result<b
     Ok(true)
 }
 
+/// A machine that hung up because it ends is gone by then.
+const HANGING_UP: Duration = Duration::from_secs(1);
+
+/// Says of an error in speaking to a machine whether it means that the machine has ended, which hangs up first.
+pub(super) fn explain(record: &Record, error: Error) -> Error {
+    // Whether it is gone then, the record says.
+    let _ = await_end(record, HANGING_UP, &Job::new());
+    record.explain(error)
+}
+
 /// The keeper cleans up; where it was killed, we do.
 fn await_clean(store: &dyn Store, record: &Record, runtime: &Runtime) {
     let folder = lock::lock_folder(&record.vmx);
