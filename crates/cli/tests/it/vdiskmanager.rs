@@ -249,3 +249,33 @@ fn file_that_is_all_of_a_disk_has_any_name() {
     left.sort();
     assert_eq!(left, names);
 }
+
+#[test]
+fn disks_on_others_are_compacted() {
+    let library = Library::with_base();
+    library.silent(&["snapshot", "base/base.vmx", "s"]);
+    library.silent(&["clone", "base/base.vmx", "web/web.vmx", "linked"]);
+    let compacted = |disk| {
+        let calls: [&[&str]; 2] = [&["-d", disk], &["-k", disk]];
+        transcript(&library, &calls)
+    };
+    for disk in ["base/base-000002.vmdk", "web/base-cl1.vmdk"] {
+        let copy = library.word(&format!("{}.raw", disk.replace('/', "-")));
+        qemu_img(["convert", "-O", "raw", &library.word(disk), &copy]);
+        let said = compacted(disk);
+        let done = [
+            "Defragmentation completed successfully.\n--- exit 0",
+            "Shrink completed successfully.\n--- exit 0",
+        ];
+        assert!(done.iter().all(|done| said.contains(done)), "{said}");
+        qemu_img(["compare", "-q", "-F", "raw", &library.word(disk), &copy]);
+    }
+    insta::assert_snapshot!(compacted("base/base.vmdk"), @r#"
+    $ -d base/base.vmdk
+    Failed to defragment disk 'base/base.vmdk' : "/vms/base/base.vmdk" cannot be changed: "/vms/base/base-000001.vmdk" stands on it. remove the snapshots first.
+    --- exit 1
+    $ -k base/base.vmdk
+    Failed to shrink disk 'base/base.vmdk' : "/vms/base/base.vmdk" cannot be changed: "/vms/base/base-000001.vmdk" stands on it. remove the snapshots first.
+    --- exit 1
+    "#);
+}

@@ -79,7 +79,9 @@ impl Run {
 /// The runs of a stretch of a disk, in order, without gaps.
 pub struct Runs<'a> {
     chain: &'a Chain,
-    /// How many links, from the disk itself on, are asked.
+    /// The first link that is asked: 0 is the disk itself.
+    first: usize,
+    /// The number of the last one, and one more.
     links: usize,
     at: u64,
     end: u64,
@@ -100,10 +102,19 @@ impl Chain {
     pub(super) fn runs_of(&self, links: usize, sector: u64, sectors: u64) -> Runs<'_> {
         Runs {
             chain: self,
+            first: 0,
             links,
             at: sector,
             end: sector.saturating_add(sectors).min(self.sectors()),
             nothing_until: vec![0; links],
+        }
+    }
+
+    /// Returns the runs of what the disk stands on.
+    pub(super) fn runs_below(&self, sector: u64, sectors: u64) -> Runs<'_> {
+        Runs {
+            first: 1,
+            ..self.runs(sector, sectors)
         }
     }
 
@@ -172,7 +183,8 @@ impl Runs<'_> {
     fn step(&mut self) -> Result<Run> {
         let chain = self.chain;
         let mut limit = self.end - self.at;
-        for (depth, link) in chain.links()[..self.links].iter().enumerate() {
+        let asked = chain.links()[..self.links].iter().enumerate();
+        for (depth, link) in asked.skip(self.first) {
             let known = self.nothing_until[depth].saturating_sub(self.at);
             if known > 0 {
                 limit = limit.min(known);

@@ -79,7 +79,7 @@ pub use chain::{Chain, Opener, Survey};
 #[cfg(feature = "local")]
 pub use check::{check, check_alone};
 #[cfg(feature = "local")]
-pub use compact::compact;
+pub use compact::{compact, to_compact};
 #[cfg(feature = "local")]
 pub use compare::compare;
 #[cfg(feature = "local")]

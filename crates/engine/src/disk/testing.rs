@@ -189,10 +189,12 @@ fn any_cut(sectors: u64) -> impl Strategy<Value = Vec<u64>> {
 
 mod properties {
     use super::*;
+    use crate::disk::Link;
     use crate::disk::ordered::Team;
     use crate::disk::stream::Stream;
     use crate::disk::{
-        ContentId, Copy, USUAL_LEVEL, absorb, check, copy, create_child, export, merge, relink,
+        ContentId, Copy, USUAL_LEVEL, absorb, check, compact, copy, create_child, export, merge,
+        relink, to_compact,
     };
     use crate::format::vmdk::CreateType;
     use crate::job::Job;
@@ -252,6 +254,25 @@ mod properties {
                 at += entry.length;
             }
             prop_assert_eq!(at, chain.capacity_bytes());
+        }
+
+        #[test]
+        fn a_compacted_disk_reads_the_same(links in any_chain()) {
+            let sample = Sample::new(&links);
+            let chain = sample.open(&sample.top);
+            let below = chain.links()[1..].iter().flat_map(Link::files);
+            let below: Vec<_> = below.map(|path| (bytes_of(&sample.store, &path), path)).collect();
+            let job = Job::new();
+            job.expect_bytes(to_compact(&chain).unwrap());
+            compact(&sample.store, &chain, &job).unwrap();
+            let progress = job.progress();
+            prop_assert_eq!(progress.done_bytes, progress.total_bytes);
+            let compacted = sample.open(&sample.top);
+            prop_assert!(read(&compacted) == sample.content);
+            assert_sound(&sample, &sample.top);
+            for (bytes, path) in below {
+                prop_assert!(bytes_of(&sample.store, &path) == bytes);
+            }
         }
 
         #[test]

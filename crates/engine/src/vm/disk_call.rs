@@ -67,7 +67,7 @@ pub fn run(env: &Env, path: &Path, call: &DiskCall, job: &Job) -> Result<DiskAns
         DiskCall::Compact => {
             let (chain, _held) = hold(env, path, job)?;
             job.phase(format!("compacting {}", quoted(path)));
-            job.expect_bytes(chain.data_bytes()?);
+            job.expect_bytes(disk::to_compact(&chain)?);
             disk::compact(&*env.store, &chain, job).map(done)
         }
         DiskCall::Rename { to } => rename(env, path, to, job).map(done),

@@ -266,6 +266,33 @@ fn compacted_disk_reads_as_before_in_less_space() {
 }
 
 #[test]
+fn compacted_child_hides_what_it_hid() {
+    for create_type in [CreateType::MonolithicSparse, CreateType::SplitSparse] {
+        let dir = tempfile::tempdir().unwrap();
+        let base = odd_disk(dir.path(), create_type);
+        qemu_io(&base, &["write -P 5 2M 1M"]);
+        let child = child_of(&base, "d-000001.vmdk");
+        qemu_io(
+            &child,
+            &["write -P 3 30M 4M", "write -P 4 20M 1M", "write -P 0 2M 1M"],
+        );
+        let full = space(dir.path());
+        // Over nothing of the base's, so nothing is hidden by it.
+        qemu_io(&child, &["write -P 0 30M 4M"]);
+        let (before, frozen) = (bytes(&child), std::fs::read(&base).unwrap());
+        let cid = open(&child).unwrap().top().cid();
+        call(&child, &DiskCall::Compact).unwrap();
+        assert!(space(dir.path()) <= full - (4 << 20), "{create_type:?}");
+        assert!(bytes(&child) == before);
+        assert_sound(&child);
+        assert_eq!(open(&child).unwrap().top().cid(), cid);
+        assert!(std::fs::read(&base).unwrap() == frozen);
+        qemu_io(&child, &["write -P 6 31M 64k"]);
+        assert_sound(&child);
+    }
+}
+
+#[test]
 fn flat_disk_is_compact_already() {
     let dir = tempfile::tempdir().unwrap();
     let path = odd_disk(dir.path(), CreateType::MonolithicFlat);
@@ -280,16 +307,16 @@ fn disks_that_are_needed_as_they_are_are_refused() {
     let base = odd_disk(dir.path(), CreateType::MonolithicSparse);
     let child = child_of(&base, "d-000001.vmdk");
     let before = fingerprints(dir.path());
-    for path in [&base, &child] {
-        for what in [
-            DiskCall::Compact,
-            DiskCall::Grow {
-                capacity_bytes: 1 << 30,
-            },
-        ] {
-            let error = call(path, &what).unwrap_err();
-            assert_eq!(error.kind(), Kind::DiskUnsupported, "{error}");
-        }
+    let larger = DiskCall::Grow {
+        capacity_bytes: 1 << 30,
+    };
+    for (path, what) in [
+        (&base, &DiskCall::Compact),
+        (&base, &larger),
+        (&child, &larger),
+    ] {
+        let error = call(path, what).unwrap_err();
+        assert_eq!(error.kind(), Kind::DiskUnsupported, "{error}");
     }
     assert_eq!(before, fingerprints(dir.path()));
     std::fs::remove_file(child).unwrap();
