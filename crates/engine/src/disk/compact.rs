@@ -92,7 +92,7 @@ fn rewrite(store: &dyn Store, chain: &Chain, extent: &Extent, new: &Path, job: &
         sparse_file::write_descriptor(file.as_ref(), new, text)?;
     }
     if chain.top().has_parent() {
-        write_own(chain, extent, file.into(), layout, job)?;
+        write_own(chain, extent, &file.into(), layout, job)?;
     } else {
         let mut target = Target::new(NewFile::Sparse(file, layout), extent.sectors).finding_zeros();
         copy_extent(chain, extent.first_sector, &mut target, job)?;
@@ -105,11 +105,11 @@ fn rewrite(store: &dyn Store, chain: &Chain, extent: &Extent, new: &Path, job: &
 fn write_own(
     chain: &Chain,
     extent: &Extent,
-    file: Arc<dyn Bytes>,
+    file: &Arc<dyn Bytes>,
     layout: Layout,
     job: &Job,
 ) -> Result<()> {
-    let mut tables = Writer::new(Arc::clone(&file), layout);
+    let mut tables = Writer::new(Arc::clone(file), layout);
     let mut grain = vec![0; GRAIN];
     // The first grain that is not done.
     let mut next = 0;
