@@ -299,7 +299,7 @@ fn programs_run_as_their_user() {
         ask_as(vm, "alice", role.clone()).unwrap(),
         GuestAnswer::Text(String::new())
     );
-    assert_eq!(refused(vm, "alice", write("x")), Kind::Denied);
+    assert_eq!(refused(vm, "alice", write("x")), Kind::GuestPermission);
     done(vm, "root", write("web"));
     done(vm, "root", write("db = 'one'\ntwo"));
     let value = GuestAnswer::Text("db = 'one'\ntwo".into());

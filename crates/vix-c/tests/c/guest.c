@@ -300,7 +300,7 @@ static void variables(VixHandle vm)
     check_told(VixVM_ReadVariable(vm, VIX_GUEST_ENVIRONMENT_VARIABLE, "HOME", 0, NULL, NULL), value,
                "/home/bob");
     CHECK_JOB(VixVM_WriteVariable(vm, VIX_GUEST_ENVIRONMENT_VARIABLE, "LAB", "red", 0, NULL, NULL),
-              VIX_E_FILE_ACCESS_ERROR);
+              VIX_E_GUEST_USER_PERMISSIONS);
     CHECK_JOB(logging_in(vm, "root", "root-secret"), VIX_OK);
     CHECK_JOB(VixVM_WriteVariable(vm, VIX_GUEST_ENVIRONMENT_VARIABLE, "LAB", "blue", 0, NULL, NULL),
               VIX_OK);
