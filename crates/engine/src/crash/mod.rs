@@ -32,8 +32,9 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use crate::error::Kind;
+use crate::format::vmdk::SECTOR;
 use crate::library::Finding;
-use crate::store::{Mem, Store};
+use crate::store::{Access, Mem, Store};
 use operations::{OPERATIONS, Operation, delete};
 use outage::{Image, Outage, files};
 use record::{Fault, Recorder};
@@ -431,4 +432,28 @@ fn disk_that_a_killed_removal_left_is_told_of_and_taken_away() {
         }
     }
     assert_eq!(told.len(), 3, "{told:?}");
+}
+
+/// A disk that a killed change of the snapshots was making may open before its tables are whole.
+#[test]
+fn new_disk_is_taken_away_however_much_of_it_there_is() {
+    let world = Mem::new();
+    world::with_snapshots(&world);
+    let (image, before) = (Image::of(&world), files(&world, Path::new("/vms")));
+    let new = Path::new("/vms/base/base-000009.vmdk");
+    let made = || {
+        let mem = image.to_mem();
+        world::make_child(&mem, "/vms/base/base-000001.vmdk", new);
+        mem
+    };
+    let whole = made().meta(new).unwrap().len;
+    for len in (0..whole).step_by(SECTOR as usize) {
+        // The end of the sector, and the first entry of a table in the next one.
+        for len in [len, len + 4] {
+            let mem = made();
+            mem.open(new, Access::Write).unwrap().set_len(len).unwrap();
+            operations::consolidate(&env(&mem)).unwrap();
+            assert_eq!(files(&mem, Path::new("/vms")), before, "{len}");
+        }
+    }
 }

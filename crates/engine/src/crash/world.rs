@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::outage::digest;
 use crate::disk::link::ExtentData;
-use crate::disk::{Chain, NewDisk, create as create_disk};
+use crate::disk::{Chain, NewDisk, create as create_disk, create_child};
 use crate::error::{Kind, Result};
 use crate::format::vmdk::sparse::TABLE_ENTRIES;
 use crate::format::vmdk::{CreateType, SECTOR};
@@ -155,6 +155,13 @@ pub fn with_memory(mem: &Mem) {
     suspend(&env(mem)).unwrap();
     take(&env(mem), "d").unwrap();
     revert(&env(mem), "a").unwrap();
+}
+
+/// Makes an empty disk that stands on the one at `parent`, beside it.
+pub fn make_child(mem: &Mem, parent: &str, path: &Path) {
+    let chain = open_alone(mem, Path::new(parent)).unwrap();
+    let name = Path::new(parent).file_name().unwrap().to_str().unwrap();
+    create_child(mem, &chain, path, name).unwrap();
 }
 
 /// Makes a disk of no VM, with data on it.

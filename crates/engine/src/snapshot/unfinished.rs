@@ -208,11 +208,14 @@ fn holds_nothing(
     files: &[PathBuf],
     parents: &BTreeSet<PathBuf>,
 ) -> bool {
-    match opener.open(descriptor) {
-        Ok(chain) => {
-            let parent = chain.links().get(1).map(|link| link.path());
-            parent.is_some_and(|parent| parents.contains(parent) && is_empty_child(&chain, parent))
-        }
+    let is_empty = opener.open(descriptor).and_then(|chain| {
+        let parent = chain.links().get(1).map(|link| link.path());
+        let is_fresh = |parent| parents.contains(parent) && is_fresh_child(&chain, parent);
+        // Its tables may be what was never whole.
+        Ok(parent.is_some_and(is_fresh) && chain.own_bytes()? == 0)
+    });
+    match is_empty {
+        Ok(is_empty) => is_empty,
         Err(error) if matches!(error.kind(), Kind::FileNotFound | Kind::DiskInvalid) => {
             let sizes = files.iter().map(|file| env.store.meta(file));
             let sizes: Result<u64> = sizes.map(|meta| Ok(meta?.allocated_bytes)).sum();
