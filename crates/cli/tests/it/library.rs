@@ -79,6 +79,16 @@ impl Library {
         self.root.join("vms")
     }
 
+    /// The names of what lies directly in it, in order.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
     /// The path of something in it.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir().join(name)

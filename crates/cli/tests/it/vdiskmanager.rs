@@ -99,12 +99,7 @@ fn disks_are_made_and_changed() {
     --- exit 0
     "#);
     let names = ["a-s001.vmdk", "a.vmdk", "base"];
-    let mut left: Vec<_> = fs::read_dir(library.dir())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    assert_eq!(left, names);
+    assert_eq!(library.names(), names);
 }
 
 #[test]
@@ -242,12 +237,7 @@ fn file_that_is_all_of_a_disk_has_any_name() {
     let [base, copy] = ["base/base.vmdk", "copy"].map(|name| library.word(name));
     qemu_img(["compare", "-q", &base, &copy]);
     let names = ["base", "base.vmdk.stream", "copy", "disk"];
-    let mut left: Vec<_> = fs::read_dir(library.dir())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    assert_eq!(left, names);
+    assert_eq!(library.names(), names);
 }
 
 #[test]

@@ -109,7 +109,6 @@ impl Edit<'_> {
         &mut self.claim.vm.config
     }
 
-    /// Takes the word back for folders that no share of the VM names any more.
     /// Notes the user's word for the folder of a share. That it may be written to through another share, as
     /// the user said before, stays.
     fn give(&mut self, name: &str, real: &Path, writable: bool) {
@@ -125,6 +124,7 @@ impl Edit<'_> {
         self.consents.give(real, writable || stays);
     }
 
+    /// Takes the word back for folders that no share of the VM names any more.
     fn forget_unshared(&mut self) {
         let (env, shares) = (self.env, self.claim.vm.config.shares());
         let real = |share: &Share| env.store.canonical(Path::new(&share.host_path)).ok();

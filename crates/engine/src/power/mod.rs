@@ -1,10 +1,10 @@
 //! Power: VMs started, paused, reset, suspended and stopped on QEMU.
 //!
 //! `machine` turns a configuration into QEMU's arguments and touches nothing; `start` and `stop` own
-//! the process; `runtime` remembers it for every other process of the user, `present` shows QEMU the
-//! disks, `variables` is what they write about it. `halted` holds a running VM still, `seam` exchanges its disks meanwhile, `saved`
-//! is its memory in files, which `transfer` takes from QEMU and gives back, apart as `pages` has it;
-//! `feed` reads it ahead.
+//! the process; `present` shows QEMU the disks; `runtime` remembers the process for every other one of
+//! the user, `variables` what they write about it. `halted` holds a running VM still, `seam` exchanges
+//! its disks meanwhile, `saved` is its memory in files, which `transfer` takes from QEMU and gives back,
+//! apart as `pages` has it; `feed` reads it ahead.
 
 #[cfg(feature = "local")]
 mod accelerator;

@@ -25,7 +25,7 @@ use super::qmp::Control;
 use super::runtime::{Record, Runtime, forget, running, runs_on};
 use super::saved::{self, Saved};
 use super::shares::{self, Shares};
-use super::stop::{POLL, await_end, cut};
+use super::stop::{HANGING_UP, POLL, await_end, cut};
 use super::transfer::load;
 use super::user::{self, Servant};
 use crate::disk::Chain;
@@ -66,24 +66,22 @@ const FIRMWARE: [(&str, &str); 3] = [
 /// A machine that has not answered by then will not.
 const READY: Duration = Duration::from_secs(60);
 
-/// A machine that does not take its memory ends by then.
-const HANGING_UP: Duration = Duration::from_secs(1);
-
 /// What tells our lines of a log from QEMU's; VMware's look like this.
 const OURS: &str = " In(05) vmx ";
 
 /// How much of a log is read for the reason of a failure.
 const LOG_LIMIT: u64 = 1 << 20;
 
-/// Arguments: the log, the folder of the running VM, the lock folder, the VM's configuration, a name beside
-/// that under which it is written anew, QEMU's command line. Starts
-/// when it reads a line, after printing the process that becomes QEMU. On descriptor 4 comes a line
-/// once the start is over; where it ends without one, QEMU is ended, if the process of that number is
-/// still ours. From 5 on, the descriptors are QEMU's alone: a tap goes with the last who has it. A shell
-/// closes those of one digit. The log tells of an end that was no power off: above 128 it is a signal.
+/// Arguments: the log, the folder of the running VM, the lock folder, the VM's configuration, a name
+/// beside that under which it is written anew, QEMU's command line. Starts when it reads a line, after
+/// printing the process that becomes QEMU. On descriptor 4 comes a line once the start is over; where it
+/// ends without one, QEMU is ended, if the process of that number is still ours. From 5 on, the
+/// descriptors are QEMU's alone: a tap goes with the last who has it. A shell closes those of one digit.
+/// The log tells of an end that was no power off: above 128 it is a signal.
 ///
-/// After any other end the configuration says so, and whether the guest's agent has answered. It is not written while another process changes it: that
-/// is waited for once nothing is held any more, and the VM may run again by then.
+/// After any other end the configuration says so, and whether the guest's agent has answered. It is not
+/// written while another process changes it: that is waited for once nothing is held any more, and the
+/// VM may run again by then.
 const KEEPER: &str = r#"
 exec 3<&0 0</dev/null
 ulimit -n "$(ulimit -H -n)"

@@ -32,6 +32,9 @@ const SOCKET: Duration = Duration::from_secs(2);
 /// How often we look whether a machine is there, or gone: most are within a few hundredths of a second.
 pub(super) const POLL: Duration = Duration::from_millis(1);
 
+/// A machine that hung up because it ends is gone by then; one that does not take its memory does.
+pub(super) const HANGING_UP: Duration = Duration::from_secs(1);
+
 /// Powers the VM at `vmx` off. Where its files were removed while it ran, a hard stop ends what is left of
 /// it, its machine.
 ///
@@ -133,9 +136,6 @@ pub(super) fn await_end(record: &Record, limit: Duration, job: &Job) -> Result<b
     }
     Ok(true)
 }
-
-/// A machine that hung up because it ends is gone by then.
-const HANGING_UP: Duration = Duration::from_secs(1);
 
 /// Says of an error in speaking to a machine whether it means that the machine has ended, which hangs up first.
 pub(super) fn explain(record: &Record, error: Error) -> Error {

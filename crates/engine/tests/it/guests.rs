@@ -106,6 +106,17 @@ pub fn skip(what: &str) -> Option<PathBuf> {
     image
 }
 
+/// Has a VM boot for the first time since its disk was given this marker.
+fn boots_first(vm: &Vm, marker: &str) {
+    start(vm);
+    let _stopped = Stopped(vm.clone());
+    let text = said(vm, "guest-ready");
+    assert!(
+        text.contains(&format!("marker={marker} boots=1 ")),
+        "{text}"
+    );
+}
+
 #[test]
 fn vm_on_a_stream_runs_by_its_clones_and_its_snapshot() {
     let Some(image) = skip("guest.vmdk") else {
@@ -132,10 +143,7 @@ fn vm_on_a_stream_runs_by_its_clones_and_its_snapshot() {
     let linked = clone(&base, CloneKind::Linked, library.path(), "linked");
     // The linked clone's moment is a snapshot of the VM, which runs by it, too.
     for vm in [&full, &linked, &base] {
-        start(vm);
-        let _stopped = Stopped(vm.clone());
-        let text = said(vm, "guest-ready");
-        assert!(text.contains("marker=streamed boots=1 "), "{text}");
+        boots_first(vm, "streamed");
     }
     assert!(std::fs::read(&disk).unwrap() == bytes);
 }
@@ -185,10 +193,7 @@ fn vm_on_a_disk_that_qemu_would_read_otherwise_runs_by_its_clones_and_its_snapsh
     assert_eq!(cloned.report.warnings, [""; 0]);
     for vm in [&full, &cloned.vm, &base] {
         assert_eq!(vm.info().unwrap().boot.verdict, Verdict::Yes);
-        start(vm);
-        let _stopped = Stopped(vm.clone());
-        let text = said(vm, "guest-ready");
-        assert!(text.contains("marker=spelled boots=1 "), "{text}");
+        boots_first(vm, "spelled");
     }
     assert_eq!(std::fs::read_to_string(&disk).unwrap(), text);
     assert!(std::fs::read(disk.with_file_name("split-s001.vmdk")).unwrap() == data);
