@@ -256,11 +256,14 @@ fn parent_missing(child: &Link, hint: &str, candidates: &[PathBuf]) -> Error {
             folders.push(folder);
         }
     }
+    let looked = match folders.is_empty() {
+        true => "which is no name of a file".into(),
+        false => format!("and is not in {}", folders.join(", ")),
+    };
     let text = format!(
-        "the parent of {} is missing: it is called \"{}\", and is not in {}",
+        "the parent of {} is missing: it is called \"{}\", {looked}",
         quoted(child.path()),
         escaped(hint),
-        folders.join(", ")
     );
     let hint =
         "put the parent's folder beside this one, or say where it is: replix relink --parent";
