@@ -81,12 +81,9 @@ pub(super) fn check(
     let grain = index.grain_sectors();
     let page = index.page_entries().saturating_mul(grain);
     let (mut at, mut used) = (0, 0);
-    // A page in which something is wrong is gone through grain by grain.
-    let mut careful_to = 0;
     while at < extent.sectors {
         job.check()?;
-        let step = if at < careful_to { grain } else { page };
-        let limit = (step - at % step).min(extent.sectors - at);
+        let limit = (page - at % page).min(extent.sectors - at);
         match grains.stored(at, limit) {
             Ok((stored, sectors)) => {
                 if matches!(stored, Stored::Data(..)) {
@@ -94,13 +91,9 @@ pub(super) fn check(
                 }
                 at += sectors;
             }
-            Err(error) if error.kind() == Kind::DiskInvalid && step > grain => {
-                careful_to = (at - at % page).saturating_add(page);
-                debug_assert!(at < careful_to, "it would not end");
-            }
             Err(error) if error.kind() == Kind::DiskInvalid => {
                 found(error.to_string());
-                at += limit;
+                at += grain.min(limit);
             }
             Err(error) => return Err(error),
         }

@@ -65,6 +65,15 @@ struct Hole {
     empty: u32,
 }
 
+/// The page of the tables that is being followed.
+#[derive(Default)]
+struct Cursor {
+    number: Option<u64>,
+    /// `None` where it is missing, or known to be empty.
+    page: Option<Arc<Page>>,
+    hole: Hole,
+}
+
 /// After so many empty tables it is cheaper to ask where the file has data again than to read on.
 const ENOUGH_EMPTY: u32 = 32;
 
@@ -95,34 +104,37 @@ impl<'a> Grains<'a> {
         }
     }
 
-    /// Answers for `sector` of the extent: follows the tables while they say the same.
+    /// Answers for `sector` of the extent: follows the tables while they say the same. Damage behind that
+    /// is for whoever asks about it: it may be hidden by what stands above.
     pub fn stored(&self, sector: u64, limit: u64) -> Result<(Stored, u64)> {
         let grain = self.index.grain_sectors();
-        let entries = self.index.page_entries();
-        let inside = sector % grain;
-        let mut number = sector / grain;
-        let mut first = None;
-        let mut hole = Hole::default();
-        // Counted from the start of the first grain.
-        let mut covered = 0;
-        while covered < limit + inside {
-            let page_end = (number / entries + 1) * entries;
-            let page = self.page(number / entries, &mut hole)?;
-            while number < page_end && covered < limit + inside {
-                let stored = match &page {
-                    Some(page) => self.entry(page, number)?,
-                    None => Stored::Nothing,
-                };
-                if stored != after(*first.get_or_insert(stored), covered) {
-                    return Ok((after(first.unwrap_or(stored), inside), covered - inside));
-                }
-                let step = if page.is_some() { 1 } else { page_end - number };
-                number += step;
-                covered += step * grain;
+        let (number, inside) = (sector / grain, sector % grain);
+        let mut at = Cursor::default();
+        let (first, mut grains) = self.step(number, &mut at)?;
+        while grains * grain < limit + inside {
+            match self.step(number + grains, &mut at) {
+                Ok((stored, more)) if stored == first.after(grains * grain) => grains += more,
+                _ => break,
             }
         }
-        let stored = after(first.unwrap_or(Stored::Nothing), inside);
-        Ok((stored, (covered - inside).min(limit)))
+        Ok((first.after(inside), (grains * grain - inside).min(limit)))
+    }
+
+    /// Says where a grain is, and for how many the answer is the same at a glance.
+    fn step(&self, number: u64, at: &mut Cursor) -> Result<(Stored, u64)> {
+        let entries = self.index.page_entries();
+        let wanted = number / entries;
+        if at.number != Some(wanted) {
+            at.page = self.page(wanted, &mut at.hole)?;
+            at.number = Some(wanted);
+        }
+        let Some(page) = &at.page else {
+            return Ok((Stored::Nothing, entries - number % entries));
+        };
+        match self.empty_entries(page, number) {
+            0 => Ok((self.entry(page, number)?, 1)),
+            empty => Ok((Stored::Nothing, empty)),
+        }
     }
 
     fn pool(&self) -> &Pool {
@@ -230,6 +242,16 @@ impl<'a> Grains<'a> {
         Ok(long_entry(&page, number))
     }
 
+    /// Returns how many entries of a page, from that of grain `number` on, name no grain: one look at
+    /// them all, since most of a chain's tables are empty.
+    fn empty_entries(&self, page: &Page, number: u64) -> u64 {
+        let entries = self.index.page_entries();
+        let words = TABLE_ENTRIES / entries;
+        let rest = &page[(number % entries * words) as usize..];
+        let used = rest.iter().position(|word| *word != 0);
+        used.unwrap_or(rest.len()) as u64 / words
+    }
+
     /// Returns what the entry of a grain says; where it is damaged, what its redundant copy says.
     fn entry(&self, page: &Page, number: u64) -> Result<Stored> {
         let damage = match self.entry_in(page, number) {
@@ -325,16 +347,4 @@ impl<'a> Grains<'a> {
 fn long_entry(page: &Page, number: u64) -> u64 {
     let at = (number % SE_ENTRIES * 2) as usize;
     u64::from(page[at]) | u64::from(page[at + 1]) << 32
-}
-
-/// Returns what stands `sectors` behind `first`, if all between is of one piece.
-fn after(first: Stored, sectors: u64) -> Stored {
-    match first {
-        Stored::Data(file, offset) => Stored::Data(file, offset + sectors * SECTOR),
-        Stored::Packed(packed) => Stored::Packed(Packed {
-            skip: packed.skip + sectors,
-            ..packed
-        }),
-        other => other,
-    }
 }

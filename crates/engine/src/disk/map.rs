@@ -25,6 +25,20 @@ pub enum Stored {
     Packed(Packed),
 }
 
+impl Stored {
+    /// Returns what stands `sectors` behind this, if all between is of one piece.
+    pub(super) fn after(self, sectors: u64) -> Self {
+        match self {
+            Self::Data(file, offset) => Self::Data(file, offset + sectors * SECTOR),
+            Self::Packed(packed) => Self::Packed(Packed {
+                skip: packed.skip + sectors,
+                ..packed
+            }),
+            other => other,
+        }
+    }
+}
+
 /// A compressed grain, and the place in it where a run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packed {
@@ -85,8 +99,25 @@ pub struct Runs<'a> {
     links: usize,
     at: u64,
     end: u64,
-    /// For each link: up to where it is known to have nothing.
-    nothing_until: Vec<u64>,
+    /// What each link said last: each is asked once about each stretch, however small the pieces are into
+    /// which those above cut it.
+    said: Vec<Said>,
+}
+
+/// What one link says about the sectors from `start` to `end`.
+#[derive(Clone, Copy)]
+struct Said {
+    start: u64,
+    end: u64,
+    stored: Stored,
+}
+
+impl Said {
+    const NOTHING_YET: Self = Self {
+        start: 0,
+        end: 0,
+        stored: Stored::Nothing,
+    };
 }
 
 impl Chain {
@@ -106,7 +137,7 @@ impl Chain {
             links,
             at: sector,
             end: sector.saturating_add(sectors).min(self.sectors()),
-            nothing_until: vec![0; links],
+            said: vec![Said::NOTHING_YET; links],
         }
     }
 
@@ -181,23 +212,32 @@ fn continues(run: &Run, next: &Run) -> bool {
 
 impl Runs<'_> {
     fn step(&mut self) -> Result<Run> {
-        let chain = self.chain;
         let mut limit = self.end - self.at;
-        let asked = chain.links()[..self.links].iter().enumerate();
-        for (depth, link) in asked.skip(self.first) {
-            let known = self.nothing_until[depth].saturating_sub(self.at);
-            if known > 0 {
-                limit = limit.min(known);
-                continue;
+        for depth in self.first..self.links {
+            let said = self.ask(depth)?;
+            limit = limit.min(said.end - self.at);
+            if said.stored != Stored::Nothing {
+                let stored = said.stored.after(self.at - said.start);
+                return Ok(self.run(depth, limit, stored));
             }
-            let (stored, sectors) = link.stored(&chain.tables, self.at, limit)?;
-            if stored != Stored::Nothing {
-                return Ok(self.run(depth, sectors, stored));
-            }
-            self.nothing_until[depth] = self.at + sectors;
-            limit = sectors;
         }
         Ok(self.run(self.links - 1, limit, Stored::Nothing))
+    }
+
+    /// Returns what a link says about the next sector.
+    fn ask(&mut self, depth: usize) -> Result<Said> {
+        let (chain, at) = (self.chain, self.at);
+        let said = &mut self.said[depth];
+        if said.end <= at {
+            let (stored, sectors) =
+                chain.links()[depth].stored(&chain.tables, at, self.end - at)?;
+            *said = Said {
+                start: at,
+                end: at + sectors,
+                stored,
+            };
+        }
+        Ok(*said)
     }
 
     fn run(&self, depth: usize, sectors: u64, stored: Stored) -> Run {
@@ -240,7 +280,7 @@ impl Link {
         let within = sector - extent.first_sector;
         let limit = limit.min(extent.sectors - within);
         match extent.data {
-            ExtentData::Flat { offset } => self.stored_flat(extent, offset, within, limit),
+            ExtentData::Flat { offset } => self.stored_flat(tables, extent, offset, within, limit),
             ExtentData::Zero => Ok((Stored::Zeros, limit)),
             ExtentData::Sparse { header, file_len } => {
                 let index = Index::Hosted(header);
@@ -257,6 +297,7 @@ impl Link {
     /// Small holes are data like any other: to tell them apart costs more than to read them.
     fn stored_flat(
         &self,
+        tables: &Tables,
         extent: &Extent,
         offset: u64,
         sector: u64,
@@ -264,7 +305,7 @@ impl Link {
     ) -> Result<(Stored, u64)> {
         let start = (offset + sector) * SECTOR;
         let end = start + limit * SECTOR;
-        let next = self.pool().get(extent.file)?.next_data(start)?;
+        let next = tables.next_data(self.pool(), extent.file, start)?;
         let Some((data, data_end)) = next.filter(|(data, _)| *data < end) else {
             return Ok((Stored::Zeros, limit));
         };
@@ -279,5 +320,42 @@ impl Link {
             Stored::Data(extent.file, start),
             (data_end.max(sector + 1) - sector).min(limit),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{LinkSpec, Sample};
+    use crate::error::Kind;
+    use crate::store::{Access, Store};
+
+    #[test]
+    fn damage_counts_only_where_nothing_hides_it() {
+        let link = |grains: &[u16]| LinkSpec {
+            cut: vec![16 * 128],
+            grain: 128,
+            grains: grains.iter().map(|at| (at * 4096, Some(7))).collect(),
+        };
+        let sample = Sample::new(&[link(&[2, 3, 4, 5]), link(&[4])]);
+        let entry = |grain: u64| {
+            let base = std::path::Path::new("/vm/d0-s0.vmdk");
+            let file = sample.store.open(base, Access::Write).unwrap();
+            // Of both tables, which lie behind directories of a sector each.
+            for start in [2, 2 + 4 + 1] {
+                file.write_at(&[0xff; 4], start * 512 + grain * 4).unwrap();
+            }
+        };
+        entry(4);
+        let chain = sample.open(&sample.top);
+        assert_eq!(chain.data_bytes().unwrap(), 4 * 65536);
+        let mut content = vec![0; sample.content.len()];
+        chain.read(&mut content, 0).unwrap();
+        assert!(content == sample.content);
+
+        entry(5);
+        let chain = sample.open(&sample.top);
+        assert_eq!(chain.data_bytes().unwrap_err().kind(), Kind::DiskInvalid);
+        let good = chain.runs(0, 5 * 128).all(|run| run.is_ok());
+        assert!(good);
     }
 }

@@ -48,15 +48,19 @@ pub(super) fn write_descriptor(file: &dyn Bytes, path: &Path, text: &[u8]) -> Re
     file.write_at(text, SECTOR)
 }
 
+/// The most tables written at once.
+const TABLES_AT_ONCE: usize = 32;
+
 /// Says where the grains of a new sparse extent go, one behind the other in the order of the guest's
 /// addresses, and writes its tables, each once.
 pub(super) struct Writer {
     file: Arc<dyn Bytes>,
     layout: Layout,
     next_sector: u64,
-    table: Vec<u8>,
-    /// Index of the table that `table` is, if it has entries.
-    current: Option<u64>,
+    /// Neighbouring tables that have entries, and are still to be written.
+    tables: Vec<[u8; TABLE_BYTES as usize]>,
+    /// Index of the first of them.
+    first: u64,
 }
 
 impl Writer {
@@ -66,8 +70,8 @@ impl Writer {
             file,
             layout,
             next_sector: layout.overhead,
-            table: vec![0; TABLE_BYTES as usize],
-            current: None,
+            tables: Vec::with_capacity(TABLES_AT_ONCE),
+            first: 0,
         }
     }
 
@@ -88,24 +92,30 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the last table.
+    /// Writes the tables that are still to be written.
     pub fn finish(&mut self) -> Result<()> {
-        let Some(table) = self.current.take() else {
+        if self.tables.is_empty() {
             return Ok(());
-        };
-        for start in [self.layout.rgt_offset, self.layout.gt_offset] {
-            self.file
-                .write_at(&self.table, start * SECTOR + table * TABLE_BYTES)?;
         }
-        self.table.fill(0);
+        for start in [self.layout.rgt_offset, self.layout.gt_offset] {
+            let offset = start * SECTOR + self.first * TABLE_BYTES;
+            self.file.write_at(self.tables.as_flattened(), offset)?;
+        }
+        self.tables.clear();
         Ok(())
     }
 
     fn enter_grain(&mut self, grain: u64) -> Result<()> {
         let table = grain / TABLE_ENTRIES;
-        if self.current != Some(table) {
-            self.finish()?;
-            self.current = Some(table);
+        let end = self.first + self.tables.len() as u64;
+        if table >= end {
+            if table > end || self.tables.len() == TABLES_AT_ONCE {
+                self.finish()?;
+            }
+            if self.tables.is_empty() {
+                self.first = table;
+            }
+            self.tables.push([0; TABLE_BYTES as usize]);
         }
         let sector = u32::try_from(self.next_sector).map_err(|_| {
             Error::new(
@@ -114,8 +124,45 @@ impl Writer {
             )
         })?;
         let at = (grain % TABLE_ENTRIES) as usize * 4;
-        self.table[at..at + 4].copy_from_slice(&sector.to_le_bytes());
+        if let Some(table) = self.tables.last_mut() {
+            table[at..at + 4].copy_from_slice(&sector.to_le_bytes());
+        }
         self.next_sector += USUAL_GRAIN;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Mem;
+
+    #[test]
+    fn tables_are_written_wherever_grains_are() {
+        let store = Mem::new();
+        // 96 tables.
+        let layout = Layout::new(96 * TABLE_ENTRIES * USUAL_GRAIN, false).unwrap();
+        let path = Path::new("/extent");
+        let file: Arc<dyn Bytes> = create(&store, path, &layout, || {}).unwrap().into();
+        let mut writer = Writer::new(Arc::clone(&file), layout);
+        let used: Vec<u64> = (0..40).chain([50]).chain(60..95).collect();
+        for table in &used {
+            writer.enter(table * TABLE_ENTRIES + table, 1).unwrap();
+        }
+        writer.finish().unwrap();
+        for start in [layout.rgt_offset, layout.gt_offset] {
+            for table in 0..96 {
+                let mut bytes = [0; TABLE_BYTES as usize];
+                let offset = start * SECTOR + table * TABLE_BYTES;
+                file.read_at(&mut bytes, offset).unwrap();
+                let mut expected = [0; TABLE_BYTES as usize];
+                if let Some(rank) = used.iter().position(|used| *used == table) {
+                    let sector = (layout.overhead + rank as u64 * USUAL_GRAIN) as u32;
+                    let at = table as usize * 4;
+                    expected[at..at + 4].copy_from_slice(&sector.to_le_bytes());
+                }
+                assert_eq!(bytes, expected, "table {table}");
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Grain tables and directories, kept in pages of 512 entries, a bounded number at a time.
+//! What is remembered of where the data lies: grain tables and directories, in pages of 512 entries, a bounded
+//! number at a time; of flat files the data found last.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,10 +20,11 @@ pub type Page = [u32; TABLE_ENTRIES as usize];
 /// The pages of a chain's tables that were used last.
 pub struct Tables(Mutex<State>);
 
-#[derive(Default)]
 struct State {
     pages: HashMap<(FileId, u64), Kept>,
+    empty: Arc<Page>,
     clock: u64,
+    found: Option<Found>,
     /// Files of which redundant tables were used.
     spared: BTreeSet<FileId>,
 }
@@ -32,10 +34,25 @@ struct Kept {
     used: u64,
 }
 
+/// Data of a flat file.
+struct Found {
+    file: FileId,
+    /// From this byte on there is nothing before it.
+    from: u64,
+    start: u64,
+    end: u64,
+}
+
 impl Tables {
     /// Returns an empty cache.
     pub fn new() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(State {
+            pages: HashMap::new(),
+            empty: Arc::new([0; TABLE_ENTRIES as usize]),
+            clock: 0,
+            found: None,
+            spared: BTreeSet::new(),
+        }))
     }
 
     /// Remembers that a redundant table of a file was used in place of a damaged one.
@@ -50,6 +67,30 @@ impl Tables {
         state.spared.iter().copied().collect()
     }
 
+    /// Returns where a flat file has its next data, from byte `offset` on, and where that ends.
+    ///
+    /// Each is asked for twice, for the hole before it and for itself; file systems take their time for it.
+    ///
+    /// # Errors
+    /// What asking says.
+    pub fn next_data(&self, pool: &Pool, file: FileId, offset: u64) -> Result<Option<(u64, u64)>> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = &state.found
+            && found.file == file
+            && (found.from..found.end).contains(&offset)
+        {
+            return Ok(Some((found.start.max(offset), found.end)));
+        }
+        let next = pool.get(file)?.next_data(offset)?;
+        state.found = next.map(|(start, end)| Found {
+            file,
+            from: offset,
+            start,
+            end,
+        });
+        Ok(next)
+    }
+
     /// Returns the entries at byte `offset` of a file; what lies past the file's end is 0.
     ///
     /// # Errors
@@ -62,29 +103,31 @@ impl Tables {
             kept.used = now;
             return Ok(Arc::clone(&kept.page));
         }
-        let pages = read_pages(pool, file, offset)?;
+        // Tables lie one behind the other, and are read in order.
+        let mut bytes = [[0; TABLE_BYTES as usize]; PAGES_AT_ONCE];
+        pool.get(file)?.read_at(bytes.as_flattened_mut(), offset)?;
         if state.pages.len() + PAGES_AT_ONCE > MAX_PAGES {
             state.forget_older_half();
         }
-        let page = Arc::new(pages[0]);
-        state.keep(file, offset, &page, now);
-        for (page, number) in pages[1..].iter().zip(1..) {
-            let Some(offset) = offset.checked_add(number * TABLE_BYTES) else {
-                break;
-            };
-            state.keep(file, offset, &Arc::new(*page), now);
+        let pages = bytes.iter().map(|bytes| state.shared(bytes));
+        let pages: Vec<Arc<Page>> = pages.collect();
+        let page = Arc::clone(&pages[0]);
+        for (page, number) in pages.into_iter().zip(0..) {
+            if let Some(offset) = offset.checked_add(number * TABLE_BYTES) {
+                state.pages.insert((file, offset), Kept { page, used: now });
+            }
         }
         Ok(page)
     }
 }
 
 impl State {
-    fn keep(&mut self, file: FileId, offset: u64, page: &Arc<Page>, now: u64) {
-        let kept = Kept {
-            page: Arc::clone(page),
-            used: now,
-        };
-        self.pages.insert((file, offset), kept);
+    /// Returns the entries in `bytes`; those of empty pages, which most are, once for all.
+    fn shared(&self, bytes: &[u8; TABLE_BYTES as usize]) -> Arc<Page> {
+        match bytes.iter().all(|byte| *byte == 0) {
+            true => Arc::clone(&self.empty),
+            false => Arc::new(to_page(bytes)),
+        }
     }
 
     /// Drops half of the pages at once, so that the search for them costs little for each.
@@ -95,13 +138,6 @@ impl State {
         let limit = *median;
         self.pages.retain(|_, kept| kept.used > limit);
     }
-}
-
-/// Reads the page at `offset` and those behind it: tables lie one behind the other, and are read in order.
-fn read_pages(pool: &Pool, file: FileId, offset: u64) -> Result<[Page; PAGES_AT_ONCE]> {
-    let mut bytes = [[0; TABLE_BYTES as usize]; PAGES_AT_ONCE];
-    pool.get(file)?.read_at(bytes.as_flattened_mut(), offset)?;
-    Ok(bytes.map(|bytes| to_page(&bytes)))
 }
 
 /// Returns the entries in `bytes`, little-endian.

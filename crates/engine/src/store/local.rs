@@ -223,16 +223,15 @@ impl Bytes for LocalFile {
     }
 
     fn next_data(&self, offset: u64) -> Result<Option<(u64, u64)>> {
-        let len = self.len()?;
-        if offset >= len {
-            return Ok(None);
-        }
         let seek = |from: u64, whence| lseek64(&self.file, from as i64, whence);
         let start = match seek(offset, Whence::SeekData) {
             Ok(start) => start as u64,
             Err(nix::Error::ENXIO) => return Ok(None),
             // A file system without the feature: all of it may be data.
-            Err(nix::Error::EINVAL | nix::Error::EOPNOTSUPP) => return Ok(Some((offset, len))),
+            Err(nix::Error::EINVAL | nix::Error::EOPNOTSUPP) => {
+                let len = self.len()?;
+                return Ok((offset < len).then_some((offset, len)));
+            }
             Err(e) => return Err(self.error("read", e.into())),
         };
         let end = seek(start, Whence::SeekHole).map_err(|e| self.error("read", e.into()))?;
