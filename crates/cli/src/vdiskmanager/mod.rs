@@ -3,6 +3,7 @@
 //! A call: `words` takes it apart -> the engine does it -> text on stdout and a status. Whatever goes
 //! wrong is told with the word `Failed`, for which callers look, and status 1.
 
+mod prepare;
 mod words;
 
 use std::ffi::OsString;
@@ -29,7 +30,7 @@ Usage: vmware-vdiskmanager OPTIONS <disk-name> | <mount-point>
      -x <new-capacity>    : expand the disk
      -d                   : defragment the disk
      -k                   : shrink the disk
-     -p                   : prepare a mounted disk for shrinking: refused, with what to do instead
+     -p                   : prepare what is mounted there for shrinking: zeros over its free space
      -R                   : check the disk, and repair what it itself proves
      -e                   : check the disk and all that it stands on
      -D                   : mark the disk as one that may be deleted with its VM
@@ -99,7 +100,12 @@ fn execute(typed: Typed, connect: &Connect, out: &mut dyn Write) -> Result<(), S
     };
     let path = absolute(&disk).map_err(told)?;
     let call = match call {
-        None if operation == Operation::Prepare => return Err(failed(&NOT_PREPARED)),
+        None if operation == Operation::Prepare => {
+            let started = Job::spawn(move |job| prepare::prepare(&path, job));
+            watch(started, operation, out).map_err(told)?;
+            tell_done(operation, out);
+            return Ok(());
+        }
         None => return check(path, connect, told, failed, out),
         Some(call) => call,
     };
@@ -113,16 +119,16 @@ fn execute(typed: Typed, connect: &Connect, out: &mut dyn Write) -> Result<(), S
     if let DiskAnswer::Repaired(report) = answer {
         return tell_of_repair(&report, &disk, failed, out);
     }
+    tell_done(operation, out);
+    Ok(())
+}
+
+fn tell_done(operation: Operation, out: &mut dyn Write) {
     if let Some(word) = operation.word() {
         say(out, &format!("  {word}: 100% done.\n"));
     }
     say(out, &format!("{}\n", operation.done()));
-    Ok(())
 }
-
-/// Why no disk is prepared: what is mounted here is no VMware disk.
-const NOT_PREPARED: &str = "disks cannot be mounted on this host. Let the guest give back what it does \
-                            not use (fstrim, or zeros over its free space), and shrink the disk then";
 
 /// Makes the paths of a call absolute; returns with it the name of the disk that it will make.
 fn with_absolute(call: DiskCall, disk: &Path) -> Result<(DiskCall, Option<PathBuf>), Error> {
@@ -233,6 +239,7 @@ impl Operation {
             Self::Expand => "Grow",
             Self::Defragment => "Defragment",
             Self::Shrink => "Shrink",
+            Self::Prepare => "Prepare",
             _ => return None,
         })
     }
@@ -265,8 +272,9 @@ impl Operation {
             Self::Check => "Disk chain is consistent.",
             Self::MakeDeletable => "The disk is deletable.",
             Self::Delete => "The disk is deleted.",
-            // They say more.
-            Self::Repair | Self::Prepare => "",
+            Self::Prepare => "The free space is zeros now: shrink the disk once it is unmounted.",
+            // It says more.
+            Self::Repair => "",
         }
     }
 }
@@ -313,9 +321,10 @@ mod tests {
         assert_eq!(status, 1);
         let wanted = "Failed to check disk chain of '/d/a.vmdk' : grain 7 lies outside the file.\n";
         assert!(text.ends_with(wanted), "{text}");
-        let (text, status) = said(&Fake::default(), "-p /mnt");
+        let (text, status) = said(&Fake::default(), "-p /");
         assert_eq!(status, 1);
-        assert!(text.starts_with("Failed to prepare '/mnt' : "), "{text}");
+        let wanted = "Failed to prepare '/' : / is no mount point";
+        assert!(text.starts_with(wanted), "{text}");
         let (text, status) = said(&Fake::default(), "-n /d/a.vmdk");
         assert_eq!(status, 1);
         assert!(

@@ -30,7 +30,8 @@ struct Image {
     folder: TempDir,
 }
 
-fn succeeds(program: &str, words: &[&str]) -> bool {
+/// Runs a program in silence.
+pub fn succeeds(program: &str, words: &[&str]) -> bool {
     let mut command = Command::new(program);
     command
         .args(words)

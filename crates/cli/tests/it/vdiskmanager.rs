@@ -1,11 +1,13 @@
 //! `vmware-vdiskmanager`: whole transcripts.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 
-use replix_testkit::{qemu_img, qemu_io};
+use replix_testkit::{qemu_img, qemu_io, skip};
 
 use crate::library::{Library, Program, changes};
+use crate::power_cut::succeeds;
 use crate::said::Said;
 
 fn said(library: &Library, words: &[&str]) -> Said {
@@ -43,7 +45,7 @@ fn disks_are_made_and_changed() {
         &["-n", "b.vmdk", "c.vmdk"],
         &["-n", "c.vmdk", "a.vmdk"],
         &["-D", "c.vmdk"],
-        &["-p", "/mnt"],
+        &["-p", "/"],
         &["-U", "c.vmdk"],
     ];
     insta::assert_snapshot!(transcript(&library, &calls), @r#"
@@ -91,8 +93,8 @@ fn disks_are_made_and_changed() {
     $ -D c.vmdk
     The disk is deletable.
     --- exit 0
-    $ -p /mnt
-    Failed to prepare '/mnt' : disks cannot be mounted on this host. Let the guest give back what it does not use (fstrim, or zeros over its free space), and shrink the disk then.
+    $ -p /
+    Failed to prepare '/' : / is no mount point. mount the disk's file system there, or let the guest give back what it does not use (fstrim).
     --- exit 1
     $ -U c.vmdk
     The disk is deleted.
@@ -268,4 +270,43 @@ fn disks_on_others_are_compacted() {
     Failed to shrink disk 'base/base.vmdk' : "/vms/base/base.vmdk" cannot be changed: "/vms/base/base-000001.vmdk" stands on it. remove the snapshots first.
     --- exit 1
     "#);
+}
+
+#[test]
+fn what_was_deleted_on_a_prepared_disk_goes_when_it_is_shrunk() {
+    let library = Library::new();
+    said(
+        &library,
+        &["-c", "-s", "64MB", "-a", "lsilogic", "-t", "2", "a.vmdk"],
+    );
+    let (flat, mounted) = (library.path("a-flat.vmdk"), library.path("mounted"));
+    fs::create_dir(&mounted).unwrap();
+    let (flat, at) = (flat.to_str().unwrap(), mounted.to_str().unwrap());
+    let is_mounted =
+        succeeds("mkfs.ext4", &["-q", flat]) && succeeds("mount", &["-o", "loop", flat, at]);
+    if !is_mounted {
+        return skip("no image can be mounted");
+    }
+    let mut noise = vec![0; 32 << 20];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut noise))
+        .unwrap();
+    fs::write(mounted.join("kept"), &noise[..4 << 20]).unwrap();
+    fs::write(mounted.join("deleted"), &noise).unwrap();
+    assert!(succeeds("sync", &["-f", at]));
+    fs::remove_file(mounted.join("deleted")).unwrap();
+    let prepared = said(&library, &["-p", "mounted"]);
+    let kept = fs::read(mounted.join("kept")).unwrap();
+    let names: Vec<_> = fs::read_dir(&mounted)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert!(succeeds("umount", &[at]));
+
+    assert!(prepared.out.ends_with("  Prepare: 100% done.\nThe free space is zeros now: shrink the disk once it is unmounted.\n"), "{prepared}");
+    assert!(kept == noise[..4 << 20]);
+    assert_eq!(names.len(), 2, "{names:?}");
+    said(&library, &["-r", "a.vmdk", "-t", "0", "b.vmdk"]);
+    let size = fs::metadata(library.path("b.vmdk")).unwrap().len();
+    assert!((4 << 20..16 << 20).contains(&size), "{size}");
 }
