@@ -9,8 +9,8 @@ use super::env::Env;
 use super::open::VmFolder;
 use crate::error::Result;
 
-/// What the names of these files end in.
-pub const VARIABLES_ENDING: &str = "efivars";
+/// What the names of these files end in: programs that make images keep only files that end as VMware's do.
+pub const VARIABLES_ENDING: &str = "efivars.nvram";
 
 /// No such file is larger: those of 4 MiB firmware have half a MiB.
 pub const VARIABLES_LIMIT: u64 = 16 << 20;

@@ -39,7 +39,7 @@ fn vm(library: &Path) -> Option<Vm> {
 }
 
 fn variables(vm: &Vm) -> PathBuf {
-    vm.path().with_extension("efivars")
+    vm.path().with_extension("efivars.nvram")
 }
 
 fn read(vm: &Vm) -> Vec<u8> {
@@ -106,9 +106,9 @@ fn variables_are_kept_with_the_vm_its_clones_and_snapshots() {
     }
     let left = tree_of(vm.path().parent().unwrap()).into_keys();
     let left: Vec<_> = left
-        .filter(|path| path.extension().is_some_and(|e| e == "efivars"))
+        .filter(|path| path.to_string_lossy().ends_with(".efivars.nvram"))
         .collect();
-    assert_eq!(left, [Path::new("base.efivars")]);
+    assert_eq!(left, [Path::new("base.efivars.nvram")]);
     let nvram = fs::read(vm.path().with_extension("nvram")).unwrap();
     assert_eq!(nvram, b"VMware's");
 }

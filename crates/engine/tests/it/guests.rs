@@ -415,7 +415,7 @@ fn efi_guest_boots_from_a_scsi_disk() {
     start(&linked);
     said(&linked, "guest-ready");
     stop(&linked);
-    assert!(linked.path().with_file_name("web.efivars").exists());
+    assert!(linked.path().with_file_name("web.efivars.nvram").exists());
 }
 
 #[test]
