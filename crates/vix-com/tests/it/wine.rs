@@ -1,13 +1,13 @@
 //! A user of the COM library: a Wine prefix and a host service that no other test shares.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use replix_testkit::{User, skip};
+use replix_testkit::{User, folder, skip};
 
 /// What tells of errors of scripts, which `cscript` itself swallows.
 const CHANNELS: &str = "-all,fixme+wscript,fixme+vbscript,fixme+jscript";
@@ -118,8 +118,7 @@ impl Wine {
         let mut command = self.command("cscript".as_ref());
         // By its name: what begins with `/` is a switch.
         command.current_dir(folder);
-        let output = command.args(["//nologo", name]).args(args).output();
-        let output = output.unwrap();
+        let output = run(command.args(["//nologo", name]).args(args));
         let mut lines = lines_of(&output);
         let errors = String::from_utf8_lossy(&output.stderr);
         let came_to_its_end = lines.pop().is_some_and(|line| line == "END");
@@ -196,9 +195,26 @@ fn share(registered: &Path, own: &Path) {
     symlink("/", devices.join("z:")).unwrap();
 }
 
+/// Runs a program to its end.
+///
+/// What Wine starts beside a program keeps its stderr for seconds or longer: the end of a file need not be
+/// waited for, that of a pipe would.
+fn run(command: &mut Command) -> Output {
+    let folder = folder();
+    let [out, err] = ["out", "err"].map(|name| folder.path().join(name));
+    command.stdin(Stdio::null());
+    command.stdout(File::create(&out).unwrap());
+    command.stderr(File::create(&err).unwrap());
+    Output {
+        status: command.status().unwrap(),
+        stdout: fs::read(out).unwrap(),
+        stderr: fs::read(err).unwrap(),
+    }
+}
+
 /// Runs a program to its end, which must be well; returns its lines.
 pub fn succeed(command: &mut Command) -> Vec<String> {
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    let output = run(command);
     let lines = lines_of(&output);
     let errors = String::from_utf8_lossy(&output.stderr);
     let program: &OsStr = command.get_program();
