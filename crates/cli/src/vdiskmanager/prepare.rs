@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use replix::store::{Local, Store};
 use replix::{Error, Job, Kind, Result};
 
@@ -18,7 +19,7 @@ const SECTOR: usize = 512;
 /// ends: the files have no names.
 ///
 /// # Errors
-/// `Argument` for what is no mount point; `Cancelled`; what the system says.
+/// `Argument` for what is no mount point of a disk; `Cancelled`; what the system says.
 pub fn prepare(mounted: &Path, job: &Job) -> Result<()> {
     require_mount_point(mounted)?;
     job.expect_bytes(Local.free_bytes(mounted)?);
@@ -33,16 +34,21 @@ pub fn prepare(mounted: &Path, job: &Job) -> Result<()> {
     }
 }
 
-/// A folder of the host's own file system is full of what is no VMware disk's.
+/// What a disk's file system cannot be is left alone: a folder of another one, and one in memory, which
+/// zeros would fill.
 fn require_mount_point(path: &Path) -> Result<()> {
     let device = |path: &Path| {
         let meta = fs::metadata(path).map_err(|cause| Error::io("find", path, cause));
         meta.map(|meta| meta.dev())
     };
-    if device(path)? != device(&path.join(".."))? {
+    let why = if device(path)? == device(&path.join(".."))? {
+        "is no mount point"
+    } else if statfs(path).is_ok_and(|stat| stat.filesystem_type() == TMPFS_MAGIC) {
+        "is in memory, on no disk"
+    } else {
         return Ok(());
-    }
-    let text = format!("{} is no mount point", path.display());
+    };
+    let text = format!("{} {why}", path.display());
     let hint = "mount the disk's file system there, or let the guest give back what it does not use (fstrim)";
     Err(Error::new(Kind::Argument, text).hint(hint))
 }

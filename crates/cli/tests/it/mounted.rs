@@ -1,6 +1,7 @@
-//! Small file systems, to run out of space on.
+//! Small file systems, to run out of space on, or in a disk.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
@@ -16,6 +17,15 @@ impl Mounted {
         Self(folder.into())
     }
 
+    /// Makes an ext4 in a file and mounts it at `folder`; `None` where that cannot be done here.
+    pub fn image(file: &Path, folder: &Path) -> Option<Self> {
+        std::fs::create_dir_all(folder).unwrap();
+        let (file, at) = (file.to_str().unwrap(), folder.to_str().unwrap());
+        let is_mounted =
+            succeeds("mkfs.ext4", &["-q", file]) && succeeds("mount", &["-o", "loop", file, at]);
+        is_mounted.then(|| Self(folder.into()))
+    }
+
     /// Allows no more changes to it.
     pub fn freeze(&self) {
         let (none, flags) = (None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY);
@@ -27,4 +37,14 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
     }
+}
+
+/// Runs a program in silence.
+pub fn succeeds(program: &str, words: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command
+        .args(words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }

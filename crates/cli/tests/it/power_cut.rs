@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use replix_testkit::{folder, peer, skip};
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::cut::{Act, Cutter, World};
 use crate::library::Library;
+use crate::mounted::succeeds;
 use crate::said::Said;
 
 const SECONDS: u64 = 5;
@@ -22,22 +23,12 @@ const VMS: usize = 6;
 /// The smallest XFS that its tools make has 300 MiB; nothing is written to most of it.
 const BYTES: u64 = 400 << 20;
 
-/// A file system may be busy for a moment after the last process on it has ended.
+/// A file system may be busy for a moment after the last process on it has ended, or held by another test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A file system in an image, mounted.
 struct Image {
     folder: TempDir,
-}
-
-/// Runs a program in silence.
-pub fn succeeds(program: &str, words: &[&str]) -> bool {
-    let mut command = Command::new(program);
-    command
-        .args(words)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }
 
 impl Image {

@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 
 use replix_testkit::{qemu_img, qemu_io, skip};
 
-use crate::library::{Library, Program, changes};
-use crate::power_cut::succeeds;
+use crate::library::{Library, Program, changes, is_root};
+use crate::mounted::{Mounted, succeeds};
 use crate::said::Said;
 
 fn said(library: &Library, words: &[&str]) -> Said {
@@ -280,20 +280,16 @@ fn what_was_deleted_on_a_prepared_disk_goes_when_it_is_shrunk() {
         &["-c", "-s", "64MB", "-a", "lsilogic", "-t", "2", "a.vmdk"],
     );
     let (flat, mounted) = (library.path("a-flat.vmdk"), library.path("mounted"));
-    fs::create_dir(&mounted).unwrap();
-    let (flat, at) = (flat.to_str().unwrap(), mounted.to_str().unwrap());
-    let is_mounted =
-        succeeds("mkfs.ext4", &["-q", flat]) && succeeds("mount", &["-o", "loop", flat, at]);
-    if !is_mounted {
+    let Some(disk) = Mounted::image(&flat, &mounted) else {
         return skip("no image can be mounted");
-    }
+    };
     let mut noise = vec![0; 32 << 20];
     fs::File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut noise))
         .unwrap();
     fs::write(mounted.join("kept"), &noise[..4 << 20]).unwrap();
     fs::write(mounted.join("deleted"), &noise).unwrap();
-    assert!(succeeds("sync", &["-f", at]));
+    assert!(succeeds("sync", &["-f", mounted.to_str().unwrap()]));
     fs::remove_file(mounted.join("deleted")).unwrap();
     let prepared = said(&library, &["-p", "mounted"]);
     let kept = fs::read(mounted.join("kept")).unwrap();
@@ -301,7 +297,7 @@ fn what_was_deleted_on_a_prepared_disk_goes_when_it_is_shrunk() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert!(succeeds("umount", &[at]));
+    drop(disk);
 
     assert!(prepared.out.ends_with("  Prepare: 100% done.\nThe free space is zeros now: shrink the disk once it is unmounted.\n"), "{prepared}");
     assert!(kept == noise[..4 << 20]);
@@ -309,4 +305,18 @@ fn what_was_deleted_on_a_prepared_disk_goes_when_it_is_shrunk() {
     said(&library, &["-r", "a.vmdk", "-t", "0", "b.vmdk"]);
     let size = fs::metadata(library.path("b.vmdk")).unwrap().len();
     assert!((4 << 20..16 << 20).contains(&size), "{size}");
+}
+
+#[test]
+fn what_is_mounted_in_memory_is_not_filled() {
+    if !is_root("mount") {
+        return;
+    }
+    let library = Library::new();
+    let _memory = Mounted::at(&library.path("mounted"), "size=1m");
+    insta::assert_snapshot!(transcript(&library, &[&["-p", "mounted"]]), @r"
+    $ -p mounted
+    Failed to prepare 'mounted' : /vms/mounted is in memory, on no disk. mount the disk's file system there, or let the guest give back what it does not use (fstrim).
+    --- exit 1
+    ");
 }

@@ -29,7 +29,7 @@ pub const USUAL_LEVEL: u8 = 4;
 pub const LEVELS: std::ops::RangeInclusive<u8> = 1..=9;
 
 /// Up to which chi-squared a grain counts as noise: 256 byte values of even chance come to 255 with a
-/// deviation of 23. One of which a sixth is there twice comes to more.
+/// deviation of 23. One of which a quarter is there twice comes to 380 or so.
 const MOST_NOISE: u64 = 330;
 
 /// Grains of a piece.

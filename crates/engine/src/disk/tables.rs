@@ -109,8 +109,7 @@ impl Tables {
         if state.pages.len() + PAGES_AT_ONCE > MAX_PAGES {
             state.forget_older_half();
         }
-        let pages = bytes.iter().map(|bytes| state.shared(bytes));
-        let pages: Vec<Arc<Page>> = pages.collect();
+        let pages = bytes.each_ref().map(|bytes| state.shared(bytes));
         let page = Arc::clone(&pages[0]);
         for (page, number) in pages.into_iter().zip(0..) {
             if let Some(offset) = offset.checked_add(number * TABLE_BYTES) {
